@@ -1,0 +1,87 @@
+//! Where in the user's source a value came from.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A source location: file, line and column (both from 1), and the call chain it was inlined through.
+///
+/// Cheap to clone; `Loc::unknown()` allocates nothing. Every operation of every IR carries one, and every pass
+/// keeps it, so that an error or a comment in generated code can name the user's line.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Loc(Option<Arc<Site>>);
+
+#[derive(PartialEq, Eq, Hash)]
+struct Site {
+    file: Arc<str>,
+    line: u32,
+    column: u32,
+    inlined_at: Loc,
+}
+
+impl Loc {
+    /// No location: the value was made by the compiler itself.
+    pub const fn unknown() -> Loc {
+        Loc(None)
+    }
+
+    /// A position in a source file; `line` and `column` count from 1.
+    pub fn new(file: impl Into<Arc<str>>, line: u32, column: u32) -> Loc {
+        Loc(Some(Arc::new(Site { file: file.into(), line, column, inlined_at: Loc(None) })))
+    }
+
+    /// The Rust source line that called the function this is used in (which must be `#[track_caller]`).
+    #[track_caller]
+    pub fn caller() -> Loc {
+        let at = std::panic::Location::caller();
+        Loc::new(at.file(), at.line(), at.column())
+    }
+
+    /// The same position, reached through a call at `site`.
+    pub fn inlined_at(&self, site: &Loc) -> Loc {
+        match &self.0 {
+            None => site.clone(),
+            Some(s) => Loc(Some(Arc::new(Site {
+                file: s.file.clone(),
+                line: s.line,
+                column: s.column,
+                inlined_at: if s.inlined_at.is_known() { s.inlined_at.inlined_at(site) } else { site.clone() },
+            }))),
+        }
+    }
+
+    /// Whether a position is recorded.
+    pub fn is_known(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// File, line and column, if known.
+    pub fn position(&self) -> Option<(&str, u32, u32)> {
+        self.0.as_deref().map(|s| (&*s.file, s.line, s.column))
+    }
+
+    /// The call site this position was inlined at, if any.
+    pub fn call_site(&self) -> Option<&Loc> {
+        self.0.as_deref().map(|s| &s.inlined_at).filter(|l| l.is_known())
+    }
+}
+
+impl fmt::Display for Loc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.position() {
+            None => f.write_str("<generated>"),
+            Some((file, line, column)) => {
+                write!(f, "{file}:{line}:{column}")?;
+                match self.call_site() {
+                    Some(site) => write!(f, " at {site}"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Loc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

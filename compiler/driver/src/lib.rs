@@ -1,0 +1,1 @@
+//! The pass pipeline: from a graph to an executable plan.

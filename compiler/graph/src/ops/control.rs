@@ -1,0 +1,263 @@
+//! `Loop`, `Cond`, `Call`, `Tuple`, `Proj`, `Fence`, `Kernel`: structure.
+
+use super::{Rule, tensors};
+use crate::graph::Graph;
+use crate::literal::Number;
+use crate::ty::{TensorTy, Ty};
+use girih_base::{DType, Dim};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+/// When a [`Loop`] ends.
+#[derive(Clone, Debug)]
+pub enum LoopKind {
+    /// After this many rounds; the body's first parameter is the round, an i32 scalar.
+    For(Dim),
+    /// When this graph, over the same parameters as the body, gives false.
+    While(Arc<Graph>),
+}
+
+/// Repeats a body over carried values. Operands: the carried values, then values that stay the same.
+/// Body parameters: the round (only `For`), carried, constant; body outputs: the carried values. The result is a tuple.
+#[derive(Clone, Debug)]
+pub struct Loop {
+    /// When it ends.
+    pub kind: LoopKind,
+    /// One round.
+    pub body: Arc<Graph>,
+    /// Number of carried values.
+    pub carried: usize,
+}
+
+/// Runs one branch, chosen by the first operand: an i32 scalar, clamped, or a bool (false is branch 0).
+/// The other operands are every branch's parameters. The result is a tuple.
+#[derive(Clone, Debug)]
+pub struct Cond {
+    /// The branches, all with the same parameters and result types.
+    pub branches: Vec<Arc<Graph>>,
+}
+
+/// An attribute of a composite operation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Attr {
+    /// A number.
+    Number(Number),
+    /// A size.
+    Dim(Dim),
+    /// A list of axes or integers.
+    Ints(Vec<i64>),
+    /// A dtype.
+    DType(DType),
+    /// A word.
+    Str(Arc<str>),
+}
+
+/// The target of a [`Call`]. Its body is always a full definition: a target that does not know the name inlines it.
+#[derive(Clone, Debug)]
+pub struct Callee {
+    /// Name: `attention`, `rms_norm`, `dequant.q4_1`, or whatever the user called it.
+    pub name: Arc<str>,
+    /// Attributes a target that knows the name may rely on, in name order.
+    pub attrs: Vec<(&'static str, Attr)>,
+    /// The meaning.
+    pub body: Graph,
+}
+
+/// A call of a named body.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// What is called; shared, so that a repeated layer is compiled once.
+    pub callee: Arc<Callee>,
+}
+
+/// Several values as one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Tuple;
+
+/// One value of a tuple.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Proj {
+    /// Its position.
+    pub index: usize,
+}
+
+/// The identity; a wall for fusion and rewriting.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Fence;
+
+/// The level a hand-written kernel is given at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KernelLevel {
+    /// Tile IR text.
+    Tile,
+    /// SIMT IR text.
+    Simt,
+}
+
+/// A kernel written by hand, in the text form of its level. Its buffers are the operands, then the results.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Kernel {
+    /// Level of the text.
+    pub level: KernelLevel,
+    /// The kernel.
+    pub text: Arc<str>,
+    /// Result types.
+    pub results: Vec<TensorTy>,
+}
+
+impl Callee {
+    /// The attribute of that name.
+    pub fn attr(&self, name: &str) -> Option<&Attr> {
+        self.attrs.iter().find(|(n, _)| *n == name).map(|(_, a)| a)
+    }
+}
+
+// Bodies are compared by identity: sharing one is what says that two calls are the same.
+macro_rules! by_identity {
+    ($ty:ident, $a:ident $b:ident $eq:expr, $h:ident $hash:expr) => {
+        impl PartialEq for $ty {
+            fn eq(&self, other: &$ty) -> bool {
+                let ($a, $b) = (self, other);
+                $eq
+            }
+        }
+        impl Eq for $ty {}
+        impl Hash for $ty {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                let $h = self;
+                $hash.hash(state);
+            }
+        }
+    };
+}
+
+by_identity!(Call, a b Arc::ptr_eq(&a.callee, &b.callee), a Arc::as_ptr(&a.callee) as usize);
+by_identity!(LoopKind, a b match (a, b) {
+    (LoopKind::For(x), LoopKind::For(y)) => x == y,
+    (LoopKind::While(x), LoopKind::While(y)) => Arc::ptr_eq(x, y),
+    _ => false,
+}, a match a { LoopKind::For(_) => 0, LoopKind::While(c) => Arc::as_ptr(c) as usize });
+by_identity!(Loop, a b a.kind == b.kind && a.carried == b.carried && Arc::ptr_eq(&a.body, &b.body), a Arc::as_ptr(&a.body) as usize);
+by_identity!(Cond, a b a.branches.len() == b.branches.len() && a.branches.iter().zip(&b.branches).all(|(x, y)| Arc::ptr_eq(x, y)), a a.branches.len());
+
+/// Refuses arguments that do not have the body's parameter types.
+fn check_args(body: &Graph, args: &[&Ty]) -> Result<(), String> {
+    if body.params().len() != args.len() {
+        return Err(format!("`{}` takes {} arguments, got {}", body.name, body.params().len(), args.len()));
+    }
+    for (i, (p, a)) in body.params().iter().zip(args).enumerate() {
+        if body.ty(*p) != *a {
+            return Err(format!("argument {i} of `{}` must be {}, got {a}", body.name, body.ty(*p)));
+        }
+    }
+    Ok(())
+}
+
+fn results(body: &Graph) -> Vec<Ty> {
+    body.outputs().iter().map(|o| body.ty(*o).clone()).collect()
+}
+
+impl Rule for Loop {
+    fn name(&self) -> &'static str {
+        "loop"
+    }
+    fn infer(&self, operands: &[&Ty]) -> Result<Ty, String> {
+        if operands.len() < self.carried {
+            return Err(format!("{} carried values among {} operands", self.carried, operands.len()));
+        }
+        let carried: Vec<Ty> = operands[..self.carried].iter().map(|t| (*t).clone()).collect();
+        match &self.kind {
+            LoopKind::For(_) => {
+                let round = Ty::from(TensorTy::scalar(DType::I32));
+                let args: Vec<&Ty> = std::iter::once(&round).chain(operands.iter().copied()).collect();
+                check_args(&self.body, &args)?;
+            }
+            LoopKind::While(cond) => {
+                check_args(&self.body, operands)?;
+                check_args(cond, operands)?;
+                if results(cond) != [TensorTy::scalar(DType::Bool).into()] {
+                    return Err("the condition must give one bool[]".into());
+                }
+            }
+        }
+        if results(&self.body) != carried {
+            return Err(format!("the body gives {:?}, the carried values are {carried:?}", results(&self.body)));
+        }
+        Ok(Ty::Tuple(carried))
+    }
+}
+
+impl Rule for Cond {
+    fn name(&self) -> &'static str {
+        "cond"
+    }
+    fn infer(&self, operands: &[&Ty]) -> Result<Ty, String> {
+        let (choice, args) = operands.split_first().ok_or("takes a choice and arguments")?;
+        let [choice] = tensors(&[choice])?;
+        if choice.rank() != 0 || !matches!(choice.dtype, DType::Bool | DType::I32) {
+            return Err(format!("the choice must be bool[] or i32[], got {choice}"));
+        }
+        let first = self.branches.first().ok_or("takes at least one branch")?;
+        for b in &self.branches {
+            check_args(b, args)?;
+            if results(b) != results(first) {
+                return Err(format!("branches give {:?} and {:?}", results(first), results(b)));
+            }
+        }
+        Ok(Ty::Tuple(results(first)))
+    }
+}
+
+impl Rule for Call {
+    fn name(&self) -> &'static str {
+        "call"
+    }
+    fn infer(&self, operands: &[&Ty]) -> Result<Ty, String> {
+        check_args(&self.callee.body, operands)?;
+        let mut tys = results(&self.callee.body);
+        Ok(if tys.len() == 1 { tys.remove(0) } else { Ty::Tuple(tys) })
+    }
+}
+
+impl Rule for Tuple {
+    fn name(&self) -> &'static str {
+        "tuple"
+    }
+    fn infer(&self, operands: &[&Ty]) -> Result<Ty, String> {
+        Ok(Ty::Tuple(operands.iter().map(|t| (*t).clone()).collect()))
+    }
+}
+
+impl Rule for Proj {
+    fn name(&self) -> &'static str {
+        "proj"
+    }
+    fn infer(&self, operands: &[&Ty]) -> Result<Ty, String> {
+        match operands {
+            [Ty::Tuple(items)] if self.index < items.len() => Ok(items[self.index].clone()),
+            _ => Err(format!("no value {} in {operands:?}", self.index)),
+        }
+    }
+}
+
+impl Rule for Fence {
+    fn name(&self) -> &'static str {
+        "fence"
+    }
+    fn infer(&self, operands: &[&Ty]) -> Result<Ty, String> {
+        match operands {
+            [one] => Ok((*one).clone()),
+            _ => Err(format!("takes 1 operand, got {}", operands.len())),
+        }
+    }
+}
+
+impl Rule for Kernel {
+    fn name(&self) -> &'static str {
+        "kernel"
+    }
+    fn infer(&self, _: &[&Ty]) -> Result<Ty, String> {
+        let mut tys: Vec<Ty> = self.results.iter().cloned().map(Ty::from).collect();
+        Ok(if tys.len() == 1 { tys.remove(0) } else { Ty::Tuple(tys) })
+    }
+}

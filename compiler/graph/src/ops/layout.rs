@@ -1,0 +1,76 @@
+//! `Reshape`, `Permute`, `Broadcast`: the same elements, seen otherwise.
+
+use super::{Rule, check_rank, tensors};
+use crate::ty::{Ty, product};
+use girih_base::{Dim, Known};
+
+/// Row-major order kept, shape changed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Reshape {
+    /// Result shape, with as many elements as the operand's.
+    pub shape: Vec<Dim>,
+}
+
+/// Axes reordered: result axis `i` is operand axis `perm[i]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Permute {
+    /// A permutation of the axes.
+    pub perm: Vec<usize>,
+}
+
+/// Operand axis `i` becomes result axis `axes[i]`; the value repeats along all others.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Broadcast {
+    /// Result shape.
+    pub shape: Vec<Dim>,
+    /// Strictly increasing positions of the operand's axes, whose extents must agree.
+    pub axes: Vec<usize>,
+}
+
+impl Rule for Reshape {
+    fn name(&self) -> &'static str {
+        "reshape"
+    }
+    fn infer(&self, operands: &[&Ty]) -> Result<Ty, String> {
+        let [x] = tensors(operands)?;
+        if product(&self.shape).known_eq(&x.elements()) != Known::Yes {
+            return Err(format!("{x} has {} elements, the new shape {:?} has {}", x.elements(), self.shape, product(&self.shape)));
+        }
+        Ok(x.with_shape(self.shape.clone()).into())
+    }
+}
+
+impl Rule for Permute {
+    fn name(&self) -> &'static str {
+        "permute"
+    }
+    fn infer(&self, operands: &[&Ty]) -> Result<Ty, String> {
+        let [x] = tensors(operands)?;
+        check_rank("positions", self.perm.len(), x)?;
+        let mut seen = self.perm.clone();
+        seen.sort();
+        if seen.iter().enumerate().any(|(i, a)| i != *a) {
+            return Err(format!("{:?} is not a permutation of the axes of {x}", self.perm));
+        }
+        Ok(x.with_shape(self.perm.iter().map(|a| x.shape[*a].clone()).collect()).into())
+    }
+}
+
+impl Rule for Broadcast {
+    fn name(&self) -> &'static str {
+        "broadcast"
+    }
+    fn infer(&self, operands: &[&Ty]) -> Result<Ty, String> {
+        let [x] = tensors(operands)?;
+        check_rank("positions", self.axes.len(), x)?;
+        if self.axes.windows(2).any(|w| w[0] >= w[1]) || self.axes.iter().any(|a| *a >= self.shape.len()) {
+            return Err(format!("positions {:?} must increase and lie inside the result {:?}", self.axes, self.shape));
+        }
+        for (i, a) in self.axes.iter().enumerate() {
+            if x.shape[i] != self.shape[*a] {
+                return Err(format!("axis {i} of {x} does not fit axis {a} of {:?}", self.shape));
+            }
+        }
+        Ok(x.with_shape(self.shape.clone()).into())
+    }
+}

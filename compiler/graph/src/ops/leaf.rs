@@ -1,0 +1,83 @@
+//! `Param`, `Const`, `Iota`: values without operands.
+
+use super::{Rule, check_axis};
+use crate::graph::ParamKind;
+use crate::literal::Literal;
+use crate::ty::{TensorTy, Ty};
+use girih_base::DType;
+
+/// A value from outside the graph. Added with [`crate::Graph::param`], never directly.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Param {
+    /// Position in the parameter list.
+    pub index: usize,
+    /// What it is to the runtime.
+    pub kind: ParamKind,
+}
+
+/// A value known at compile time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Const {
+    /// Type of the value.
+    pub ty: TensorTy,
+    /// The value.
+    pub value: Literal,
+}
+
+/// Element `[.., i, ..]` is `i`, the coordinate along `axis`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Iota {
+    /// Type of the value; not bool.
+    pub ty: TensorTy,
+    /// The axis that counts.
+    pub axis: usize,
+}
+
+fn no_operands(operands: &[&Ty]) -> Result<(), String> {
+    if operands.is_empty() { Ok(()) } else { Err(format!("takes no operands, got {}", operands.len())) }
+}
+
+impl Rule for Param {
+    fn name(&self) -> &'static str {
+        "param"
+    }
+    fn infer(&self, _: &[&Ty]) -> Result<Ty, String> {
+        Err("parameters are added with `Graph::param`".into())
+    }
+}
+
+impl Rule for Const {
+    fn name(&self) -> &'static str {
+        "const"
+    }
+    fn infer(&self, operands: &[&Ty]) -> Result<Ty, String> {
+        no_operands(operands)?;
+        match &self.value {
+            Literal::Splat(_) => {}
+            Literal::Dim(_) if self.ty.dtype.is_int() => {}
+            Literal::Dim(_) => return Err(format!("a size as {}: it must be an integer type", self.ty.dtype)),
+            Literal::Dense(bytes) => {
+                let count = self.ty.elements().as_const().and_then(|n| u64::try_from(n).ok());
+                let want = count.map(|n| self.ty.dtype.bytes_for(n));
+                if want != Some(bytes.len() as u64) {
+                    return Err(format!("{} bytes of data for {}", bytes.len(), self.ty));
+                }
+            }
+        }
+        Ok(self.ty.clone().into())
+    }
+}
+
+impl Rule for Iota {
+    fn name(&self) -> &'static str {
+        "iota"
+    }
+    fn infer(&self, operands: &[&Ty]) -> Result<Ty, String> {
+        no_operands(operands)?;
+        check_axis(self.axis, &self.ty)?;
+        match self.ty.dtype {
+            DType::Bool => Err("cannot count in bool".into()),
+            _ => Ok(self.ty.clone().into()),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Lowering: Graph IR to Tile IR, Tile IR to SIMT IR.

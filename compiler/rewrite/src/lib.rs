@@ -1,0 +1,1 @@
+//! E-graph optimisation of Girih graphs.

@@ -1,0 +1,1 @@
+//! Girih's SIMT IR: one thread, structured, WGSL-shaped, with an emulator.

@@ -1,0 +1,1 @@
+//! Girih's Tile IR: block values of one program instance.

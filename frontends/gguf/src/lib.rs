@@ -1,0 +1,1 @@
+//! The GGUF door: quantised language models as Girih graphs.

@@ -1,0 +1,1 @@
+//! Girih: a portable ML compiler. The Rust tensor API.

@@ -1,0 +1,1 @@
+//! Executes Girih plans on any device.

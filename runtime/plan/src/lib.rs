@@ -1,0 +1,1 @@
+//! The plan: what a Girih runtime allocates, copies, dispatches.

@@ -1,0 +1,1 @@
+//! The CPU target: a vectorised executor of tile programs.

@@ -1,0 +1,1 @@
+//! The wgpu target: SIMT IR to WGSL, run on any GPU.

@@ -1,0 +1,1 @@
+//! Girih's cross-crate tests and benchmarks.
