@@ -1,1 +1,15 @@
-//! Girih's Tile IR: block values of one program instance.
+//! Tile IR: what one program instance of a kernel computes, on block values ("tiles").
+//!
+//! A [`Kernel`] runs once for every point of its grid. Its values are scalars and tiles of a fixed shape; memory is
+//! reached only through structured loads and stores of kernel parameters. There are no threads, lanes or layouts here: a
+//! CPU executes a tile as a loop, a GPU target spreads it over a workgroup.
+//!
+//! Invariant: nothing here mentions lanes, workgroups or a target.
+
+#![forbid(unsafe_code)]
+
+pub mod build;
+pub mod ir;
+
+pub use build::Builder;
+pub use ir::*;
