@@ -10,10 +10,12 @@ pub mod diag;
 pub mod dim;
 pub mod dtype;
 pub mod loc;
+pub mod quant;
 pub mod scalar;
 
 pub use diag::{Diag, Label, Result, Severity};
 pub use dim::{Bindings, Dim, Known, Symbol};
 pub use dtype::{Class, DType};
 pub use loc::Loc;
+pub use quant::QuantFormat;
 pub use scalar::ScalarOp;
