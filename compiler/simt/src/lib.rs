@@ -1,1 +1,14 @@
-//! Girih's SIMT IR: one thread, structured, WGSL-shaped, with an emulator.
+//! SIMT IR: what one thread of a kernel does, structured and WGSL-shaped.
+//!
+//! Expressions are SSA values; state that changes lives in named [`Local`]s (WGSL's `var`). Control flow is structured.
+//! Memory is reached through kernel buffers and workgroup arrays by element index.
+//!
+//! Invariant: nothing here names a graphics API; a target spells the same kernel its own way.
+
+#![forbid(unsafe_code)]
+
+pub mod build;
+pub mod ir;
+
+pub use build::Builder;
+pub use ir::*;
