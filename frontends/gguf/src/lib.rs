@@ -1,1 +1,12 @@
 //! The GGUF door: quantised language models as Girih graphs.
+
+#![deny(unsafe_code)]
+
+mod cursor;
+pub mod file;
+pub mod meta;
+pub mod tensor;
+
+pub use file::Gguf;
+pub use meta::{Meta, Value};
+pub use tensor::{Storage, TensorInfo};
