@@ -101,9 +101,10 @@ impl DType {
         matches!(self.class(), Class::Signed | Class::Float)
     }
 
-    /// Bytes that `count` elements take, sub-byte types packed.
+    /// Bytes that `count` elements take, sub-byte types packed; `u64::MAX` where that does not fit.
     pub const fn bytes_for(self, count: u64) -> u64 {
-        (count * self.bits() as u64).div_ceil(8)
+        let bytes = (count as u128 * self.bits() as u128).div_ceil(8);
+        if bytes > u64::MAX as u128 { u64::MAX } else { bytes as u64 }
     }
 }
 

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod codec;
 pub mod diag;
 pub mod dim;
 pub mod dtype;
@@ -13,6 +14,7 @@ pub mod loc;
 pub mod quant;
 pub mod scalar;
 
+pub use codec::Scalar;
 pub use diag::{Diag, Label, Result, Severity};
 pub use dim::{Bindings, Dim, Known, Symbol};
 pub use dtype::{Class, DType};

@@ -4,10 +4,12 @@
 //! derivatives, expansion into core operations and WGSL spelling are read from the row; **adding an operation is
 //! one row in [`table`] and no other edit**.
 
+mod eval;
 pub mod expr;
 pub mod special;
 pub mod table;
 
+pub use eval::eval;
 pub use table::ScalarOp;
 
 use crate::DType;
@@ -30,6 +32,32 @@ pub enum Operands {
     Any,
     /// `select`: a bool, then two of any one type.
     Select,
+}
+
+impl Operands {
+    /// Whether operands (for `select`, the last two) may have this dtype.
+    pub fn accepts(self, dtype: DType) -> bool {
+        match self {
+            Operands::Float => dtype.is_float(),
+            Operands::Int => dtype.is_int(),
+            Operands::Number => dtype.is_float() || dtype.is_int(),
+            Operands::Bits => dtype.is_int() || dtype == DType::Bool,
+            Operands::Bool => dtype == DType::Bool,
+            Operands::Any | Operands::Select => true,
+        }
+    }
+
+    /// In words, for messages and documentation.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Operands::Float => "a float",
+            Operands::Int => "an integer",
+            Operands::Number => "a number",
+            Operands::Bits => "an integer or bool",
+            Operands::Bool => "bool",
+            Operands::Any | Operands::Select => "any dtype",
+        }
+    }
 }
 
 /// The element type of the result.
@@ -74,14 +102,23 @@ impl IntType {
 
     /// Keeps the low bits, as the machine does.
     pub fn wrap(self, value: i128) -> i128 {
-        let modulus = 1i128 << self.bits;
-        let low = value.rem_euclid(modulus);
-        if self.signed && low >= modulus / 2 { low - modulus } else { low }
+        let spare = 128 - self.bits;
+        if self.signed { value << spare >> spare } else { self.bits_of(value) }
     }
 
     /// The bits of a value as a non-negative number.
     pub fn bits_of(self, value: i128) -> i128 {
-        value.rem_euclid(1i128 << self.bits)
+        value & ((1 << self.bits) - 1)
+    }
+
+    /// The smallest value.
+    pub fn min(self) -> i128 {
+        if self.signed { -1 << (self.bits - 1) } else { 0 }
+    }
+
+    /// The largest value.
+    pub fn max(self) -> i128 {
+        (1 << (self.bits - self.signed as u32)) - 1
     }
 }
 
@@ -169,16 +206,8 @@ impl ScalarOp {
         if let Some(other) = same.iter().find(|d| **d != dtype) {
             return Err(format!("`{}` takes operands of one dtype, got {dtype} and {other}", row.name));
         }
-        let (accepted, what) = match row.operands {
-            Operands::Float => (dtype.is_float(), "a float"),
-            Operands::Int => (dtype.is_int(), "an integer"),
-            Operands::Number => (dtype.is_float() || dtype.is_int(), "a number"),
-            Operands::Bits => (dtype.is_int() || dtype == DType::Bool, "an integer or bool"),
-            Operands::Bool => (dtype == DType::Bool, "bool"),
-            Operands::Any | Operands::Select => (true, "any dtype"),
-        };
-        if !accepted {
-            return Err(format!("`{}` takes {what}, got {dtype}", row.name));
+        if !row.operands.accepts(dtype) {
+            return Err(format!("`{}` takes {}, got {dtype}", row.name, row.operands.describe()));
         }
         Ok(match row.output {
             Output::Same => dtype,

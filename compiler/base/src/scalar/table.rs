@@ -54,7 +54,7 @@ table! {
     // Core: every target has these.
     Add "add" "x + y" (2 Number -> Same) { float: |a| a[0] + a[1], int: |a, _| a[0] + a[1] } d ["1", "1"] Infix("+"), Exact;
     Sub "sub" "x - y" (2 Number -> Same) { float: |a| a[0] - a[1], int: |a, _| a[0] - a[1] } d ["1", "-1"] Infix("-"), Exact;
-    Mul "mul" "x * y" (2 Number -> Same) { float: |a| a[0] * a[1], int: |a, _| a[0] * a[1] } d ["y", "x"] Infix("*"), Exact;
+    Mul "mul" "x * y" (2 Number -> Same) { float: |a| a[0] * a[1], int: |a, _| a[0].wrapping_mul(a[1]) } d ["y", "x"] Infix("*"), Exact;
     Div "div" "x / y; integers round toward zero, x / 0 = x" (2 Number -> Same) { float: |a| a[0] / a[1], int: |a, _| if a[1] == 0 { a[0] } else { a[0] / a[1] } } d ["(recip y)", "(neg (div r y))"] Infix("/"), Ulp(2.5);
     Rem "rem" "remainder with the sign of x; integer x rem 0 = 0" (2 Number -> Same) { float: |a| a[0] % a[1], int: |a, _| if a[1] == 0 { 0 } else { a[0] % a[1] } } d ["1", "(neg (trunc (div x y)))"] Special, Exact;
     Neg "neg" "-x" (1 Number -> Same) { float: |a| -a[0], int: |a, _| -a[0] } d ["-1"] Prefix("-"), Exact;
@@ -83,7 +83,7 @@ table! {
     Shr "shr" "x >> (y mod width), arithmetic when signed" (2 Int -> Same) { int: |a, t| a[0] >> shift(a[1], t) } d ["0", "0"] Special, Exact;
     Popcount "popcount" "number of one bits" (1 Int -> Same) { int: |a, t| t.bits_of(a[0]).count_ones() as i128 } d ["0"] Call("countOneBits"), Exact;
     Clz "clz" "number of leading zero bits" (1 Int -> Same) { int: |a, t| t.bits_of(a[0]).leading_zeros() as i128 - (128 - t.bits as i128) } d ["0"] Special, Exact;
-    MulHi "mul_hi" "high half of the double-width product" (2 Int -> Same) { int: |a, t| (a[0] * a[1]) >> t.bits } d ["0", "0"] Special, Exact;
+    MulHi "mul_hi" "high half of the double-width product" (2 Int -> Same) { int: |a, t| mul_hi(a[0], a[1], t) } d ["0", "0"] Special, Exact;
     Eq "eq" "x = y" (2 Any -> Bool) { test: |a| a[0] == a[1], int: |a, _| (a[0] == a[1]) as i128 } d ["0", "0"] Infix("=="), Exact;
     Ne "ne" "x != y" (2 Any -> Bool) { test: |a| a[0] != a[1], int: |a, _| (a[0] != a[1]) as i128 } d ["0", "0"] Special, Exact;
     Lt "lt" "x < y" (2 Any -> Bool) { test: |a| a[0] < a[1], int: |a, _| (a[0] < a[1]) as i128 } d ["0", "0"] Special, Exact;
@@ -97,7 +97,7 @@ table! {
     Sign "sign" "-1, 0 or 1; NaN of NaN" (1 Number -> Same) { float: |a| if a[0] == 0.0 || a[0].is_nan() { a[0] } else { a[0].signum() }, int: |a, _| a[0].signum() } d ["0"] Expand, Exact, = "(select (lt 0 x) 1 (select (lt x 0) -1 x))";
     Recip "recip" "1 / x" (1 Float -> Same) { float: |a| 1.0 / a[0] } d ["(neg (mul r r))"] Expand, Ulp(2.5), = "(div 1 x)";
     Rsqrt "rsqrt" "1 / sqrt(x)" (1 Float -> Same) { float: |a| 1.0 / a[0].sqrt() } d ["(mul -0.5 (div r x))"] Expand, Ulp(5.0), = "(div 1 (sqrt x))";
-    Square "square" "x * x" (1 Number -> Same) { float: |a| a[0] * a[0], int: |a, _| a[0] * a[0] } d ["(mul 2 x)"] Expand, Exact, = "(mul x x)";
+    Square "square" "x * x" (1 Number -> Same) { float: |a| a[0] * a[0], int: |a, _| a[0].wrapping_mul(a[0]) } d ["(mul 2 x)"] Expand, Exact, = "(mul x x)";
     Fma "fma" "x * y + z, rounded once or twice" (3 Float -> Same) { float: |a| a[0].mul_add(a[1], a[2]) } d ["y", "x", "1"] Expand, Ulp(1.0), = "(add (mul x y) z)";
     FloorDiv "floor_div" "x / y rounded down" (2 Number -> Same) { float: |a| (a[0] / a[1]).floor(), int: |a, _| if a[1] == 0 { a[0] } else { a[0].div_euclid(a[1]) - (a[1] < 0 && a[0].rem_euclid(a[1]) != 0) as i128 } } d ["0", "0"] Special, Ulp(2.5);
     FloorMod "floor_mod" "remainder with the sign of y" (2 Number -> Same) { float: |a| a[0] - (a[0] / a[1]).floor() * a[1], int: |a, _| if a[1] == 0 { 0 } else { ((a[0] % a[1]) + a[1]) % a[1] } } d ["1", "(neg (floor (div x y)))"] Special, Ulp(4.0);
@@ -131,4 +131,9 @@ table! {
 
 fn shift(count: i128, t: IntType) -> u32 {
     count.rem_euclid(t.bits as i128) as u32
+}
+
+/// The product of two u64 does not fit `i128`, but fits `u128`.
+fn mul_hi(x: i128, y: i128, t: IntType) -> i128 {
+    if t.signed { (x * y) >> t.bits } else { ((x as u128 * y as u128) >> t.bits) as i128 }
 }
