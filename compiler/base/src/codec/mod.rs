@@ -54,7 +54,8 @@ impl Scalar {
 ///
 /// A float too large for `to` becomes Inf of its sign, or NaN where `to` has no Inf (`f8e4m3fn`, `f8e8m0`), or the
 /// largest value where it has neither (`f4e2m1`). NaN in `f4e2m1` becomes -0. `f8e8m0` has only positive values:
-/// zero and negative values become NaN, tiny ones 2^-127, and ties round up. All as in `ml_dtypes`.
+/// zero and negative values become NaN, tiny ones 2^-127, and ties round up. This is what
+/// `ml_dtypes` does.
 pub fn cast(value: Scalar, to: DType) -> Scalar {
     match (value, to) {
         (Scalar::Float(v), DType::F64) => Scalar::Float(v),
