@@ -64,9 +64,11 @@ impl Graph {
                         .at(&self.here.clone(), "this operation");
                     for id in operands {
                         let node = self.node(*id);
-                        diag = diag
-                            .at(&node.loc, "an operand was made here")
-                            .note(format!("operand {}: {}", node.name.as_deref().map_or("<unnamed>".into(), |n| format!("`{n}`")), node.ty));
+                        diag = diag.at(&node.loc, "an operand was made here").note(format!(
+                            "operand {}: {}",
+                            node.name.as_deref().map_or("<unnamed>".into(), |n| format!("`{n}`")),
+                            node.ty
+                        ));
                     }
                     return Err(diag.help("extents must be equal or 1, counted from the last axis"));
                 }
@@ -143,7 +145,13 @@ impl Graph {
     }
 
     /// Batched contraction, summed in the operands' default accumulator.
-    pub fn dot(&mut self, a: NodeId, b: NodeId, batch: &[(usize, usize)], contract: &[(usize, usize)]) -> Result<NodeId> {
+    pub fn dot(
+        &mut self,
+        a: NodeId,
+        b: NodeId,
+        batch: &[(usize, usize)],
+        contract: &[(usize, usize)],
+    ) -> Result<NodeId> {
         let acc = self.tensor(a)?.dtype.accumulator();
         let op = Dot { batch: batch.to_vec(), contract: contract.to_vec(), acc, precision: Precision::Exact };
         self.push(op, &[a, b])

@@ -51,6 +51,8 @@ pub struct Graph {
     dag: DiGraph<Node, u32>,
     params: Vec<NodeId>,
     outputs: Vec<NodeId>,
+    // Library bodies already made for this graph, so that equal layers share one.
+    pub(crate) composites: Vec<Arc<crate::ops::Callee>>,
     pub(crate) here: Loc,
 }
 
@@ -147,11 +149,8 @@ impl Graph {
     /// The operands of a node, in order.
     pub fn operands(&self, id: NodeId) -> SmallVec<[NodeId; 4]> {
         // petgraph walks incoming edges newest first, and operands were connected in order.
-        let mut out: SmallVec<[NodeId; 4]> = self
-            .dag
-            .neighbors_directed(id.index(), Direction::Incoming)
-            .map(|n| NodeId(n.index() as u32))
-            .collect();
+        let mut out: SmallVec<[NodeId; 4]> =
+            self.dag.neighbors_directed(id.index(), Direction::Incoming).map(|n| NodeId(n.index() as u32)).collect();
         out.reverse();
         out
     }
@@ -221,7 +220,10 @@ impl Graph {
         callee
             .outputs
             .iter()
-            .map(|o| map[o.0 as usize].ok_or_else(|| Diag::error("G003", "a parameter has no argument").at(site, "this call")))
+            .map(|o| {
+                map[o.0 as usize]
+                    .ok_or_else(|| Diag::error("G003", "a parameter has no argument").at(site, "this call"))
+            })
             .collect()
     }
 }

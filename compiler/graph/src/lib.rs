@@ -10,9 +10,12 @@
 #![forbid(unsafe_code)]
 
 pub mod build;
+pub mod eval;
 pub mod graph;
 pub mod literal;
+pub mod nn;
 pub mod ops;
+pub mod random;
 pub mod ty;
 
 pub use graph::{Graph, Node, NodeId, ParamKind};
