@@ -1,0 +1,118 @@
+//! Where graphs run. Everything the rest of the crate knows of devices is here.
+
+use crate::data::Data;
+use crate::tensor::Tensor;
+use crate::trace;
+use girih_base::{Diag, Result};
+use girih_graph::Graph;
+use std::cell::RefCell;
+use std::fmt;
+use std::sync::Arc;
+
+/// A program ready to run on a device.
+pub trait Program: Send + Sync {
+    /// Runs it; one value per output. The arguments are in the order of the graph's parameters.
+    fn run(&self, arguments: &[Data]) -> Result<Vec<Data>>;
+}
+
+/// Something that makes programs of graphs.
+pub trait Executor: Send + Sync {
+    /// What users call it.
+    fn name(&self) -> String;
+    /// Compiles a graph.
+    fn compile(&self, graph: &Graph) -> Result<Arc<dyn Program>>;
+}
+
+/// Where tensors are computed.
+#[derive(Clone)]
+pub struct Device(Arc<dyn Executor>);
+
+thread_local! {
+    static CURRENT: RefCell<Vec<Device>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Device {
+    /// The reference evaluator: exact, slow, the judge of all others.
+    pub fn oracle() -> Device {
+        Device(Arc::new(Oracle))
+    }
+
+    /// A device of your own.
+    pub fn from_executor(executor: impl Executor + 'static) -> Device {
+        Device(Arc::new(executor))
+    }
+
+    /// The device that lazy tensors and `jit` use now: that of the innermost [`Device::scope`] of this thread.
+    pub fn current() -> Device {
+        CURRENT.with_borrow(|stack| stack.last().cloned()).unwrap_or_default()
+    }
+
+    /// Runs `f` with this as the current device of the thread.
+    pub fn scope<R>(&self, f: impl FnOnce() -> R) -> R {
+        struct Leave;
+        impl Drop for Leave {
+            fn drop(&mut self) {
+                CURRENT.with_borrow_mut(|stack| stack.pop());
+            }
+        }
+        CURRENT.with_borrow_mut(|stack| stack.push(self.clone()));
+        let _leave = Leave;
+        f()
+    }
+
+    /// What it is called, for messages and cache keys.
+    pub fn name(&self) -> String {
+        self.0.name()
+    }
+
+    pub(crate) fn compile(&self, graph: &Graph) -> Result<Arc<dyn Program>> {
+        self.0.compile(graph)
+    }
+}
+
+impl Default for Device {
+    fn default() -> Device {
+        Device::oracle()
+    }
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Device({})", self.name())
+    }
+}
+
+/// Computes tensors together, in one program; afterwards each holds its elements.
+pub fn eval(tensors: &[Tensor]) -> Result<()> {
+    let wanted: Vec<Tensor> = tensors.iter().filter(|t| !t.is_known()).cloned().collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let lowered = trace::lower("eval", None, &[], &wanted)?;
+    let arguments = lowered.captured.iter().map(Tensor::data).collect::<Result<Vec<_>>>()?;
+    let values = Device::current().compile(&lowered.graph)?.run(&arguments)?;
+    for (tensor, value) in wanted.iter().zip(values) {
+        tensor.fill(value);
+    }
+    Ok(())
+}
+
+/// The graph evaluator as a device.
+struct Oracle;
+
+struct OracleProgram(Graph);
+
+impl Executor for Oracle {
+    fn name(&self) -> String {
+        "oracle".into()
+    }
+    fn compile(&self, graph: &Graph) -> Result<Arc<dyn Program>> {
+        Ok(Arc::new(OracleProgram(graph.clone())))
+    }
+}
+
+impl Program for OracleProgram {
+    fn run(&self, _arguments: &[Data]) -> Result<Vec<Data>> {
+        Err(Diag::error("T008", format!("no evaluator for `{}`", self.0.name)))
+    }
+}

@@ -1,0 +1,8 @@
+//! Transformations of functions: compile, differentiate, batch. They take functions of trees by reference and give
+//! functions of the same arguments, so they compose in any order.
+
+mod function;
+mod jit;
+
+pub use function::{Arguments, Function};
+pub use jit::{jit, trace_graph};
