@@ -1,8 +1,9 @@
 //! `Slice`, `Pad`, `Reverse`, `Window`, `Concat`, `DynSlice`, `DynUpdate`: parts of tensors.
 
 use super::{Rule, all_tensors, check_axes, check_axis, check_rank, tensors};
+use crate::eval::{Array, Cx, Eval, Value, all_arrays, arrays, view};
 use crate::ty::{TensorTy, Ty};
-use girih_base::{Dim, Known};
+use girih_base::{Diag, Dim, Known, Result as DiagResult};
 
 /// Elements `start, start + stride, ..` below `limit` of each axis.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -118,11 +119,8 @@ impl Rule for Pad {
             if negative || self.interior[a] < 0 {
                 return Err(format!("negative padding of axis {a}; slice instead"));
             }
-            let gaps = if self.interior[a] == 0 {
-                Dim::ZERO
-            } else {
-                (extent - 1).max_of(&Dim::ZERO) * self.interior[a]
-            };
+            let gaps =
+                if self.interior[a] == 0 { Dim::ZERO } else { (extent - 1).max_of(&Dim::ZERO) * self.interior[a] };
             shape.push(extent + &(&self.low[a] + &(&self.high[a] + &gaps)));
         }
         Ok(x.with_shape(shape).into())
@@ -219,5 +217,121 @@ impl Rule for DynUpdate {
             && part.rank() == x.rank()
             && (0..x.rank()).all(|a| part.shape[a].known_le(&x.shape[a]) != Known::No);
         if fits { Ok((*x).clone().into()) } else { Err(format!("the part {part} does not fit into {x}")) }
+    }
+}
+
+impl Eval for Slice {
+    fn eval(&self, args: &[Value], ty: &Ty, cx: &Cx) -> DiagResult<Value> {
+        let [x] = arrays(args)?;
+        let own = view::strides(&x.shape);
+        let (mut base, mut steps) = (0, Vec::new());
+        for (a, extent) in x.shape.iter().enumerate() {
+            let (start, limit) = (cx.extent(&self.start[a])?, cx.extent(&self.limit[a])?);
+            if start > limit || limit > *extent {
+                return Err(Diag::error("G206", format!("{start}..{limit} is outside axis {a} of {:?}", x.shape)));
+            }
+            base += start as isize * own[a];
+            steps.push(self.stride[a] as isize * own[a]);
+        }
+        Ok(x.view(&cx.shape_of(ty)?, base, &steps)?.into())
+    }
+}
+
+impl Eval for Pad {
+    fn eval(&self, args: &[Value], ty: &Ty, cx: &Cx) -> DiagResult<Value> {
+        let [x, value] = arrays(args)?;
+        let shape = cx.shape_of(ty)?;
+        let mut out = value.view(&shape, 0, &vec![0; shape.len()])?;
+        let own = view::strides(&shape);
+        let mut base = 0;
+        for (low, step) in self.low.iter().zip(&own) {
+            base += cx.extent(low)? as isize * step;
+        }
+        let steps: Vec<isize> = own.iter().zip(&self.interior).map(|(s, gap)| s * (*gap as isize + 1)).collect();
+        for (i, at) in view::walk(&x.shape, base, &steps).enumerate() {
+            out.data.put(at, &x.data, i);
+        }
+        Ok(out.into())
+    }
+}
+
+impl Eval for Reverse {
+    fn eval(&self, args: &[Value], _: &Ty, _: &Cx) -> DiagResult<Value> {
+        let [x] = arrays(args)?;
+        let (mut base, mut steps) = (0, view::strides(&x.shape));
+        for a in &self.axes {
+            base += steps[*a] * (x.shape[*a] as isize - 1);
+            steps[*a] = -steps[*a];
+        }
+        Ok(x.view(&x.shape, base, &steps)?.into())
+    }
+}
+
+impl Eval for Window {
+    fn eval(&self, args: &[Value], ty: &Ty, cx: &Cx) -> DiagResult<Value> {
+        let [x] = arrays(args)?;
+        let mut steps = view::strides(&x.shape);
+        for w in &self.axes {
+            steps.push(steps[w.axis] * w.dilation as isize);
+        }
+        for w in &self.axes {
+            steps[w.axis] *= w.stride as isize;
+        }
+        Ok(x.view(&cx.shape_of(ty)?, 0, &steps)?.into())
+    }
+}
+
+impl Eval for Concat {
+    fn eval(&self, args: &[Value], ty: &Ty, cx: &Cx) -> DiagResult<Value> {
+        let list = all_arrays(args)?;
+        let shape = cx.shape_of(ty)?;
+        let own = view::strides(&shape);
+        let mut out = Array::splat(list[0].dtype, &shape, crate::literal::Number::Int(0));
+        let mut start = 0;
+        for x in list {
+            for (i, at) in view::walk(&x.shape, start as isize * own[self.axis], &own).enumerate() {
+                out.data.put(at, &x.data, i);
+            }
+            start += x.shape[self.axis];
+        }
+        Ok(out.into())
+    }
+}
+
+/// The start of a part of shape `part` inside `whole`, each coordinate clamped so that the part fits.
+fn clamped_start(starts: &[&Array], part: &[usize], whole: &[usize]) -> DiagResult<Vec<usize>> {
+    let mut out = Vec::new();
+    for ((start, part), whole) in starts.iter().zip(part).zip(whole) {
+        let last = whole
+            .checked_sub(*part)
+            .ok_or_else(|| Diag::error("G206", format!("a part of {part} elements does not fit an axis of {whole}")))?;
+        out.push(start.int(0).clamp(0, last as i128) as usize);
+    }
+    Ok(out)
+}
+
+fn offset(start: &[usize], steps: &[isize]) -> isize {
+    start.iter().zip(steps).map(|(i, s)| *i as isize * s).sum()
+}
+
+impl Eval for DynSlice {
+    fn eval(&self, args: &[Value], _: &Ty, cx: &Cx) -> DiagResult<Value> {
+        let list = all_arrays(args)?;
+        let (x, sizes, own) = (list[0], cx.shape(&self.sizes)?, view::strides(&list[0].shape));
+        let start = clamped_start(&list[1..], &sizes, &x.shape)?;
+        Ok(x.view(&sizes, offset(&start, &own), &own)?.into())
+    }
+}
+
+impl Eval for DynUpdate {
+    fn eval(&self, args: &[Value], _: &Ty, _: &Cx) -> DiagResult<Value> {
+        let list = all_arrays(args)?;
+        let (x, part, own) = (list[0], list[1], view::strides(&list[0].shape));
+        let start = clamped_start(&list[2..], &part.shape, &x.shape)?;
+        let mut out = x.clone();
+        for (i, at) in view::walk(&part.shape, offset(&start, &own), &own).enumerate() {
+            out.data.put(at, &part.data, i);
+        }
+        Ok(out.into())
     }
 }

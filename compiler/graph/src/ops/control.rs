@@ -1,10 +1,11 @@
 //! `Loop`, `Cond`, `Call`, `Tuple`, `Proj`, `Fence`, `Kernel`: structure.
 
 use super::{Rule, tensors};
+use crate::eval::{Array, Cx, Eval, Value};
 use crate::graph::Graph;
 use crate::literal::Number;
 use crate::ty::{TensorTy, Ty};
-use girih_base::{DType, Dim};
+use girih_base::{DType, Diag, Dim, Result as DiagResult};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -259,5 +260,77 @@ impl Rule for Kernel {
     fn infer(&self, _: &[&Ty]) -> Result<Ty, String> {
         let mut tys: Vec<Ty> = self.results.iter().cloned().map(Ty::from).collect();
         Ok(if tys.len() == 1 { tys.remove(0) } else { Ty::Tuple(tys) })
+    }
+}
+
+impl Eval for Loop {
+    fn eval(&self, args: &[Value], _: &Ty, cx: &Cx) -> DiagResult<Value> {
+        let (carried, constant) = args.split_at(self.carried);
+        let mut carried = carried.to_vec();
+        let inputs = |carried: &[Value]| -> Vec<Value> { carried.iter().chain(constant).cloned().collect() };
+        match &self.kind {
+            LoopKind::For(rounds) => {
+                for round in 0..cx.dim(rounds)? {
+                    let mut all = inputs(&carried);
+                    all.insert(0, Array::from_ints(DType::I32, &[], [round as i128]).into());
+                    carried = self.body.eval_body(all, cx)?;
+                }
+            }
+            LoopKind::While(condition) => {
+                let mut rounds = 0;
+                while condition.eval_body(inputs(&carried), cx)?[0].array()?.int(0) != 0 {
+                    if rounds == cx.max_rounds {
+                        let limit = format!("a loop did not end within {rounds} rounds");
+                        return Err(Diag::error("G207", limit).help("raise `Cx::max_rounds` if that is right"));
+                    }
+                    rounds += 1;
+                    carried = self.body.eval_body(inputs(&carried), cx)?;
+                }
+            }
+        }
+        Ok(Value::Tuple(carried))
+    }
+}
+
+impl Eval for Cond {
+    fn eval(&self, args: &[Value], _: &Ty, cx: &Cx) -> DiagResult<Value> {
+        let choice = args[0].array()?.int(0).clamp(0, self.branches.len() as i128 - 1);
+        Ok(Value::Tuple(self.branches[choice as usize].eval_body(args[1..].to_vec(), cx)?))
+    }
+}
+
+impl Eval for Call {
+    fn eval(&self, args: &[Value], _: &Ty, cx: &Cx) -> DiagResult<Value> {
+        let mut results = self.callee.body.eval_body(args.to_vec(), cx)?;
+        Ok(if results.len() == 1 { results.remove(0) } else { Value::Tuple(results) })
+    }
+}
+
+impl Eval for Tuple {
+    fn eval(&self, args: &[Value], _: &Ty, _: &Cx) -> DiagResult<Value> {
+        Ok(Value::Tuple(args.to_vec()))
+    }
+}
+
+impl Eval for Proj {
+    fn eval(&self, args: &[Value], _: &Ty, _: &Cx) -> DiagResult<Value> {
+        match args {
+            [Value::Tuple(items)] if self.index < items.len() => Ok(items[self.index].clone()),
+            _ => Err(Diag::error("G205", format!("no value {}", self.index))),
+        }
+    }
+}
+
+impl Eval for Fence {
+    fn eval(&self, args: &[Value], _: &Ty, _: &Cx) -> DiagResult<Value> {
+        Ok(args[0].clone())
+    }
+}
+
+impl Eval for Kernel {
+    fn eval(&self, _: &[Value], _: &Ty, _: &Cx) -> DiagResult<Value> {
+        Err(Diag::error("G201", "a hand-written kernel has no meaning at this level")
+            .note("the evaluator knows graph operations only")
+            .help("run it on a target, or on the emulator of its level"))
     }
 }

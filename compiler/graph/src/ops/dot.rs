@@ -1,8 +1,10 @@
 //! `Dot`: every matrix product.
 
 use super::{Rule, check_axes, tensors};
+use crate::eval::{Array, Cx, Data, Eval, Value, arrays};
 use crate::ty::{TensorTy, Ty};
-use girih_base::DType;
+use girih_base::scalar::IntType;
+use girih_base::{DType, Result as DiagResult};
 
 /// How faithfully a target must multiply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,4 +65,50 @@ impl Rule for Dot {
         shape.extend(self.rhs_free(b.rank()).into_iter().map(|i| b.shape[i].clone()));
         Ok(TensorTy { dtype: self.acc, shape }.into())
     }
+}
+
+impl Eval for Dot {
+    /// Both operands are brought to `[batch, free, contracted]` and `[batch, contracted, free]`.
+    fn eval(&self, args: &[Value], ty: &Ty, cx: &Cx) -> DiagResult<Value> {
+        let [a, b] = arrays(args)?;
+        let left = |p: &(usize, usize)| p.0;
+        let right = |p: &(usize, usize)| p.1;
+        let (batch_a, batch_b) = (self.batch.iter().map(left), self.batch.iter().map(right));
+        let (sum_a, sum_b) = (self.contract.iter().map(left), self.contract.iter().map(right));
+        let (free_a, free_b) = (self.lhs_free(a.shape.len()), self.rhs_free(b.shape.len()));
+        let count = |x: &Array, axes: &[usize]| axes.iter().map(|i| x.shape[*i]).product::<usize>();
+        let k = sum_a.clone().map(|i| a.shape[i]).product();
+        let (batch, m, n) = (batch_a.clone().map(|i| a.shape[i]).product(), count(a, &free_a), count(b, &free_b));
+        let a = a.permuted(&batch_a.chain(free_a).chain(sum_a).collect::<Vec<_>>())?;
+        let b = b.permuted(&batch_b.chain(sum_b).chain(free_b).collect::<Vec<_>>())?;
+        let data = match (&a.data, &b.data, IntType::of(self.acc)) {
+            (Data::Floats(a), Data::Floats(b), _) => {
+                Data::Floats(products(a, b, [batch, m, n, k], |c, x, y| c + x * y))
+            }
+            // Sums are right modulo 2^64, and every accumulator's width divides that.
+            (Data::Ints(a), Data::Ints(b), Some(t)) => {
+                let sums = products(a, b, [batch, m, n, k], |c, x, y| c.wrapping_add(x.wrapping_mul(y)));
+                Data::Ints(sums.into_iter().map(|v| t.wrap(v as i128) as i64).collect())
+            }
+            _ => return Err(girih_base::Diag::error("G205", "floats and integers in one product")),
+        };
+        Ok(Array { dtype: self.acc, shape: cx.shape_of(ty)?, data }.into())
+    }
+}
+
+/// `c[i, m, n] = sum over k of a[i, m, k] * b[i, k, n]`, a row of `b` at a time so that memory is walked in order.
+fn products<T: Copy + Default>(a: &[T], b: &[T], [batch, m, n, k]: [usize; 4], mad: impl Fn(T, T, T) -> T) -> Vec<T> {
+    let mut c = vec![T::default(); batch * m * n];
+    if n == 0 || k == 0 {
+        return c;
+    }
+    for (row, out) in c.chunks_exact_mut(n).enumerate() {
+        let b = &b[row / m * k * n..][..k * n];
+        for (x, b) in a[row * k..][..k].iter().zip(b.chunks_exact(n)) {
+            for (o, y) in out.iter_mut().zip(b) {
+                *o = mad(*o, *x, *y);
+            }
+        }
+    }
+    c
 }

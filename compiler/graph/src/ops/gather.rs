@@ -1,8 +1,9 @@
 //! `Gather` and `Scatter`, with XLA's dimension numbers (so that batching stays inside the kind).
 
 use super::{Rule, check_axes, check_rank, tensors};
+use crate::eval::{Array, Cx, Eval, Value, arrays, view};
 use crate::ty::{TensorTy, Ty};
-use girih_base::{Dim, Known};
+use girih_base::{DType, Diag, Dim, Known, Result as DiagResult, ScalarOp};
 
 /// Slices of the first operand at positions given by the second, whose last axis is the index vector.
 ///
@@ -112,7 +113,9 @@ impl Rule for Gather {
         for a in 0..rank {
             match self.offset_axes.iter().position(|o| *o == a) {
                 Some(k) => shape.push(self.sizes[kept[k]].clone()),
-                None => shape.push(index_axes.next().ok_or("offset axes must lie inside the result, each once")?.clone()),
+                None => {
+                    shape.push(index_axes.next().ok_or("offset axes must lie inside the result, each once")?.clone())
+                }
             }
         }
         if index_axes.next().is_some() {
@@ -136,8 +139,7 @@ impl Rule for Scatter {
         if updates.dtype != x.dtype {
             return Err(format!("updates {updates} and operand {x} have different dtypes"));
         }
-        let kept: Vec<_> =
-            (0..x.rank()).filter(|a| !self.inserted.contains(a) && !self.operand_batch.contains(a)).collect();
+        let kept = self.kept_axes(x.rank());
         if kept.len() != self.window_axes.len() || updates.rank() != kept.len() + indices.rank() - 1 {
             return Err(format!("updates {updates} do not have the axes of indices {indices} and a slice of {x}"));
         }
@@ -145,6 +147,101 @@ impl Rule for Scatter {
         let index_fits = scattered.iter().zip(&indices.shape).all(|(u, i)| updates.shape[*u] == *i);
         let window_fits =
             kept.iter().zip(&self.window_axes).all(|(k, u)| updates.shape[*u].known_le(&x.shape[*k]) != Known::No);
-        if index_fits && window_fits { Ok(x.clone().into()) } else { Err(format!("updates {updates} do not fit {x} at {indices}")) }
+        if index_fits && window_fits {
+            Ok(x.clone().into())
+        } else {
+            Err(format!("updates {updates} do not fit {x} at {indices}"))
+        }
+    }
+}
+
+/// Where the slice begins that belongs to the index axes `at`, one coordinate per operand axis, not yet clamped.
+fn slice_start(indices: &Array, at: &[usize], rank: usize, map: &[usize], ob: &[usize], ib: &[usize]) -> Vec<i128> {
+    let row = at.iter().zip(&indices.shape).fold(0, |flat, (i, n)| flat * n + i);
+    let mut start = vec![0; rank];
+    for (component, axis) in map.iter().enumerate() {
+        start[*axis] = indices.int(row * map.len() + component);
+    }
+    for (axis, index_axis) in ob.iter().zip(ib) {
+        start[*axis] = at[*index_axis] as i128;
+    }
+    start
+}
+
+impl Eval for Gather {
+    fn eval(&self, args: &[Value], ty: &Ty, cx: &Cx) -> DiagResult<Value> {
+        let [x, indices] = arrays(args)?;
+        let (shape, sizes) = (cx.shape_of(ty)?, cx.shape(&self.sizes)?);
+        if let Some(a) = (0..sizes.len()).find(|a| sizes[*a] > x.shape[*a]) {
+            return Err(Diag::error("G206", format!("a slice of {} does not fit axis {a} of {:?}", sizes[a], x.shape)));
+        }
+        let (rank, own, kept) = (x.shape.len(), view::strides(&x.shape), self.kept_axes(x.shape.len()));
+        let index_axes: Vec<usize> = (0..shape.len()).filter(|a| !self.offset_axes.contains(a)).collect();
+        let mut source = Vec::new();
+        for flat in 0..shape.iter().product() {
+            let index = view::unflatten(flat, &shape);
+            let at: Vec<usize> = index_axes.iter().map(|a| index[*a]).collect();
+            let start = slice_start(indices, &at, rank, &self.start_map, &self.operand_batch, &self.index_batch);
+            let mut place: Vec<usize> =
+                (0..rank).map(|a| start[a].clamp(0, (x.shape[a] - sizes[a]) as i128) as usize).collect();
+            kept.iter().zip(&self.offset_axes).for_each(|(axis, offset)| place[*axis] += index[*offset]);
+            source.push(place.iter().zip(&own).map(|(i, s)| i * *s as usize).sum());
+        }
+        Ok(Array { dtype: x.dtype, shape, data: x.data.pick(source.into_iter()) }.into())
+    }
+}
+
+impl Combine {
+    /// The scalar operation on (what is there, update); none for `Set`.
+    pub fn op(self) -> Option<ScalarOp> {
+        match self {
+            Combine::Set => None,
+            Combine::Add => Some(ScalarOp::Add),
+            Combine::Mul => Some(ScalarOp::Mul),
+            Combine::Min => Some(ScalarOp::Min),
+            Combine::Max => Some(ScalarOp::Max),
+        }
+    }
+
+    fn apply(self, dtype: DType, there: &mut Array, i: usize, updates: &Array, u: usize) -> DiagResult<()> {
+        match self.op() {
+            None => there.data.put(i, &updates.data, u),
+            Some(op) => {
+                let sum = super::map::apply(op, dtype, &[there.elem(i), updates.elem(u)])?.scalar(dtype);
+                there.data.put(i, &sum.data, 0);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Scatter {
+    /// The operand axes that a slice of the updates has, in order.
+    pub fn kept_axes(&self, rank: usize) -> Vec<usize> {
+        (0..rank).filter(|a| !self.inserted.contains(a) && !self.operand_batch.contains(a)).collect()
+    }
+}
+
+impl Eval for Scatter {
+    fn eval(&self, args: &[Value], _: &Ty, _: &Cx) -> DiagResult<Value> {
+        let [x, indices, updates] = arrays(args)?;
+        let (rank, own, kept) = (x.shape.len(), view::strides(&x.shape), self.kept_axes(x.shape.len()));
+        let mut sizes = vec![1; rank];
+        kept.iter().zip(&self.window_axes).for_each(|(axis, u)| sizes[*axis] = updates.shape[*u]);
+        let index_axes: Vec<usize> = (0..updates.shape.len()).filter(|a| !self.window_axes.contains(a)).collect();
+        let mut out = x.clone();
+        for flat in 0..updates.len() {
+            let index = view::unflatten(flat, &updates.shape);
+            let at: Vec<usize> = index_axes.iter().map(|a| index[*a]).collect();
+            let start = slice_start(indices, &at, rank, &self.start_map, &self.operand_batch, &self.index_batch);
+            if (0..rank).any(|a| start[a] < 0 || start[a] + sizes[a] as i128 > x.shape[a] as i128) {
+                continue;
+            }
+            let mut place: Vec<usize> = start.iter().map(|s| *s as usize).collect();
+            kept.iter().zip(&self.window_axes).for_each(|(axis, u)| place[*axis] += index[*u]);
+            let to = place.iter().zip(&own).map(|(i, s)| i * *s as usize).sum();
+            self.combine.apply(x.dtype, &mut out, to, updates, flat)?;
+        }
+        Ok(out.into())
     }
 }

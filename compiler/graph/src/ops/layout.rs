@@ -1,8 +1,9 @@
 //! `Reshape`, `Permute`, `Broadcast`: the same elements, seen otherwise.
 
 use super::{Rule, check_rank, tensors};
+use crate::eval::{Array, Cx, Eval, Value, arrays, view};
 use crate::ty::{Ty, product};
-use girih_base::{Dim, Known};
+use girih_base::{Diag, Dim, Known, Result as DiagResult};
 
 /// Row-major order kept, shape changed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,7 +35,12 @@ impl Rule for Reshape {
     fn infer(&self, operands: &[&Ty]) -> Result<Ty, String> {
         let [x] = tensors(operands)?;
         if product(&self.shape).known_eq(&x.elements()) != Known::Yes {
-            return Err(format!("{x} has {} elements, the new shape {:?} has {}", x.elements(), self.shape, product(&self.shape)));
+            return Err(format!(
+                "{x} has {} elements, the new shape {:?} has {}",
+                x.elements(),
+                self.shape,
+                product(&self.shape)
+            ));
         }
         Ok(x.with_shape(self.shape.clone()).into())
     }
@@ -72,5 +78,35 @@ impl Rule for Broadcast {
             }
         }
         Ok(x.with_shape(self.shape.clone()).into())
+    }
+}
+
+impl Eval for Reshape {
+    fn eval(&self, args: &[Value], _: &Ty, cx: &Cx) -> DiagResult<Value> {
+        let [x] = arrays(args)?;
+        let shape = cx.shape(&self.shape)?;
+        if shape.iter().product::<usize>() != x.len() {
+            return Err(Diag::error("G206", format!("{} elements do not make {shape:?}", x.len())));
+        }
+        Ok(Array { dtype: x.dtype, shape, data: x.data.clone() }.into())
+    }
+}
+
+impl Eval for Permute {
+    fn eval(&self, args: &[Value], _: &Ty, _: &Cx) -> DiagResult<Value> {
+        let [x] = arrays(args)?;
+        Ok(x.permuted(&self.perm)?.into())
+    }
+}
+
+impl Eval for Broadcast {
+    fn eval(&self, args: &[Value], _: &Ty, cx: &Cx) -> DiagResult<Value> {
+        let [x] = arrays(args)?;
+        let shape = cx.shape(&self.shape)?;
+        let mut steps = vec![0; shape.len()];
+        for (axis, step) in self.axes.iter().zip(view::strides(&x.shape)) {
+            steps[*axis] = step;
+        }
+        Ok(x.view(&shape, 0, &steps)?.into())
     }
 }

@@ -1,10 +1,11 @@
 //! `Param`, `Const`, `Iota`: values without operands.
 
 use super::{Rule, check_axis};
+use crate::eval::{Array, Cx, Eval, Value};
 use crate::graph::ParamKind;
-use crate::literal::Literal;
+use crate::literal::{Literal, Number};
 use crate::ty::{TensorTy, Ty};
-use girih_base::DType;
+use girih_base::{DType, Diag, Result as DiagResult};
 
 /// A value from outside the graph. Added with [`crate::Graph::param`], never directly.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -79,5 +80,31 @@ impl Rule for Iota {
             DType::Bool => Err("cannot count in bool".into()),
             _ => Ok(self.ty.clone().into()),
         }
+    }
+}
+
+impl Eval for Param {
+    fn eval(&self, _: &[Value], _: &Ty, _: &Cx) -> DiagResult<Value> {
+        Err(Diag::error("G202", format!("parameter {} has no value", self.index)))
+    }
+}
+
+impl Eval for Const {
+    fn eval(&self, _: &[Value], _: &Ty, cx: &Cx) -> DiagResult<Value> {
+        let (dtype, shape) = (self.ty.dtype, cx.shape(&self.ty.shape)?);
+        Ok(match &self.value {
+            Literal::Splat(value) => Array::splat(dtype, &shape, *value).into(),
+            Literal::Dim(dim) => Array::splat(dtype, &shape, Number::Int(cx.dim(dim)? as i128)).into(),
+            Literal::Dense(bytes) => Array::decode(dtype, &shape, bytes)?.into(),
+        })
+    }
+}
+
+impl Eval for Iota {
+    fn eval(&self, _: &[Value], _: &Ty, cx: &Cx) -> DiagResult<Value> {
+        let shape = cx.shape(&self.ty.shape)?;
+        let (inner, extent) = (shape[self.axis + 1..].iter().product::<usize>().max(1), shape[self.axis].max(1));
+        let coordinates = (0..shape.iter().product()).map(|flat: usize| (flat / inner % extent) as i128);
+        Ok(Array::from_ints(self.ty.dtype, &shape, coordinates).rounded().into())
     }
 }

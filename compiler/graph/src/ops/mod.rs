@@ -23,6 +23,7 @@ pub use map::{Bitcast, Cast};
 pub use reduce::{Monoid, Reduce, Scan};
 pub use sort::Sort;
 
+use crate::eval::Eval;
 use crate::ty::{TensorTy, Ty};
 use girih_base::ScalarOp;
 
@@ -42,6 +43,9 @@ macro_rules! ops {
 
         impl Op {
             fn rule(&self) -> &dyn Rule { match self { $(Op::$variant(p) => p,)* } }
+
+            /// The meaning of the kind.
+            pub(crate) fn meaning(&self) -> &dyn Eval { match self { $(Op::$variant(p) => p,)* } }
         }
 
         $(impl From<$payload> for Op { fn from(p: $payload) -> Op { Op::$variant(p) } })*

@@ -1,10 +1,12 @@
 //! `Reduce` and `Scan`: folds by a monoid.
 
 use super::{Rule, all_tensors, check_axes};
+use crate::eval::{Array, Cx, Data, Elem, Eval, Value, all_arrays, storage, view};
 use crate::graph::Graph;
 use crate::literal::Number;
 use crate::ty::{TensorTy, Ty};
-use girih_base::DType;
+use girih_base::scalar::IntType;
+use girih_base::{DType, Result as DiagResult, ScalarOp};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -70,7 +72,10 @@ impl Monoid {
         if let Monoid::Custom(body, identity) = self {
             let n = operands.len();
             if body.params().len() != 2 * n || body.outputs().len() != n || identity.len() != n {
-                return Err(format!("a custom fold of {n} values needs a body of {} parameters and {n} results", 2 * n));
+                return Err(format!(
+                    "a custom fold of {n} values needs a body of {} parameters and {n} results",
+                    2 * n
+                ));
             }
             return Ok(operands.iter().map(|t| t.dtype).collect());
         }
@@ -183,5 +188,200 @@ impl Rule for Scan {
         same_shapes(&list)?;
         check_axes(&[self.axis], first)?;
         Ok(result(self.monoid.infer(&list, self.acc)?, &first.shape))
+    }
+}
+
+/// A running fold of one line of elements.
+struct Fold<'a> {
+    monoid: &'a Monoid,
+    acc: DType,
+    cx: &'a Cx<'a>,
+    count: usize,
+    state: Vec<Elem>,
+}
+
+impl<'a> Fold<'a> {
+    /// The fold of nothing: the identity.
+    fn new(monoid: &'a Monoid, acc: DType, cx: &'a Cx<'a>) -> Fold<'a> {
+        let (low, high) = match IntType::of(acc) {
+            None => (Elem::F(storage::float_range(acc).0), Elem::F(storage::float_range(acc).1)),
+            Some(t) => (Elem::I(storage::int_range(t).0), Elem::I(storage::int_range(t).1)),
+        };
+        let number = |i: i128| if acc.is_float() { Elem::F(i as f64) } else { Elem::I(i) };
+        let state = match monoid {
+            Monoid::Sum | Monoid::Or | Monoid::Xor => vec![number(0)],
+            Monoid::Prod => vec![number(1)],
+            Monoid::And => vec![high],
+            Monoid::Max => vec![low],
+            Monoid::Min => vec![high],
+            Monoid::ArgMax => vec![low, Elem::I(0)],
+            Monoid::ArgMin => vec![high, Elem::I(0)],
+            Monoid::Welford => vec![number(0), number(0)],
+            Monoid::Online => vec![low, number(0)],
+            Monoid::Custom(_, identity) => identity
+                .iter()
+                .map(|n| match n {
+                    Number::Float(bits) => Elem::F(f64::from_bits(*bits)),
+                    Number::Int(i) => Elem::I(*i),
+                })
+                .collect(),
+        };
+        Fold { monoid, acc, cx, count: 0, state }
+    }
+
+    /// Takes in the element `x` (one per operand), which stands at position `at` of its axis.
+    fn push(&mut self, x: &[Elem], at: usize) -> DiagResult<()> {
+        self.count += 1;
+        let first = self.count == 1;
+        let op = match self.monoid {
+            Monoid::Sum => ScalarOp::Add,
+            Monoid::Prod => ScalarOp::Mul,
+            Monoid::Max => ScalarOp::Max,
+            Monoid::Min => ScalarOp::Min,
+            Monoid::And => ScalarOp::And,
+            Monoid::Or => ScalarOp::Or,
+            Monoid::Xor => ScalarOp::Xor,
+            Monoid::ArgMax | Monoid::ArgMin => {
+                if first || self.beats(x[0], at) {
+                    self.state = vec![x[0], Elem::I(at as i128)];
+                }
+                return Ok(());
+            }
+            Monoid::Welford => {
+                let (x, mean, m2) = (x[0].f64(), self.state[0].f64(), self.state[1].f64());
+                let new_mean = mean + (x - mean) / self.count as f64;
+                self.state = vec![Elem::F(new_mean), Elem::F(m2 + (x - mean) * (x - new_mean))];
+                return Ok(());
+            }
+            Monoid::Online => {
+                let (x, max, sum) = (x[0].f64(), self.state[0].f64(), self.state[1].f64());
+                let new_max = if x.is_nan() || max.is_nan() { f64::NAN } else { max.max(x) };
+                // An element of -inf adds nothing, also where all are: that keeps (-inf, 0) the identity.
+                let part =
+                    |of: f64, scale: f64| if of == f64::NEG_INFINITY { 0.0 } else { scale * (of - new_max).exp() };
+                self.state = vec![Elem::F(new_max), Elem::F(part(max, sum) + part(x, 1.0))];
+                return Ok(());
+            }
+            Monoid::Custom(body, _) => {
+                let dtypes = body.params().iter().map(|p| body.tensor(*p).map(|t| t.dtype));
+                let args = self.state.iter().chain(x).zip(dtypes).map(|(e, d)| Ok(e.scalar(d?).into()));
+                let results = body.eval_body(args.collect::<DiagResult<_>>()?, self.cx)?;
+                self.state = results.iter().map(|v| Ok(v.array()?.elem(0))).collect::<DiagResult<_>>()?;
+                return Ok(());
+            }
+        };
+        self.state[0] = if first { x[0] } else { super::map::apply(op, self.acc, &[self.state[0], x[0]])? };
+        Ok(())
+    }
+
+    /// Whether `x` at `at` is better than the best so far: NaN beats numbers, and the lower position wins a tie.
+    fn beats(&self, x: Elem, at: usize) -> bool {
+        let (best, position) = (self.state[0], self.state[1].int());
+        let order = match (x, best) {
+            (Elem::F(x), Elem::F(b)) => match (x.is_nan(), b.is_nan()) {
+                (false, false) => x.partial_cmp(&b),
+                (nan, best_nan) if matches!(self.monoid, Monoid::ArgMax) => Some(nan.cmp(&best_nan)),
+                (nan, best_nan) => Some(best_nan.cmp(&nan)),
+            },
+            (x, b) => Some(x.int().cmp(&b.int())),
+        };
+        let wins =
+            if matches!(self.monoid, Monoid::ArgMax) { std::cmp::Ordering::Greater } else { std::cmp::Ordering::Less };
+        order == Some(wins) || (order == Some(std::cmp::Ordering::Equal) && (at as i128) < position)
+    }
+}
+
+/// Results under construction, one per state value.
+struct Columns(Vec<(DType, Data)>);
+
+impl Columns {
+    fn new(ty: &Ty) -> Columns {
+        let tys = match ty {
+            Ty::Tensor(t) => vec![t],
+            Ty::Tuple(items) => items.iter().filter_map(Ty::tensor).collect(),
+        };
+        Columns(tys.iter().map(|t| (t.dtype, Data::empty(t.dtype))).collect())
+    }
+
+    fn push(&mut self, state: &[Elem]) {
+        self.0.iter_mut().zip(state).for_each(|((dtype, data), e)| data.push(*dtype, *e));
+    }
+
+    /// The arrays of `shape`; each, when there are several, is one value of a tuple.
+    fn finish(self, shape: &[usize]) -> DiagResult<Vec<Array>> {
+        Ok(self.0.into_iter().map(|(dtype, data)| Array { dtype, shape: shape.to_vec(), data }).collect())
+    }
+}
+
+fn value_of(mut arrays: Vec<Array>, ty: &Ty) -> Value {
+    match ty {
+        Ty::Tensor(_) if arrays.len() == 1 => arrays.remove(0).into(),
+        _ => Value::Tuple(arrays.into_iter().map(Value::from).collect()),
+    }
+}
+
+/// The elements of all operands at one position.
+fn row(list: &[&Array], i: usize, out: &mut Vec<Elem>) {
+    out.clear();
+    out.extend(list.iter().map(|a| a.elem(i)));
+}
+
+impl Eval for Reduce {
+    /// Elements are folded in row-major order of the folded axes.
+    fn eval(&self, args: &[Value], ty: &Ty, cx: &Cx) -> DiagResult<Value> {
+        let list = all_arrays(args)?;
+        let (kept, mut folded): (Vec<_>, Vec<_>) = (0..list[0].shape.len()).partition(|a| !self.axes.contains(a));
+        folded.sort();
+        let own = view::strides(&list[0].shape);
+        let pick = |axes: &[usize]| -> (Vec<usize>, Vec<isize>) {
+            (axes.iter().map(|a| list[0].shape[*a]).collect(), axes.iter().map(|a| own[*a]).collect())
+        };
+        let ((outer, outer_steps), (inner, inner_steps)) = (pick(&kept), pick(&folded));
+        let mut columns = Columns::new(ty);
+        let mut x = Vec::new();
+        for base in view::walk(&outer, 0, &outer_steps) {
+            let mut fold = Fold::new(&self.monoid, self.acc, cx);
+            for (at, i) in view::walk(&inner, base as isize, &inner_steps).enumerate() {
+                row(&list, i, &mut x);
+                fold.push(&x, at)?;
+            }
+            columns.push(&fold.state);
+        }
+        Ok(value_of(columns.finish(&outer)?, ty))
+    }
+}
+
+impl Eval for Scan {
+    /// Walks each line in its direction; the results are put back in the order of the axis.
+    fn eval(&self, args: &[Value], ty: &Ty, cx: &Cx) -> DiagResult<Value> {
+        let list = all_arrays(args)?;
+        let shape = list[0].shape.clone();
+        let (own, n) = (view::strides(&shape), shape[self.axis]);
+        let mut lines = shape.clone();
+        lines[self.axis] = 1;
+        let mut columns = Columns::new(ty);
+        // Where each result element, in the order it is made, belongs.
+        let mut places = vec![0; list[0].len()];
+        let (mut made, mut x) = (0, Vec::new());
+        for base in view::walk(&lines, 0, &own).take(if n == 0 { 0 } else { usize::MAX }) {
+            let mut fold = Fold::new(&self.monoid, self.acc, cx);
+            for step in 0..n {
+                let at = if self.reverse { n - 1 - step } else { step };
+                let i = (base as isize + at as isize * own[self.axis]) as usize;
+                if self.exclusive {
+                    columns.push(&fold.state);
+                }
+                row(&list, i, &mut x);
+                fold.push(&x, at)?;
+                if !self.exclusive {
+                    columns.push(&fold.state);
+                }
+                places[i] = made;
+                made += 1;
+            }
+        }
+        let mut out = columns.finish(&shape)?;
+        out.iter_mut().for_each(|a| a.data = a.data.pick(places.iter().copied()));
+        Ok(value_of(out, ty))
     }
 }

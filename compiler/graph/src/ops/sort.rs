@@ -1,7 +1,10 @@
 //! `Sort`: stable, by the leading operands.
 
 use super::{Rule, all_tensors, check_axis};
+use crate::eval::{Array, Cx, Elem, Eval, Value, all_arrays, view};
 use crate::ty::Ty;
+use girih_base::Result as DiagResult;
+use std::cmp::Ordering;
 
 /// Sorts all operands together along one axis; the first `keys` of them decide, in order.
 /// Floats are ordered by the total order of IEEE 754 with -0 = 0 and NaN last (first when descending).
@@ -33,5 +36,40 @@ impl Rule for Sort {
             [one] => (*one).clone(),
             _ => Ty::Tuple(operands.iter().map(|t| (*t).clone()).collect()),
         })
+    }
+}
+
+/// Numbers by value, -0 = 0; NaN after all numbers.
+fn total_order(a: Elem, b: Elem) -> Ordering {
+    match (a, b) {
+        (Elem::F(a), Elem::F(b)) => a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan())),
+        (a, b) => a.int().cmp(&b.int()),
+    }
+}
+
+impl Eval for Sort {
+    fn eval(&self, args: &[Value], _: &Ty, _: &Cx) -> DiagResult<Value> {
+        let list = all_arrays(args)?;
+        let shape = &list[0].shape;
+        let (own, n) = (view::strides(shape), shape[self.axis]);
+        let step = own[self.axis] as usize;
+        let compare = |a: &usize, b: &usize| {
+            let keys = list[..self.keys].iter().map(|k| total_order(k.elem(*a), k.elem(*b)));
+            let order = keys.fold(Ordering::Equal, Ordering::then);
+            if self.descending { order.reverse() } else { order }
+        };
+        let mut lines = shape.clone();
+        lines[self.axis] = 1;
+        let mut source = vec![0; list[0].len()];
+        for base in view::walk(&lines, 0, &own).take(if n == 0 { 0 } else { usize::MAX }) {
+            let mut line: Vec<usize> = (0..n).map(|i| base + i * step).collect();
+            line.sort_by(compare);
+            line.into_iter().enumerate().for_each(|(i, from)| source[base + i * step] = from);
+        }
+        let sorted = list.iter().map(|a| {
+            Value::from(Array { dtype: a.dtype, shape: a.shape.clone(), data: a.data.pick(source.iter().copied()) })
+        });
+        let mut sorted: Vec<Value> = sorted.collect();
+        Ok(if sorted.len() == 1 { sorted.remove(0) } else { Value::Tuple(sorted) })
     }
 }

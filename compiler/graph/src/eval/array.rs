@@ -1,0 +1,253 @@
+//! Values of the evaluator: arrays of exact numbers, and tuples of them.
+
+use super::storage;
+use crate::literal::Number;
+use crate::ty::TensorTy;
+use girih_base::scalar::IntType;
+use girih_base::{DType, Diag, Result};
+use std::sync::Arc;
+
+/// Elements of an array, row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Data {
+    /// Elements of float types, at f64 precision.
+    Floats(Vec<f64>),
+    /// Elements of integer types and bool (0, 1). A u64 is kept by its bits; [`Array::int`] gives its value.
+    Ints(Vec<i64>),
+}
+
+/// A tensor with known extents.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    /// Element type.
+    pub dtype: DType,
+    /// Extent of each axis.
+    pub shape: Vec<usize>,
+    /// As many elements as the extents multiply to; floats for float types, ints for all others.
+    pub data: Data,
+}
+
+/// One element.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Elem {
+    /// Of a float type.
+    F(f64),
+    /// Of an integer type or bool; the value, not the bits.
+    I(i128),
+}
+
+/// What a node evaluates to. Cheap to clone.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// One tensor.
+    Array(Arc<Array>),
+    /// Several values.
+    Tuple(Vec<Value>),
+}
+
+impl Array {
+    /// An array from f64 elements, not rounded: floats are kept as they are, integers are truncated and wrapped.
+    pub fn from_f64(dtype: DType, shape: &[usize], elements: impl IntoIterator<Item = f64>) -> Array {
+        let data = match IntType::of(dtype) {
+            None => Data::Floats(elements.into_iter().collect()),
+            Some(t) => Data::Ints(elements.into_iter().map(|v| t.wrap(v as i128) as i64).collect()),
+        };
+        Array { dtype, shape: shape.to_vec(), data }
+    }
+
+    /// An array from integers: wrapped at integer types, converted at float types (not rounded to the dtype).
+    pub fn from_ints(dtype: DType, shape: &[usize], elements: impl IntoIterator<Item = i128>) -> Array {
+        let data = match IntType::of(dtype) {
+            None => Data::Floats(elements.into_iter().map(|v| v as f64).collect()),
+            Some(t) => Data::Ints(elements.into_iter().map(|v| t.wrap(v) as i64).collect()),
+        };
+        Array { dtype, shape: shape.to_vec(), data }
+    }
+
+    /// An f32 array.
+    pub fn f32(shape: &[usize], elements: &[f32]) -> Array {
+        Array::from_f64(DType::F32, shape, elements.iter().map(|v| *v as f64))
+    }
+
+    /// An array that repeats one number, rounded or wrapped to the dtype.
+    pub fn splat(dtype: DType, shape: &[usize], value: Number) -> Array {
+        let n = shape.iter().product();
+        let data = match IntType::of(dtype) {
+            None => {
+                let v = match value {
+                    Number::Float(bits) => f64::from_bits(bits),
+                    Number::Int(i) => storage::int_to_float(dtype, i),
+                };
+                Data::Floats(vec![storage::round(dtype, v); n])
+            }
+            Some(t) => Data::Ints(vec![t.wrap(value.as_int()) as i64; n]),
+        };
+        Array { dtype, shape: shape.to_vec(), data }
+    }
+
+    /// An array from encoded elements: row-major, little-endian, sub-byte types packed.
+    pub fn decode(dtype: DType, shape: &[usize], bytes: &[u8]) -> Result<Array> {
+        let n: usize = shape.iter().product();
+        if bytes.len() as u64 != dtype.bytes_for(n as u64) {
+            return Err(Diag::error("G205", format!("{} bytes for {n} elements of {dtype}", bytes.len())));
+        }
+        Ok(Array { dtype, shape: shape.to_vec(), data: storage::decode(dtype, n, bytes) })
+    }
+
+    /// The elements as the dtype is stored, floats rounded to nearest even.
+    pub fn encode(&self) -> Vec<u8> {
+        storage::encode(self.dtype, &self.data)
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The f64 elements; an error for integer types.
+    pub fn floats(&self) -> Result<&[f64]> {
+        match &self.data {
+            Data::Floats(v) => Ok(v),
+            Data::Ints(_) => Err(Diag::error("G205", format!("expected floats, got {}", self.dtype))),
+        }
+    }
+
+    /// Element `i` in row-major order as f64.
+    pub fn f64(&self, i: usize) -> f64 {
+        match &self.data {
+            Data::Floats(v) => v[i],
+            Data::Ints(_) => self.int(i) as f64,
+        }
+    }
+
+    /// Element `i` in row-major order as an integer; floats are truncated.
+    pub fn int(&self, i: usize) -> i128 {
+        match &self.data {
+            Data::Floats(v) => v[i] as i128,
+            Data::Ints(v) => widen(self.dtype, v[i]),
+        }
+    }
+
+    /// Element `i` in row-major order.
+    pub fn elem(&self, i: usize) -> Elem {
+        match &self.data {
+            Data::Floats(v) => Elem::F(v[i]),
+            Data::Ints(v) => Elem::I(widen(self.dtype, v[i])),
+        }
+    }
+
+    /// Every element as f64.
+    pub fn to_f64(&self) -> Vec<f64> {
+        (0..self.len()).map(|i| self.f64(i)).collect()
+    }
+
+    /// The same array with floats rounded to the dtype.
+    pub fn rounded(mut self) -> Array {
+        if let (Data::Floats(v), true) = (&mut self.data, self.dtype != DType::F64) {
+            v.iter_mut().for_each(|x| *x = storage::round(self.dtype, *x));
+        }
+        self
+    }
+
+    /// The type, with constant extents.
+    pub fn ty(&self) -> TensorTy {
+        TensorTy::new(self.dtype, self.shape.iter().copied())
+    }
+}
+
+impl Data {
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        match self {
+            Data::Floats(v) => v.len(),
+            Data::Ints(v) => v.len(),
+        }
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// No elements yet, of the kind that the dtype has.
+    pub(crate) fn empty(dtype: DType) -> Data {
+        if dtype.is_float() { Data::Floats(Vec::new()) } else { Data::Ints(Vec::new()) }
+    }
+
+    /// Appends an element, wrapped at an integer dtype.
+    pub(crate) fn push(&mut self, dtype: DType, elem: Elem) {
+        match (self, IntType::of(dtype)) {
+            (Data::Floats(v), _) => v.push(elem.f64()),
+            (Data::Ints(v), Some(t)) => v.push(t.wrap(elem.int()) as i64),
+            (Data::Ints(_), None) => debug_assert!(false, "an integer element of {dtype}"),
+        }
+    }
+
+    /// The elements at these positions.
+    pub(crate) fn pick(&self, positions: impl Iterator<Item = usize>) -> Data {
+        match self {
+            Data::Floats(v) => Data::Floats(positions.map(|i| v[i]).collect()),
+            Data::Ints(v) => Data::Ints(positions.map(|i| v[i]).collect()),
+        }
+    }
+
+    /// Copies one element of `from`, which holds the same kind of numbers.
+    pub(crate) fn put(&mut self, at: usize, from: &Data, i: usize) {
+        match (self, from) {
+            (Data::Floats(d), Data::Floats(s)) => d[at] = s[i],
+            (Data::Ints(d), Data::Ints(s)) => d[at] = s[i],
+            _ => debug_assert!(false, "floats and ints mixed"),
+        }
+    }
+}
+
+/// The value of a stored integer: a u64 is stored by its bits.
+pub(crate) fn widen(dtype: DType, stored: i64) -> i128 {
+    if dtype == DType::U64 { stored as u64 as i128 } else { stored as i128 }
+}
+
+impl Elem {
+    /// The value as f64.
+    pub fn f64(self) -> f64 {
+        match self {
+            Elem::F(v) => v,
+            Elem::I(v) => v as f64,
+        }
+    }
+
+    /// The value as an integer; floats are truncated.
+    pub fn int(self) -> i128 {
+        match self {
+            Elem::F(v) => v as i128,
+            Elem::I(v) => v,
+        }
+    }
+
+    /// As the array of one element and no axes.
+    pub(crate) fn scalar(self, dtype: DType) -> Array {
+        let mut data = Data::empty(dtype);
+        data.push(dtype, self);
+        Array { dtype, shape: Vec::new(), data }
+    }
+}
+
+impl Value {
+    /// The array, when this is one.
+    pub fn array(&self) -> Result<&Array> {
+        match self {
+            Value::Array(a) => Ok(a),
+            Value::Tuple(_) => Err(Diag::error("G205", "expected one array, got a tuple")),
+        }
+    }
+}
+
+impl From<Array> for Value {
+    fn from(a: Array) -> Value {
+        Value::Array(Arc::new(a))
+    }
+}
