@@ -323,6 +323,25 @@ pub enum Op {
     },
 }
 
+impl AtomicOp {
+    /// Every operation.
+    pub const ALL: &'static [AtomicOp] =
+        &[AtomicOp::Add, AtomicOp::Min, AtomicOp::Max, AtomicOp::And, AtomicOp::Or, AtomicOp::Xor, AtomicOp::Exchange];
+
+    /// The name used in the text form.
+    pub fn name(self) -> &'static str {
+        match self {
+            AtomicOp::Add => "add",
+            AtomicOp::Min => "min",
+            AtomicOp::Max => "max",
+            AtomicOp::And => "and",
+            AtomicOp::Or => "or",
+            AtomicOp::Xor => "xor",
+            AtomicOp::Exchange => "exchange",
+        }
+    }
+}
+
 impl Literal {
     /// A float literal.
     pub fn float(v: f64) -> Literal {
@@ -380,7 +399,9 @@ impl Op {
         match self {
             Op::ProgramId(_) | Op::Const(_) | Op::Size(_) | Op::Arange(_) => Vec::new(),
             Op::Map(_, args) => args.clone(),
-            Op::Cast(x) | Op::Bitcast(x) | Op::Splat(x) | Op::Reshape(x) | Op::Permute(x, _) | Op::Broadcast(x, _) => vec![*x],
+            Op::Cast(x) | Op::Bitcast(x) | Op::Splat(x) | Op::Reshape(x) | Op::Permute(x, _) | Op::Broadcast(x, _) => {
+                vec![*x]
+            }
             Op::Load { at, mask, .. } => at.iter().copied().chain(*mask).collect(),
             Op::LoadQuant { at, .. } => at.to_vec(),
             Op::LoadAt { index, mask, .. } => std::iter::once(*index).chain(*mask).collect(),

@@ -10,6 +10,10 @@
 
 pub mod build;
 pub mod ir;
+pub mod text;
+pub mod verify;
 
 pub use build::Builder;
 pub use ir::*;
+pub use text::{parse, print, print_without_locs};
+pub use verify::verify;
