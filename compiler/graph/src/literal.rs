@@ -1,6 +1,6 @@
 //! Constants in graphs.
 
-use girih_base::Dim;
+use girih_base::{Dim, Scalar};
 use std::fmt;
 use std::sync::Arc;
 
@@ -40,6 +40,15 @@ impl From<f64> for Number {
 impl From<i64> for Number {
     fn from(v: i64) -> Number {
         Number::Int(v as i128)
+    }
+}
+
+impl From<Number> for Scalar {
+    fn from(n: Number) -> Scalar {
+        match n {
+            Number::Float(bits) => Scalar::Float(f64::from_bits(bits)),
+            Number::Int(i) => Scalar::Int(i),
+        }
     }
 }
 

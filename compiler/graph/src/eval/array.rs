@@ -1,8 +1,8 @@
 //! Values of the evaluator: arrays of exact numbers, and tuples of them.
 
-use super::storage;
 use crate::literal::Number;
 use crate::ty::TensorTy;
+use girih_base::codec::{self, Scalar};
 use girih_base::scalar::IntType;
 use girih_base::{DType, Diag, Result};
 use std::sync::Arc;
@@ -25,15 +25,6 @@ pub struct Array {
     pub shape: Vec<usize>,
     /// As many elements as the extents multiply to; floats for float types, ints for all others.
     pub data: Data,
-}
-
-/// One element.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Elem {
-    /// Of a float type.
-    F(f64),
-    /// Of an integer type or bool; the value, not the bits.
-    I(i128),
 }
 
 /// What a node evaluates to. Cheap to clone.
@@ -71,16 +62,15 @@ impl Array {
 
     /// An array that repeats one number, rounded or wrapped to the dtype.
     pub fn splat(dtype: DType, shape: &[usize], value: Number) -> Array {
+        Array::repeat(dtype, shape, codec::cast(value.into(), dtype))
+    }
+
+    /// An array that repeats one element, which is taken as it is.
+    pub(crate) fn repeat(dtype: DType, shape: &[usize], element: Scalar) -> Array {
         let n = shape.iter().product();
-        let data = match IntType::of(dtype) {
-            None => {
-                let v = match value {
-                    Number::Float(bits) => f64::from_bits(bits),
-                    Number::Int(i) => storage::int_to_float(dtype, i),
-                };
-                Data::Floats(vec![storage::round(dtype, v); n])
-            }
-            Some(t) => Data::Ints(vec![t.wrap(value.as_int()) as i64; n]),
+        let data = match dtype.is_float() {
+            true => Data::Floats(vec![element.as_f64(); n]),
+            false => Data::Ints(vec![element.as_int() as i64; n]),
         };
         Array { dtype, shape: shape.to_vec(), data }
     }
@@ -91,12 +81,19 @@ impl Array {
         if bytes.len() as u64 != dtype.bytes_for(n as u64) {
             return Err(Diag::error("G205", format!("{} bytes for {n} elements of {dtype}", bytes.len())));
         }
-        Ok(Array { dtype, shape: shape.to_vec(), data: storage::decode(dtype, n, bytes) })
+        let mut data = Data::empty(dtype);
+        codec::codes(dtype, bytes).take(n).for_each(|c| data.push(dtype, codec::decode(c, dtype)));
+        Ok(Array { dtype, shape: shape.to_vec(), data })
     }
 
     /// The elements as the dtype is stored, floats rounded to nearest even.
     pub fn encode(&self) -> Vec<u8> {
-        storage::encode(self.dtype, &self.data)
+        match &self.data {
+            Data::Floats(v) => codec::encode_floats(self.dtype, v),
+            Data::Ints(_) => {
+                codec::encode_slice(self.dtype, &(0..self.len()).map(|i| self.elem(i)).collect::<Vec<_>>())
+            }
+        }
     }
 
     /// Number of elements.
@@ -134,10 +131,10 @@ impl Array {
     }
 
     /// Element `i` in row-major order.
-    pub fn elem(&self, i: usize) -> Elem {
+    pub fn elem(&self, i: usize) -> Scalar {
         match &self.data {
-            Data::Floats(v) => Elem::F(v[i]),
-            Data::Ints(v) => Elem::I(widen(self.dtype, v[i])),
+            Data::Floats(v) => Scalar::Float(v[i]),
+            Data::Ints(v) => Scalar::Int(widen(self.dtype, v[i])),
         }
     }
 
@@ -149,7 +146,7 @@ impl Array {
     /// The same array with floats rounded to the dtype.
     pub fn rounded(mut self) -> Array {
         if let (Data::Floats(v), true) = (&mut self.data, self.dtype != DType::F64) {
-            v.iter_mut().for_each(|x| *x = storage::round(self.dtype, *x));
+            v.iter_mut().for_each(|x| *x = codec::cast(Scalar::Float(*x), self.dtype).as_f64());
         }
         self
     }
@@ -180,10 +177,10 @@ impl Data {
     }
 
     /// Appends an element, wrapped at an integer dtype.
-    pub(crate) fn push(&mut self, dtype: DType, elem: Elem) {
+    pub(crate) fn push(&mut self, dtype: DType, elem: Scalar) {
         match (self, IntType::of(dtype)) {
-            (Data::Floats(v), _) => v.push(elem.f64()),
-            (Data::Ints(v), Some(t)) => v.push(t.wrap(elem.int()) as i64),
+            (Data::Floats(v), _) => v.push(elem.as_f64()),
+            (Data::Ints(v), Some(t)) => v.push(t.wrap(elem.as_int()) as i64),
             (Data::Ints(_), None) => debug_assert!(false, "an integer element of {dtype}"),
         }
     }
@@ -209,31 +206,6 @@ impl Data {
 /// The value of a stored integer: a u64 is stored by its bits.
 pub(crate) fn widen(dtype: DType, stored: i64) -> i128 {
     if dtype == DType::U64 { stored as u64 as i128 } else { stored as i128 }
-}
-
-impl Elem {
-    /// The value as f64.
-    pub fn f64(self) -> f64 {
-        match self {
-            Elem::F(v) => v,
-            Elem::I(v) => v as f64,
-        }
-    }
-
-    /// The value as an integer; floats are truncated.
-    pub fn int(self) -> i128 {
-        match self {
-            Elem::F(v) => v as i128,
-            Elem::I(v) => v,
-        }
-    }
-
-    /// As the array of one element and no axes.
-    pub(crate) fn scalar(self, dtype: DType) -> Array {
-        let mut data = Data::empty(dtype);
-        data.push(dtype, self);
-        Array { dtype, shape: Vec::new(), data }
-    }
 }
 
 impl Value {

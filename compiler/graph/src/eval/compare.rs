@@ -1,8 +1,8 @@
 //! Measures of how far two arrays are apart, and arrays to try things on.
 
 use super::array::{Array, Data, Value};
-use super::storage;
 use girih_base::DType;
+use girih_base::codec::{self, Scalar};
 use girih_base::scalar::IntType;
 
 /// A small deterministic generator of test data (SplitMix64), the same on every host.
@@ -44,7 +44,7 @@ impl Array {
             None if dtype == DType::F8E8M0 => {
                 Array::from_f64(dtype, shape, (0..n).map(|_| (r.below(7) as f64 - 3.0).exp2()))
             }
-            None => Array::from_f64(dtype, shape, (0..n).map(|_| storage::round(dtype, r.unit()))),
+            None => Array::from_f64(dtype, shape, (0..n).map(|_| codec::cast(Scalar::Float(r.unit()), dtype).as_f64())),
             Some(t) => {
                 let span = 1usize << t.bits.min(5);
                 let low = if t.signed { span as i128 / 2 } else { 0 };

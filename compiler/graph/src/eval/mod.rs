@@ -7,10 +7,9 @@
 
 pub mod array;
 pub mod compare;
-pub(crate) mod storage;
 pub(crate) mod view;
 
-pub use array::{Array, Data, Elem, Value};
+pub use array::{Array, Data, Value};
 
 use crate::graph::{Graph, NodeId};
 use crate::ops::Op;

@@ -207,8 +207,8 @@ impl Combine {
         match self.op() {
             None => there.data.put(i, &updates.data, u),
             Some(op) => {
-                let sum = super::map::apply(op, dtype, &[there.elem(i), updates.elem(u)])?.scalar(dtype);
-                there.data.put(i, &sum.data, 0);
+                let both = super::map::apply(op, dtype, &[there.elem(i), updates.elem(u)])?;
+                there.data.put(i, &Array::repeat(dtype, &[], both).data, 0);
             }
         }
         Ok(())

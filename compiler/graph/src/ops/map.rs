@@ -1,9 +1,9 @@
 //! `Map`, `Cast`, `Bitcast`: element by element.
 
 use super::{Rule, all_tensors, tensors};
-use crate::eval::{Array, Cx, Data, Elem, Eval, Value, all_arrays, arrays, storage};
+use crate::eval::{Array, Cx, Data, Eval, Value, all_arrays, arrays};
 use crate::ty::Ty;
-use girih_base::scalar::IntType;
+use girih_base::codec::{self, Scalar};
 use girih_base::{DType, Diag, Result as DiagResult, ScalarOp};
 
 /// Conversion of values.
@@ -58,27 +58,17 @@ impl Rule for Bitcast {
     }
 }
 
-/// A scalar operation on elements of `dtype`, by its row of the table. `select` is not among these.
-pub(crate) fn apply(op: ScalarOp, dtype: DType, args: &[Elem]) -> DiagResult<Elem> {
+/// A scalar operation on elements of `dtype`: floats are not rounded, integers are wrapped.
+pub(crate) fn apply(op: ScalarOp, dtype: DType, args: &[Scalar]) -> DiagResult<Scalar> {
     let meaning = &op.row().meaning;
-    let missing = || Diag::error("G204", format!("`{}` has no meaning on {dtype}", op.name()));
-    let Some(t) = IntType::of(dtype) else {
-        let mut floats = [0.0; 3];
-        floats.iter_mut().zip(args).for_each(|(f, a)| *f = a.f64());
-        let floats = &floats[..args.len().min(3)];
-        return match (meaning.float, meaning.test) {
-            (Some(f), _) => Ok(Elem::F(f(floats))),
-            (None, Some(f)) => Ok(Elem::I(f(floats) as i128)),
-            (None, None) => Err(missing()),
-        };
-    };
-    let mut ints = [0; 3];
-    ints.iter_mut().zip(args).for_each(|(i, a)| *i = a.int());
-    let value = meaning.int.ok_or_else(missing)?(&ints[..args.len().min(3)], t);
-    Ok(Elem::I(match op.row().output {
-        girih_base::scalar::Output::Same => t.wrap(value),
-        girih_base::scalar::Output::Bool => value,
-    }))
+    let mut floats = [0.0; 3];
+    floats.iter_mut().zip(args).for_each(|(f, a)| *f = a.as_f64());
+    let floats = &floats[..args.len().min(3)];
+    match (dtype.is_float(), meaning.float, meaning.test) {
+        (true, Some(f), _) => Ok(Scalar::Float(f(floats))),
+        (true, None, Some(f)) => Ok(Scalar::Int(f(floats) as i128)),
+        _ => girih_base::scalar::eval(op, args, dtype).map_err(|e| Diag::error("G204", e)),
+    }
 }
 
 impl Eval for ScalarOp {
@@ -94,7 +84,7 @@ impl Eval for ScalarOp {
         }
         let (dtype, to) = (list[0].dtype, ty.tensor().map_or(list[0].dtype, |t| t.dtype));
         let mut data = Data::empty(to);
-        let mut operands = vec![Elem::I(0); list.len()];
+        let mut operands = vec![Scalar::Int(0); list.len()];
         for i in 0..list[0].len() {
             operands.iter_mut().zip(&list).for_each(|(o, a)| *o = a.elem(i));
             data.push(to, apply(*self, dtype, &operands)?);
@@ -103,26 +93,11 @@ impl Eval for ScalarOp {
     }
 }
 
-/// One element under another dtype.
-fn convert(from: Elem, to: DType) -> Elem {
-    match (from, IntType::of(to)) {
-        (Elem::F(x), None) => Elem::F(storage::round(to, x)),
-        (Elem::I(i), None) => Elem::F(storage::round(to, storage::int_to_float(to, i))),
-        (Elem::F(x), _) if to == DType::Bool => Elem::I((x != 0.0) as i128),
-        (Elem::I(i), _) if to == DType::Bool => Elem::I((i != 0) as i128),
-        (Elem::F(x), Some(t)) => {
-            let (low, high) = storage::int_range(t);
-            Elem::I((x as i128).clamp(low, high))
-        }
-        (Elem::I(i), Some(t)) => Elem::I(t.wrap(i)),
-    }
-}
-
 impl Eval for Cast {
     fn eval(&self, args: &[Value], _: &Ty, _: &Cx) -> DiagResult<Value> {
         let [x] = arrays(args)?;
         let mut data = Data::empty(self.to);
-        (0..x.len()).for_each(|i| data.push(self.to, convert(x.elem(i), self.to)));
+        (0..x.len()).for_each(|i| data.push(self.to, codec::cast(x.elem(i), self.to)));
         Ok(Array { dtype: self.to, shape: x.shape.clone(), data }.into())
     }
 }
@@ -130,7 +105,8 @@ impl Eval for Cast {
 impl Eval for Bitcast {
     fn eval(&self, args: &[Value], _: &Ty, _: &Cx) -> DiagResult<Value> {
         let [x] = arrays(args)?;
-        let bits = (0..x.len()).map(|i| storage::bits_of(x.dtype, &x.data, i));
-        Ok(Array { dtype: self.to, shape: x.shape.clone(), data: storage::from_bits(self.to, bits) }.into())
+        let mut data = Data::empty(self.to);
+        (0..x.len()).for_each(|i| data.push(self.to, codec::decode(codec::encode(x.elem(i), x.dtype), self.to)));
+        Ok(Array { dtype: self.to, shape: x.shape.clone(), data }.into())
     }
 }

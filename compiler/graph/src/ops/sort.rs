@@ -1,9 +1,9 @@
 //! `Sort`: stable, by the leading operands.
 
 use super::{Rule, all_tensors, check_axis};
-use crate::eval::{Array, Cx, Elem, Eval, Value, all_arrays, view};
+use crate::eval::{Array, Cx, Eval, Value, all_arrays, view};
 use crate::ty::Ty;
-use girih_base::Result as DiagResult;
+use girih_base::{Result as DiagResult, Scalar};
 use std::cmp::Ordering;
 
 /// Sorts all operands together along one axis; the first `keys` of them decide, in order.
@@ -40,10 +40,10 @@ impl Rule for Sort {
 }
 
 /// Numbers by value, -0 = 0; NaN after all numbers.
-fn total_order(a: Elem, b: Elem) -> Ordering {
+fn total_order(a: Scalar, b: Scalar) -> Ordering {
     match (a, b) {
-        (Elem::F(a), Elem::F(b)) => a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan())),
-        (a, b) => a.int().cmp(&b.int()),
+        (Scalar::Float(a), Scalar::Float(b)) => a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan())),
+        (a, b) => a.as_int().cmp(&b.as_int()),
     }
 }
 

@@ -23,8 +23,14 @@ fn products_of_matrices() {
     let (a, b) = (count(&[2, 3]), count(&[3, 2]));
     assert_eq!(floats(dot(&[], &[(1, 0)], DType::F32), &[a.clone(), b.clone()]), [10., 13., 28., 40.]);
     // Both transposed: contract the first axis of the left with the last of the right.
-    assert_eq!(floats(dot(&[], &[(0, 1)], DType::F32), &[a.clone(), b.clone()]), [3., 9., 15., 4., 14., 24., 5., 19., 33.]);
-    assert_eq!(floats(dot(&[], &[(0, 1), (1, 0)], DType::F32), &[a.clone(), b.clone()]), [0. + 2. + 8. + 3. + 12. + 25.]);
+    assert_eq!(
+        floats(dot(&[], &[(0, 1)], DType::F32), &[a.clone(), b.clone()]),
+        [3., 9., 15., 4., 14., 24., 5., 19., 33.]
+    );
+    assert_eq!(
+        floats(dot(&[], &[(0, 1), (1, 0)], DType::F32), &[a.clone(), b.clone()]),
+        [0. + 2. + 8. + 3. + 12. + 25.]
+    );
     // Batched, with the batch axis last on the right.
     let batched = dot(&[(0, 1)], &[(1, 0)], DType::F32);
     assert_eq!(floats(batched, &[a.clone(), b]), [0. + 2. + 8., 3. + 12. + 25.]);
@@ -119,8 +125,7 @@ fn moments_and_online_softmax() {
 fn affine() -> Monoid {
     let mut body = Graph::new("affine");
     let scalar = TensorTy::scalar(DType::F32);
-    let [a, b, c, d] =
-        ["a", "b", "c", "d"].map(|n| body.param(n, scalar.clone(), ParamKind::Input, Loc::unknown()));
+    let [a, b, c, d] = ["a", "b", "c", "d"].map(|n| body.param(n, scalar.clone(), ParamKind::Input, Loc::unknown()));
     // Composition of the maps t -> a t + b, then t -> c t + d.
     let scale = body.map(ScalarOp::Mul, &[a, c]).unwrap();
     let shifted = body.map(ScalarOp::Mul, &[b, c]).unwrap();

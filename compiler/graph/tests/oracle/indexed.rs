@@ -84,7 +84,13 @@ fn a_slice_that_sticks_out_is_dropped_whole() {
 
 #[test]
 fn batched_updates() {
-    let op = Scatter { inserted: vec![1], start_map: vec![1], operand_batch: vec![0], index_batch: vec![0], ..elements(Combine::Add) };
+    let op = Scatter {
+        inserted: vec![1],
+        start_map: vec![1],
+        operand_batch: vec![0],
+        index_batch: vec![0],
+        ..elements(Combine::Add)
+    };
     let index = ints(DType::I32, &[2, 2, 1], &[0, 0, 2, 1]);
     let out = floats(op, &[f32s(&[2, 3], &[0.; 6]), index, f32s(&[2, 2], &[1., 2., 3., 4.])]);
     assert_eq!(out, [3., 0., 0., 0., 4., 3.]);
