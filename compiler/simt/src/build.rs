@@ -204,7 +204,8 @@ impl Builder {
 
     /// Declares a variable.
     pub fn local(&mut self, name: &str, elem: Ty, len: Option<u32>) -> u32 {
-        let unique = self.locals.iter().filter(|l| l.name.trim_end_matches(|c: char| c.is_ascii_digit()) == name).count();
+        let unique =
+            self.locals.iter().filter(|l| l.name.trim_end_matches(|c: char| c.is_ascii_digit()) == name).count();
         let name = if unique == 0 { name.to_string() } else { format!("{name}{unique}") };
         self.locals.push(Local { name: name.into(), elem, len });
         self.locals.len() as u32 - 1
@@ -222,7 +223,14 @@ impl Builder {
     }
 
     /// A counted loop; the body gets the index (u32).
-    pub fn for_loop(&mut self, lo: ValueId, hi: ValueId, step: u32, uniform: bool, body: impl FnOnce(&mut Builder, ValueId)) {
+    pub fn for_loop(
+        &mut self,
+        lo: ValueId,
+        hi: ValueId,
+        step: u32,
+        uniform: bool,
+        body: impl FnOnce(&mut Builder, ValueId),
+    ) {
         let index = self.fresh(Ty::scalar(DType::U32));
         self.begin();
         body(self, index);

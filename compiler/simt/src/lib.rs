@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod build;
+pub mod emulate;
 pub mod ir;
 
 pub use build::Builder;

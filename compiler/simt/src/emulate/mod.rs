@@ -1,0 +1,67 @@
+//! Runs kernels: every statement over all threads of a workgroup under a mask, so that barriers and subgroup
+//! operations are exact. Slow and strict: out-of-bounds accesses, data races, reads of unwritten workgroup memory and
+//! barriers that not every thread reaches are errors that name the statement.
+
+mod exec;
+mod memory;
+mod scalar;
+#[cfg(test)]
+mod tests;
+
+use crate::ir::*;
+use exec::Machine;
+use girih_base::{Bindings, Diag, Result};
+
+/// How to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Threads of a subgroup, a power of two.
+    pub subgroup: u32,
+    /// Most rounds of one loop, so that a loop that never ends is reported.
+    pub rounds: u64,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { subgroup: 32, rounds: 1 << 24 }
+    }
+}
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Workgroups run.
+    pub groups: u64,
+    /// Statements executed, each once for all threads.
+    pub statements: u64,
+    /// Barriers passed.
+    pub barriers: u64,
+}
+
+/// Runs the kernel over its buffers (little-endian bytes, one per [`Buffer`], whole elements).
+///
+/// # Errors
+/// `S101` an access outside an array, `S102` a data race, `S103` a read of workgroup memory that nothing wrote, `S104` a
+/// barrier or subgroup operation that not every thread reaches, `S105` a loop without end, `S106` arguments that do not
+/// fit the kernel.
+pub fn run(kernel: &Kernel, buffers: &mut [Vec<u8>], sizes: &Bindings, options: Options) -> Result<Stats> {
+    if buffers.len() != kernel.buffers.len() {
+        return Err(Diag::error(
+            "S106",
+            format!("`{}` takes {} buffers, got {}", kernel.name, kernel.buffers.len(), buffers.len()),
+        ));
+    }
+    let missing = |name: &str| Diag::error("S106", format!("`{}` needs a value for `{name}`", kernel.name));
+    let groups = kernel.groups.eval(sizes).map_err(|name| missing(&name))?;
+    let uniforms = kernel
+        .uniforms
+        .iter()
+        .map(|u| sizes.get(u).map(|v| *v as u32).ok_or_else(|| missing(u)))
+        .collect::<Result<Vec<u32>>>()?;
+    let mut machine = Machine::new(kernel, buffers, uniforms, options)?;
+    for group in 0..groups.max(0) {
+        machine.run_group(group as u32)?;
+    }
+    machine.finish(buffers);
+    Ok(machine.stats)
+}
