@@ -2,6 +2,7 @@
 
 use girih_base::{DType, Diag, Dim, Result};
 use girih_graph::TensorTy;
+use std::fmt;
 use std::sync::Arc;
 
 /// A tensor's value: row-major, little-endian, the last axis fastest; types below 8 bits packed, low bits first.
@@ -74,6 +75,12 @@ impl Data {
                 .help(format!("read it as {0}, or convert it first: `.cast(DType::{1:?})`", self.dtype, T::DTYPE)));
         }
         Ok(self.bytes.chunks_exact(T::SIZE).map(T::get).collect())
+    }
+}
+
+impl fmt::Debug for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Data({}{:?})", self.dtype, self.shape)
     }
 }
 

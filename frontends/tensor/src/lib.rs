@@ -20,7 +20,11 @@
 extern crate self as girih;
 
 pub mod data;
+pub mod io;
+pub mod nn;
 pub mod ops;
+pub mod optim;
+pub mod random;
 pub mod run;
 mod tensor;
 mod trace;
@@ -31,7 +35,7 @@ pub use data::{Data, Element};
 pub use ops::{concat, einsum, stack, where_};
 pub use run::Device;
 pub use tensor::Tensor;
-pub use transform::{jit, trace_graph};
+pub use transform::{grad, jit, jvp, trace_graph, value_and_grad, value_and_grad_with};
 pub use tree::Tree;
 
 pub use girih_base::{DType, Diag, Dim, Loc, Result, ScalarOp};
@@ -39,7 +43,9 @@ pub use girih_graph as graph;
 
 /// What a program that uses Girih imports.
 pub mod prelude {
-    pub use crate::tree;
+    pub use crate::optim::{AdamW, Sgd};
+    pub use crate::random::Key;
     pub use crate::{DType, Data, Device, Diag, Tensor, Tree};
-    pub use crate::{concat, einsum, jit, stack, where_};
+    pub use crate::{concat, einsum, grad, jit, jvp, stack, value_and_grad, value_and_grad_with, where_};
+    pub use crate::{io, nn, optim, random, tree};
 }

@@ -3,8 +3,9 @@
 use crate::data::Data;
 use crate::tensor::Tensor;
 use crate::trace;
-use girih_base::{Diag, Result};
+use girih_base::{Bindings, Result};
 use girih_graph::Graph;
+use girih_graph::eval::{Array, Value};
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
@@ -112,7 +113,15 @@ impl Executor for Oracle {
 }
 
 impl Program for OracleProgram {
-    fn run(&self, _arguments: &[Data]) -> Result<Vec<Data>> {
-        Err(Diag::error("T008", format!("no evaluator for `{}`", self.0.name)))
+    fn run(&self, arguments: &[Data]) -> Result<Vec<Data>> {
+        let mut inputs = Vec::with_capacity(arguments.len());
+        for data in arguments {
+            inputs.push(Value::from(Array::decode(data.dtype(), data.shape(), data.bytes())?));
+        }
+        let outputs = self.0.eval(&inputs, &Bindings::new())?;
+        outputs
+            .iter()
+            .map(|value| value.array().and_then(|a| Data::new(a.dtype, a.shape.clone(), a.encode())))
+            .collect()
     }
 }

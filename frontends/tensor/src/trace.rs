@@ -6,10 +6,12 @@
 
 use crate::tensor::{CONST, KNOWN, State, Tensor};
 use girih_base::{Diag, Loc, Result};
-use girih_graph::{Graph, NodeId, Op, ParamKind, TensorTy};
+use girih_graph::ops::{Attr, Call};
+use girih_graph::{Callee, Graph, NodeId, Op, ParamKind, TensorTy, Ty};
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 /// Numbers of traces: they only grow, so that a trace inside another has the larger one.
 static NEXT_TRACE: AtomicU64 = AtomicU64::new(KNOWN + 1);
@@ -54,13 +56,40 @@ pub(crate) fn build(
     let args: Vec<Tensor> = inputs.iter().map(|t| (*t).clone()).collect();
     let outputs = f(&mut graph, &ids).and_then(|outputs| {
         graph.set_outputs(outputs);
-        splice(&graph, &args)
+        put_behind(&graph, &args, &mut |op| shared(op))
     });
     outputs.unwrap_or_else(|why| vec![Tensor::refused(why)])
 }
 
+type Key = (Arc<str>, Vec<(&'static str, Attr)>, Vec<Ty>);
+
+thread_local! {
+    /// Bodies of library functions that tensors use now. Looked up only; its order reaches nothing.
+    static LIBRARY: RefCell<HashMap<Key, Weak<Callee>>> = RefCell::default();
+}
+
+/// A call of a library function with the body that earlier calls of it use: name, attributes and argument types decide.
+/// So a model with thirty attentions has one attention to compile.
+fn shared(op: &Op) -> Op {
+    let Op::Call(Call { callee }) = op else { return op.clone() };
+    let types = callee.body.params().iter().map(|p| callee.body.ty(*p).clone()).collect();
+    let key = (callee.name.clone(), callee.attrs.clone(), types);
+    LIBRARY.with_borrow_mut(|library| {
+        if let Some(known) = library.get(&key).and_then(Weak::upgrade) {
+            return Call { callee: known }.into();
+        }
+        library.retain(|_, callee| callee.strong_count() > 0);
+        library.insert(key, Arc::downgrade(callee));
+        op.clone()
+    })
+}
+
 /// The outputs of `graph` with tensors for its parameters, as lazy tensors.
 pub(crate) fn splice(graph: &Graph, args: &[Tensor]) -> Result<Vec<Tensor>> {
+    put_behind(graph, args, &mut Op::clone)
+}
+
+fn put_behind(graph: &Graph, args: &[Tensor], replace: &mut dyn FnMut(&Op) -> Op) -> Result<Vec<Tensor>> {
     if let Some(why) = args.iter().find_map(|t| t.refusal()) {
         return Err(Box::new((*why).clone()));
     }
@@ -77,7 +106,7 @@ pub(crate) fn splice(graph: &Graph, args: &[Tensor]) -> Result<Vec<Tensor>> {
                     .map(|o| made[o.0 as usize].clone().ok_or_else(|| missing(graph)))
                     .collect::<Result<_>>()?;
                 let level = operands.iter().map(|t| t.0.level).max().unwrap_or(CONST);
-                let state = State::Lazy(op.clone(), operands);
+                let state = State::Lazy(replace(op), operands);
                 Tensor::make(node.ty.clone(), node.loc.clone(), level, node.name.clone(), state)
             }
         };
@@ -88,6 +117,19 @@ pub(crate) fn splice(graph: &Graph, args: &[Tensor]) -> Result<Vec<Tensor>> {
 
 fn missing(graph: &Graph) -> Box<Diag> {
     Diag::error("T007", format!("`{}` takes {} arguments, got fewer", graph.name, graph.params().len()))
+}
+
+/// A call of `callee`, which keeps its identity.
+pub(crate) fn call(callee: &Arc<Callee>, args: &[Tensor], loc: &Loc) -> Result<Vec<Tensor>> {
+    let mut graph = Graph::new("");
+    let body = &callee.body;
+    let ids: Vec<NodeId> = (body.params().iter())
+        .map(|p| graph.param("", body.ty(*p).clone(), ParamKind::Input, Loc::unknown()))
+        .collect();
+    graph.set_loc(loc.clone());
+    let outputs = graph.call(callee, &ids)?;
+    graph.set_outputs(outputs);
+    splice(&graph, args)
 }
 
 /// A function as a graph.

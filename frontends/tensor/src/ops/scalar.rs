@@ -140,7 +140,8 @@ macro_rules! operator {
                 self.map(ScalarOp::$op, &[&other.operand(self)])
             }
         }
-        operator!(@number $trait $method $op f32 f64 i32 i64);
+        // One float and one integer type, so that a literal on the left has one type it can be.
+        operator!(@number $trait $method $op f64 i32);
     )*};
     (@number $trait:ident $method:ident $op:ident $($t:ty)*) => {$(
         impl ops::$trait<Tensor> for $t {

@@ -7,7 +7,6 @@ use crate::tensor::Tensor;
 use crate::trace;
 use crate::tree::{self, Path, Tree, Visitor};
 use girih_base::{Loc, Result};
-use girih_graph::ops::Call;
 use girih_graph::{Callee, Graph, TensorTy};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -111,27 +110,13 @@ impl<Out: Tree> Entry<Out> {
     fn call(&self, args: &[Tensor], loc: &Loc) -> Out {
         let all: Vec<Tensor> = args.iter().chain(&self.captured).cloned().collect();
         let outputs = if all.iter().any(|t| t.is_traced() || t.refusal().is_some()) {
-            self.inside(&all, loc)
+            trace::call(&self.callee, &all, loc)
         } else {
             self.run(&all, loc)
         };
         match outputs.and_then(|outputs| tree::unflatten(&self.shape, &outputs)) {
             Ok(out) => out,
             Err(why) => tree::map(&self.shape, |_| Tensor::refused(why.clone())),
-        }
-    }
-
-    /// A call node in the surrounding trace.
-    fn inside(&self, args: &[Tensor], loc: &Loc) -> Result<Vec<Tensor>> {
-        let refs: Vec<&Tensor> = args.iter().collect();
-        let results = self.callee.body.outputs().len();
-        let outputs = trace::build(&refs, loc.clone(), |g, ids| {
-            let call = g.push(Call { callee: self.callee.clone() }, ids)?;
-            if results == 1 { Ok(vec![call]) } else { (0..results).map(|i| g.proj(call, i)).collect() }
-        });
-        match outputs.iter().find_map(|t| t.refusal()) {
-            Some(why) => Err(Box::new((*why).clone())),
-            None => Ok(outputs),
         }
     }
 

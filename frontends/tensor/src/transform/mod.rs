@@ -2,7 +2,9 @@
 //! functions of the same arguments, so they compose in any order.
 
 mod function;
+mod grad;
 mod jit;
 
 pub use function::{Arguments, Function};
+pub use grad::{grad, jvp, value_and_grad, value_and_grad_with};
 pub use jit::{jit, trace_graph};
