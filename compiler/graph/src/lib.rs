@@ -9,13 +9,17 @@
 
 #![forbid(unsafe_code)]
 
+pub mod batch;
 pub mod build;
+mod compact;
 pub mod eval;
+pub mod grad;
 pub mod graph;
 pub mod literal;
 pub mod nn;
 pub mod ops;
 pub mod random;
+pub mod text;
 pub mod ty;
 
 pub use graph::{Graph, Node, NodeId, ParamKind};

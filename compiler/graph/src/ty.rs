@@ -73,6 +73,16 @@ impl Ty {
     }
 }
 
+impl Ty {
+    /// The tensors of this type in order, tuples flattened.
+    pub fn leaves(&self) -> Vec<&TensorTy> {
+        match self {
+            Ty::Tensor(t) => vec![t],
+            Ty::Tuple(items) => items.iter().flat_map(Ty::leaves).collect(),
+        }
+    }
+}
+
 impl From<TensorTy> for Ty {
     fn from(t: TensorTy) -> Ty {
         Ty::Tensor(t)

@@ -1,8 +1,15 @@
 //! `Slice`, `Pad`, `Reverse`, `Window`, `Concat`, `DynSlice`, `DynUpdate`: parts of tensors.
 
+use super::Gather;
+use super::gather::{Combine, Scatter};
 use super::{Rule, all_tensors, check_axes, check_axis, check_rank, tensors};
+use crate::batch::{Batch, Batcher, Lane, behind};
 use crate::eval::{Array, Cx, Eval, Value, all_arrays, arrays, view};
+use crate::grad::{Backward, Cotangents, Site, Vjp, no_derivative, zeros};
+use crate::graph::NodeId;
+use crate::text::attrs::{Field, Item, Symbols, attrs};
 use crate::ty::{TensorTy, Ty};
+use girih_base::{DType, ScalarOp};
 use girih_base::{Diag, Dim, Known, Result as DiagResult};
 
 /// Elements `start, start + stride, ..` below `limit` of each axis.
@@ -333,5 +340,310 @@ impl Eval for DynUpdate {
             out.data.put(at, &part.data, i);
         }
         Ok(out.into())
+    }
+}
+
+attrs!(Slice "slice" { start, limit, stride });
+attrs!(Pad "pad" { low, high, interior });
+attrs!(Reverse "reverse" { axes });
+attrs!(Window "window" { axes });
+attrs!(Concat "concat" { axis });
+attrs!(DynSlice "dyn_slice" { sizes });
+attrs!(DynUpdate "dyn_update" { donate });
+
+impl Field for WindowAxis {
+    fn item(&self) -> Item {
+        Item::List([self.axis as i64, self.size, self.stride, self.dilation].iter().map(Field::item).collect())
+    }
+    fn read(item: Item, symbols: &Symbols) -> Result<WindowAxis, String> {
+        let [axis, size, stride, dilation]: [i64; 4] =
+            Vec::read(item, symbols)?.try_into().map_err(|_| "expected [axis, size, stride, dilation]")?;
+        let axis = usize::try_from(axis).map_err(|_| format!("axis {axis}"))?;
+        Ok(WindowAxis { axis, size, stride, dilation })
+    }
+}
+
+/// The extent that `n` elements with `gap` elements between neighbours cover.
+fn span(n: &Dim, gap: i64) -> Dim {
+    if gap == 0 { n.clone() } else { n + &((n - 1).max_of(&Dim::ZERO) * gap) }
+}
+
+impl Vjp for Slice {
+    fn vjp(&self, b: &mut Backward, at: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        let Some(ct) = cts[0] else { return Ok(vec![None]) };
+        let (whole, part) = (b.g.tensor(at.operands[0])?.clone(), b.g.tensor(ct)?.clone());
+        let interior: Vec<i64> = self.stride.iter().map(|s| s - 1).collect();
+        let high = (0..whole.rank())
+            .map(|a| &(&whole.shape[a] - &self.start[a]) - &span(&part.shape[a], interior[a]))
+            .collect();
+        let zero = b.g.scalar(0.0, whole.dtype)?;
+        Ok(vec![Some(b.g.push(Pad { low: self.start.clone(), high, interior }, &[ct, zero])?)])
+    }
+}
+
+impl Vjp for Pad {
+    fn vjp(&self, b: &mut Backward, at: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        let Some(ct) = cts[0] else { return Ok(vec![None, None]) };
+        let (part, whole) = (b.g.tensor(at.operands[0])?.clone(), b.g.tensor(ct)?.clone());
+        let limit = (0..part.rank()).map(|a| &self.low[a] + &span(&part.shape[a], self.interior[a])).collect();
+        let stride = self.interior.iter().map(|i| i + 1).collect();
+        let inside = b.g.push(Slice { start: self.low.clone(), limit, stride }, &[ct])?;
+        let mut out = vec![Some(inside), None];
+        if at.needs[1] {
+            let (yes, no) = (b.g.splat(1, part.with_dtype(DType::Bool))?, b.g.scalar(0, DType::Bool)?);
+            let from_x = b.g.push(self.clone(), &[yes, no])?;
+            let zero = zeros(&mut b.g, &whole)?;
+            let border = b.g.map(ScalarOp::Select, &[from_x, zero, ct])?;
+            let sum = b.g.reduce(super::Monoid::Sum, border, &(0..whole.rank()).collect::<Vec<_>>())?;
+            out[1] = Some(b.g.cast(sum, whole.dtype)?);
+        }
+        Ok(out)
+    }
+}
+
+impl Vjp for Reverse {
+    fn vjp(&self, b: &mut Backward, _: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        let Some(ct) = cts[0] else { return Ok(vec![None]) };
+        Ok(vec![Some(b.g.push(self.clone(), &[ct])?)])
+    }
+}
+
+/// The largest window whose cotangents are added one element of the window at a time.
+const WINDOW_LIMIT: i64 = 1024;
+
+impl Vjp for Window {
+    fn vjp(&self, b: &mut Backward, at: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        let Some(mut ct) = cts[0] else { return Ok(vec![None]) };
+        let whole = b.g.tensor(at.operands[0])?.clone();
+        // One windowed axis at a time, the last one first: its elements are the last axis.
+        for w in self.axes.iter().rev() {
+            let ty = b.g.tensor(ct)?.clone();
+            let last = ty.rank() - 1;
+            ct = if w.stride == w.size && w.dilation == 1 {
+                // Windows side by side: every element belongs to one of them.
+                let mut order: Vec<usize> = (0..last).collect();
+                order.insert(w.axis + 1, last);
+                let mut shape = ty.shape[..last].to_vec();
+                shape[w.axis] = &shape[w.axis] * w.size;
+                let y = b.g.permute(ct, &order)?;
+                let y = b.g.reshape(y, shape)?;
+                widen(b, y, w.axis, Dim::ZERO, 0, &whole.shape[w.axis])?
+            } else if w.size <= WINDOW_LIMIT {
+                let mut sum = None;
+                for i in 0..w.size {
+                    let part = b.g.slice_axis(ct, last, Dim::from(i), Dim::from(i + 1))?;
+                    let part = b.g.reshape(part, ty.shape[..last].to_vec())?;
+                    let part = widen(b, part, w.axis, Dim::from(i * w.dilation), w.stride - 1, &whole.shape[w.axis])?;
+                    sum = Some(match sum {
+                        None => part,
+                        Some(s) => b.g.map(ScalarOp::Add, &[s, part])?,
+                    });
+                }
+                sum.unwrap_or(ct)
+            } else {
+                let why = format!("overlapping windows of {} elements, more than {WINDOW_LIMIT}", w.size);
+                return Err(no_derivative(&b.g, at.node, "this window", &why));
+            };
+        }
+        Ok(vec![Some(ct)])
+    }
+}
+
+/// `x` with zeros along one axis: `low` before, `gap` between neighbours, and up to `extent` after.
+fn widen(b: &mut Backward, x: NodeId, axis: usize, low: Dim, gap: i64, extent: &Dim) -> DiagResult<NodeId> {
+    let ty = b.g.tensor(x)?.clone();
+    let mut op =
+        Pad { low: vec![Dim::ZERO; ty.rank()], high: vec![Dim::ZERO; ty.rank()], interior: vec![0; ty.rank()] };
+    op.high[axis] = &(extent - &low) - &span(&ty.shape[axis], gap);
+    op.low[axis] = low;
+    op.interior[axis] = gap;
+    if op.low[axis].is(0) && op.high[axis].is(0) && gap == 0 {
+        return Ok(x);
+    }
+    let zero = b.g.scalar(0.0, ty.dtype)?;
+    b.g.push(op, &[x, zero])
+}
+
+impl Vjp for Concat {
+    fn vjp(&self, b: &mut Backward, at: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        let mut out = vec![None; at.operands.len()];
+        let Some(ct) = cts[0] else { return Ok(out) };
+        let mut start = Dim::ZERO;
+        for (i, o) in at.operands.iter().enumerate() {
+            let limit = &start + &b.g.tensor(*o)?.shape[self.axis];
+            if at.needs[i] {
+                out[i] = Some(b.g.slice_axis(ct, self.axis, start, limit.clone())?);
+            }
+            start = limit;
+        }
+        Ok(out)
+    }
+}
+
+impl Vjp for DynSlice {
+    fn vjp(&self, b: &mut Backward, at: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        let mut out = vec![None; at.operands.len()];
+        let Some(ct) = cts[0] else { return Ok(out) };
+        let ty = b.g.tensor(at.operands[0])?.clone();
+        let zero = zeros(&mut b.g, &ty)?;
+        let operands: Vec<NodeId> = [zero, ct].into_iter().chain(at.operands[1..].iter().copied()).collect();
+        out[0] = Some(b.g.push(DynUpdate { donate: true }, &operands)?);
+        Ok(out)
+    }
+}
+
+impl Vjp for DynUpdate {
+    fn vjp(&self, b: &mut Backward, at: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        let mut out = vec![None; at.operands.len()];
+        let Some(ct) = cts[0] else { return Ok(out) };
+        let part = b.g.tensor(at.operands[1])?.clone();
+        let starts = &at.operands[2..];
+        if at.needs[0] {
+            let zero = zeros(&mut b.g, &part)?;
+            let operands: Vec<NodeId> = [ct, zero].into_iter().chain(starts.iter().copied()).collect();
+            out[0] = Some(b.g.push(DynUpdate { donate: false }, &operands)?);
+        }
+        if at.needs[1] {
+            let operands: Vec<NodeId> = [ct].into_iter().chain(starts.iter().copied()).collect();
+            out[1] = Some(b.g.push(DynSlice { sizes: part.shape }, &operands)?);
+        }
+        Ok(out)
+    }
+}
+
+impl Batch for Slice {
+    fn batch(&self, b: &mut Batcher, args: &[Lane]) -> DiagResult<Vec<Lane>> {
+        let mut op = self.clone();
+        op.start.insert(0, Dim::ZERO);
+        op.limit.insert(0, b.size.clone());
+        op.stride.insert(0, 1);
+        b.push(op, &[args[0].id])
+    }
+}
+
+impl Batch for Pad {
+    fn batch(&self, b: &mut Batcher, args: &[Lane]) -> DiagResult<Vec<Lane>> {
+        let mut op = self.clone();
+        op.low.insert(0, Dim::ZERO);
+        op.high.insert(0, Dim::ZERO);
+        op.interior.insert(0, 0);
+        if !args[1].batched {
+            return b.push(op, &[args[0].id, args[1].id]);
+        }
+        // Each example has its own border: pad with zeros and choose.
+        let x = b.lift(args[0])?.id;
+        let ty = b.g.tensor(x)?.clone();
+        let zero = b.g.scalar(0, DType::Bool)?;
+        let inside = b.g.splat(1, ty.with_dtype(DType::Bool))?;
+        let inside = b.g.push(op.clone(), &[inside, zero])?;
+        let zero = zeros(&mut b.g, &TensorTy::scalar(ty.dtype))?;
+        let padded = b.g.push(op, &[x, zero])?;
+        let shape = b.g.tensor(padded)?.shape.clone();
+        let border = b.g.broadcast(args[1].id, shape, vec![0])?;
+        b.push(ScalarOp::Select, &[inside, padded, border])
+    }
+}
+
+impl Batch for Reverse {
+    fn batch(&self, b: &mut Batcher, args: &[Lane]) -> DiagResult<Vec<Lane>> {
+        b.push(Reverse { axes: behind(&self.axes) }, &[args[0].id])
+    }
+}
+
+impl Batch for Window {
+    fn batch(&self, b: &mut Batcher, args: &[Lane]) -> DiagResult<Vec<Lane>> {
+        let axes = self.axes.iter().map(|w| WindowAxis { axis: w.axis + 1, ..w.clone() }).collect();
+        b.push(Window { axes }, &[args[0].id])
+    }
+}
+
+impl Batch for Concat {
+    fn batch(&self, b: &mut Batcher, args: &[Lane]) -> DiagResult<Vec<Lane>> {
+        let args = b.lift_all(args)?;
+        b.push(Concat { axis: self.axis + 1 }, &args)
+    }
+}
+
+/// One integer array [batch, axes] from scalar starts, some of which differ from example to example.
+fn start_vectors(b: &mut Batcher, starts: &[Lane]) -> DiagResult<NodeId> {
+    let first = b.g.tensor(starts[0].id)?.dtype;
+    let mut same = true;
+    for s in starts {
+        same &= b.g.tensor(s.id)?.dtype == first;
+    }
+    let dtype = if same { first } else { DType::I64 };
+    let mut columns = Vec::new();
+    for s in starts {
+        let s = b.lift(*s)?.id;
+        let s = b.g.cast(s, dtype)?;
+        columns.push(b.g.reshape(s, vec![b.size.clone(), Dim::ONE])?);
+    }
+    b.g.concat(&columns, 1)
+}
+
+impl Batch for DynSlice {
+    fn batch(&self, b: &mut Batcher, args: &[Lane]) -> DiagResult<Vec<Lane>> {
+        let (x, starts) = (args[0], &args[1..]);
+        if starts.iter().all(|s| !s.batched) {
+            let zero = match starts.first() {
+                Some(s) => b.g.tensor(s.id)?.dtype,
+                None => DType::I32,
+            };
+            let zero = b.g.scalar(0, zero)?;
+            let operands: Vec<NodeId> = [x.id, zero].into_iter().chain(starts.iter().map(|s| s.id)).collect();
+            return b.push(DynSlice { sizes: b.shape(&self.sizes) }, &operands);
+        }
+        let rank = starts.len();
+        let indices = start_vectors(b, starts)?;
+        let shift = x.batched as usize;
+        let mut op = Gather {
+            sizes: self.sizes.clone(),
+            offset_axes: (1..=rank).collect(),
+            collapsed: Vec::new(),
+            start_map: (shift..rank + shift).collect(),
+            operand_batch: Vec::new(),
+            index_batch: Vec::new(),
+        };
+        if x.batched {
+            op.sizes.insert(0, Dim::ONE);
+            op.operand_batch.push(0);
+            op.index_batch.push(0);
+        }
+        b.push(op, &[x.id, indices])
+    }
+}
+
+impl Batch for DynUpdate {
+    fn batch(&self, b: &mut Batcher, args: &[Lane]) -> DiagResult<Vec<Lane>> {
+        let (x, part, starts) = (b.lift(args[0])?.id, b.lift(args[1])?.id, &args[2..]);
+        let donate = self.donate && args[0].batched;
+        if starts.iter().all(|s| !s.batched) {
+            let zero = match starts.first() {
+                Some(s) => b.g.tensor(s.id)?.dtype,
+                None => DType::I32,
+            };
+            let zero = b.g.scalar(0, zero)?;
+            let operands: Vec<NodeId> = [x, part, zero].into_iter().chain(starts.iter().map(|s| s.id)).collect();
+            return b.push(DynUpdate { donate }, &operands);
+        }
+        // Scatter drops what would lie outside, an update clamps: clamp first.
+        let rank = starts.len();
+        let (tx, tp) = (b.g.tensor(x)?.clone(), b.g.tensor(part)?.clone());
+        let indices = start_vectors(b, starts)?;
+        let map: Vec<usize> = (1..=rank).collect();
+        let (indices, limits) = super::gather::last_starts(&mut b.g, indices, &tx, &map, &tp.shape)?;
+        let ty = b.g.tensor(indices)?.clone();
+        let zero = zeros(&mut b.g, &ty)?;
+        let indices = b.g.map(ScalarOp::Clamp, &[indices, zero, limits])?;
+        let op = Scatter {
+            combine: Combine::Set,
+            window_axes: map.clone(),
+            inserted: Vec::new(),
+            start_map: map,
+            operand_batch: vec![0],
+            index_batch: vec![0],
+            unique: true,
+        };
+        b.push(op, &[x, indices, part])
     }
 }

@@ -1,10 +1,15 @@
 //! `Loop`, `Cond`, `Call`, `Tuple`, `Proj`, `Fence`, `Kernel`: structure.
 
 use super::{Rule, tensors};
+use crate::batch::{Batch, Batcher, Lane, cannot_batch};
 use crate::eval::{Array, Cx, Eval, Value};
+use crate::grad::{Backward, Cotangents, Site, Vjp, looping, no_derivative};
 use crate::graph::Graph;
+use crate::graph::NodeId;
 use crate::literal::Number;
+use crate::text::attrs::{Field, Item, Symbols, attrs, words};
 use crate::ty::{TensorTy, Ty};
+use girih_base::ScalarOp;
 use girih_base::{DType, Diag, Dim, Result as DiagResult};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -332,5 +337,264 @@ impl Eval for Kernel {
         Err(Diag::error("G201", "a hand-written kernel has no meaning at this level")
             .note("the evaluator knows graph operations only")
             .help("run it on a target, or on the emulator of its level"))
+    }
+}
+
+attrs!(Loop "loop" { kind, body, carried });
+attrs!(Cond "cond" { branches });
+attrs!(Call "call" { callee });
+attrs!(Tuple "tuple" {});
+attrs!(Proj "proj" { index });
+attrs!(Fence "fence" {});
+attrs!(Kernel "kernel" { level, text, results });
+words!(KernelLevel { Tile "tile", Simt "simt" });
+
+impl Field for LoopKind {
+    fn item(&self) -> Item {
+        match self {
+            LoopKind::For(rounds) => Item::Call("for", vec![rounds.item()]),
+            LoopKind::While(condition) => Item::Call("while", vec![condition.item()]),
+        }
+    }
+    fn read(item: Item, symbols: &Symbols) -> Result<LoopKind, String> {
+        match item {
+            Item::Call("for", mut items) if items.len() == 1 => {
+                Ok(LoopKind::For(Field::read(items.remove(0), symbols)?))
+            }
+            Item::Call("while", mut items) if items.len() == 1 => {
+                Ok(LoopKind::While(Field::read(items.remove(0), symbols)?))
+            }
+            _ => Err("expected for(rounds) or while(@condition)".into()),
+        }
+    }
+}
+
+impl Vjp for Loop {
+    fn vjp(&self, b: &mut Backward, at: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        looping::back(b, at, cts)
+    }
+}
+
+impl Vjp for Cond {
+    fn vjp(&self, b: &mut Backward, at: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        let wrt: Vec<usize> = (0..at.operands.len() - 1).filter(|i| at.needs.get(i + 1) == Some(&true)).collect();
+        let (mask, present) = Backward::present(cts);
+        check_flat(b, at, cts.len())?;
+        let mut branches = Vec::new();
+        for body in &self.branches {
+            branches.push(Arc::new(b.body(body, &wrt, &mask)?));
+        }
+        let mut operands = at.operands.clone();
+        operands.extend(present);
+        let node = b.g.push(Cond { branches }, &operands)?;
+        let mut out = vec![None; at.operands.len()];
+        for (i, w) in wrt.iter().enumerate() {
+            out[w + 1] = Some(b.g.proj(node, i)?);
+        }
+        Ok(out)
+    }
+}
+
+impl Vjp for Call {
+    fn vjp(&self, b: &mut Backward, at: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        check_flat(b, at, self.callee.body.outputs().len())?;
+        let wrt: Vec<usize> = (0..at.operands.len()).filter(|i| at.needs[*i]).collect();
+        let (mask, present) = Backward::present(cts);
+        let callee = b.callee(&self.callee, &wrt, &mask)?;
+        let mut operands = at.operands.clone();
+        operands.extend(present);
+        let grads = b.g.call(&callee, &operands)?;
+        let mut out = vec![None; at.operands.len()];
+        for (w, ct) in wrt.iter().zip(grads) {
+            out[*w] = Some(ct);
+        }
+        Ok(out)
+    }
+}
+
+/// Bodies are differentiated when all they take and give are tensors.
+fn check_flat(b: &Backward, at: &Site, results: usize) -> girih_base::Result<()> {
+    let flat = |t: &Ty| t.tensor().is_some();
+    let given = b.g.ty(at.node).leaves().len();
+    if at.operands.iter().all(|o| flat(b.g.ty(*o))) && given == results {
+        return Ok(());
+    }
+    Err(no_derivative(&b.g, at.node, "a body over tuples", "pass and return their parts instead"))
+}
+
+impl Vjp for Tuple {
+    fn vjp(&self, _: &mut Backward, _: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        Ok(cts.to_vec())
+    }
+}
+
+impl Vjp for Proj {
+    fn vjp(&self, b: &mut Backward, at: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        let Ty::Tuple(items) = b.g.ty(at.operands[0]) else { return Ok(vec![None]) };
+        let before: usize = items[..self.index].iter().map(|t| t.leaves().len()).sum();
+        let mut out = vec![None; b.g.ty(at.operands[0]).leaves().len()];
+        out[before..before + cts.len()].copy_from_slice(cts);
+        Ok(out)
+    }
+}
+
+impl Vjp for Fence {
+    fn vjp(&self, _: &mut Backward, _: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        Ok(cts.to_vec())
+    }
+}
+
+impl Vjp for Kernel {
+    fn vjp(&self, b: &mut Backward, at: &Site, _: &[Option<NodeId>]) -> Cotangents {
+        Err(no_derivative(&b.g, at.node, "a hand-written kernel", "its text carries no derivative")
+            .help("write the same computation in graph operations where a gradient is needed"))
+    }
+}
+
+impl Batch for Loop {
+    fn batch(&self, b: &mut Batcher, args: &[Lane]) -> DiagResult<Vec<Lane>> {
+        let rounds = matches!(self.kind, LoopKind::For(_)) as usize;
+        let leaves = |p: &NodeId| self.body.ty(*p).leaves().len();
+        let carried: usize = self.body.params().iter().skip(rounds).take(self.carried).map(leaves).sum();
+        let mut flags = vec![false; rounds];
+        flags.extend(args.iter().map(|a| a.batched));
+        // A carried value is batched when it is after some number of rounds.
+        let mut stop = false;
+        loop {
+            if let LoopKind::While(cond) = &self.kind {
+                stop = b.body(cond, &flags, &[])?.1 == [true];
+            }
+            let (_, out) = b.body(&self.body, &flags, &[])?;
+            let next: Vec<bool> = (0..carried).map(|j| stop || flags[rounds + j] || out[j]).collect();
+            if next == flags[rounds..rounds + carried] {
+                break;
+            }
+            flags[rounds..rounds + carried].copy_from_slice(&next);
+        }
+        let force = flags[rounds..rounds + carried].to_vec();
+        let mut kind = self.kind.clone();
+        let body = match &self.kind {
+            LoopKind::While(cond) if stop => {
+                // Rounds go on while any example needs one; the others keep their values.
+                let any = |b: &mut Batcher, params: Vec<Vec<Lane>>| -> DiagResult<Vec<Lane>> {
+                    let go = b.run(cond, params)?.concat();
+                    let id = b.g.reduce(super::Monoid::Or, go[0].id, &[0])?;
+                    Ok(vec![Lane { id, batched: false }])
+                };
+                kind = LoopKind::While(Arc::new(b.nested(cond, &flags, any)?.0));
+                let step = |b: &mut Batcher, params: Vec<Vec<Lane>>| -> DiagResult<Vec<Lane>> {
+                    let old = params.concat();
+                    let go = b.run(cond, params.clone())?.concat();
+                    let new = b.run(&self.body, params)?.concat();
+                    new.iter().zip(old).map(|(n, o)| b.select(go[0], *n, o)).collect()
+                };
+                b.nested(&self.body, &flags, step)?.0
+            }
+            LoopKind::While(cond) => {
+                kind = LoopKind::While(Arc::new(b.body(cond, &flags, &[])?.0));
+                b.body(&self.body, &flags, &force)?.0
+            }
+            LoopKind::For(_) => b.body(&self.body, &flags, &force)?.0,
+        };
+        let mut operands = Vec::new();
+        for (j, a) in args.iter().enumerate() {
+            operands.push(if force.get(j) == Some(&true) { b.lift(*a)?.id } else { a.id });
+        }
+        let node = b.g.push(Loop { kind, body: Arc::new(body), carried }, &operands)?;
+        let lanes = b.unpack(node, true)?;
+        Ok(lanes.into_iter().zip(force).map(|(l, batched)| Lane { batched, ..l }).collect())
+    }
+}
+
+impl Batch for Cond {
+    fn batch(&self, b: &mut Batcher, args: &[Lane]) -> DiagResult<Vec<Lane>> {
+        let (choice, rest) = (args[0], &args[1..]);
+        if choice.batched {
+            return self.every_branch(b, choice, rest);
+        }
+        let flags: Vec<bool> = rest.iter().map(|a| a.batched).collect();
+        let mut force: Vec<bool> = Vec::new();
+        for body in &self.branches {
+            let (_, out) = b.body(body, &flags, &[])?;
+            force.resize(out.len(), false);
+            force.iter_mut().zip(out).for_each(|(f, o)| *f |= o);
+        }
+        let mut branches = Vec::new();
+        for body in &self.branches {
+            branches.push(Arc::new(b.body(body, &flags, &force)?.0));
+        }
+        let operands: Vec<NodeId> = args.iter().map(|a| a.id).collect();
+        let node = b.g.push(Cond { branches }, &operands)?;
+        let lanes = b.unpack(node, true)?;
+        Ok(lanes.into_iter().zip(force).map(|(l, batched)| Lane { batched, ..l }).collect())
+    }
+}
+
+impl Cond {
+    /// Examples choose differently: all branches run, and each example picks its own result.
+    fn every_branch(&self, b: &mut Batcher, choice: Lane, args: &[Lane]) -> DiagResult<Vec<Lane>> {
+        let dtype = b.g.tensor(choice.id)?.dtype;
+        let mut result: Option<Vec<Lane>> = None;
+        for (i, body) in self.branches.iter().enumerate().rev() {
+            let mut rest = args.iter();
+            let mut params = Vec::new();
+            for p in body.params() {
+                params.push(rest.by_ref().take(body.ty(*p).leaves().len()).copied().collect());
+            }
+            let out = b.run(body, params)?.concat();
+            result = Some(match result {
+                None => out,
+                Some(later) => {
+                    let taken = if dtype == DType::Bool {
+                        b.g.map(ScalarOp::Not, &[choice.id])?
+                    } else {
+                        crate::nn::with(&mut b.g, ScalarOp::Le, choice.id, i as f64)?
+                    };
+                    // With a bool only branches 0 and 1 exist.
+                    if dtype == DType::Bool && i > 0 {
+                        out
+                    } else {
+                        let taken = Lane { id: taken, batched: true };
+                        out.iter().zip(later).map(|(o, l)| b.select(taken, *o, l)).collect::<DiagResult<_>>()?
+                    }
+                }
+            });
+        }
+        result.ok_or_else(|| cannot_batch(&b.g, "a choice", "it has no branches"))
+    }
+}
+
+impl Batch for Call {
+    fn batch(&self, b: &mut Batcher, args: &[Lane]) -> DiagResult<Vec<Lane>> {
+        let flags: Vec<bool> = args.iter().map(|a| a.batched).collect();
+        let (callee, results) = b.callee(&self.callee, &flags)?;
+        let operands: Vec<NodeId> = args.iter().map(|a| a.id).collect();
+        let out = b.g.call(&callee, &operands)?;
+        Ok(out.into_iter().zip(results).map(|(id, batched)| Lane { id, batched }).collect())
+    }
+}
+
+impl Batch for Fence {
+    fn batch(&self, b: &mut Batcher, args: &[Lane]) -> DiagResult<Vec<Lane>> {
+        args.iter().map(|a| Ok(Lane { id: b.g.push(Fence, &[a.id])?, ..*a })).collect()
+    }
+}
+
+// The walk takes tuples apart itself.
+macro_rules! taken_apart {
+    ($($kind:ty),*) => {$(
+        impl Batch for $kind {
+            fn batch(&self, _: &mut Batcher, args: &[Lane]) -> DiagResult<Vec<Lane>> {
+                Ok(args.to_vec())
+            }
+        }
+    )*};
+}
+taken_apart!(Tuple, Proj);
+
+impl Batch for Kernel {
+    fn batch(&self, b: &mut Batcher, _: &[Lane]) -> DiagResult<Vec<Lane>> {
+        Err(cannot_batch(&b.g, "a hand-written kernel", "its text is for one example")
+            .help("give the kernel a batch axis, or write it in graph operations"))
     }
 }

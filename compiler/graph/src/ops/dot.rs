@@ -1,7 +1,12 @@
 //! `Dot`: every matrix product.
 
+use super::layout::inverse;
 use super::{Rule, check_axes, tensors};
+use crate::batch::{Batch, Batcher, Lane};
 use crate::eval::{Array, Cx, Data, Eval, Value, arrays};
+use crate::grad::{Backward, Cotangents, Site, Vjp};
+use crate::graph::NodeId;
+use crate::text::attrs::{attrs, words};
 use crate::ty::{TensorTy, Ty};
 use girih_base::scalar::IntType;
 use girih_base::{DType, Result as DiagResult};
@@ -111,4 +116,66 @@ fn products<T: Copy + Default>(a: &[T], b: &[T], [batch, m, n, k]: [usize; 4], m
         }
     }
     c
+}
+
+attrs!(Dot "dot" { batch, contract, acc, precision });
+words!(Precision { Exact "exact", Fast "fast" });
+
+impl Vjp for Dot {
+    fn vjp(&self, b: &mut Backward, at: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        let Some(ct) = cts[0] else { return Ok(vec![None, None]) };
+        let [x, y] = [at.operands[0], at.operands[1]];
+        let (tx, ty) = (b.g.tensor(x)?.clone(), b.g.tensor(y)?.clone());
+        let (free_x, free_y) = (self.lhs_free(tx.rank()), self.rhs_free(ty.rank()));
+        let nb = self.batch.len();
+        // Axes of the result: batch, free axes of x, free axes of y. Operands are widened, so that no cotangent is
+        // rounded before it is summed.
+        let mut out = vec![None, None];
+        if at.needs[0] {
+            let wide = b.g.cast(y, self.acc)?;
+            let batch = self.batch.iter().enumerate().map(|(i, p)| (i, p.1)).collect();
+            let contract = free_y.iter().enumerate().map(|(i, a)| (nb + free_x.len() + i, *a)).collect();
+            let d = b.g.push(Dot { batch, contract, ..self.clone() }, &[ct, wide])?;
+            let mut summed = self.contract.clone();
+            summed.sort_by_key(|p| p.1);
+            let axes: Vec<usize> =
+                self.batch.iter().map(|p| p.0).chain(free_x.clone()).chain(summed.iter().map(|p| p.0)).collect();
+            let d = b.g.permute(d, &inverse(&axes))?;
+            out[0] = Some(b.g.cast(d, tx.dtype)?);
+        }
+        if at.needs[1] {
+            let wide = b.g.cast(x, self.acc)?;
+            let batch = self.batch.iter().enumerate().map(|(i, p)| (p.0, i)).collect();
+            let contract = free_x.iter().enumerate().map(|(i, a)| (*a, nb + i)).collect();
+            let d = b.g.push(Dot { batch, contract, ..self.clone() }, &[wide, ct])?;
+            let mut summed = self.contract.clone();
+            summed.sort_by_key(|p| p.0);
+            let axes: Vec<usize> =
+                self.batch.iter().map(|p| p.1).chain(summed.iter().map(|p| p.1)).chain(free_y.clone()).collect();
+            let d = b.g.permute(d, &inverse(&axes))?;
+            out[1] = Some(b.g.cast(d, ty.dtype)?);
+        }
+        Ok(out)
+    }
+}
+
+impl Batch for Dot {
+    fn batch(&self, b: &mut Batcher, args: &[Lane]) -> DiagResult<Vec<Lane>> {
+        let (x, y) = (args[0], args[1]);
+        let shift = |pairs: &[(usize, usize)]| -> Vec<(usize, usize)> {
+            pairs.iter().map(|p| (p.0 + x.batched as usize, p.1 + y.batched as usize)).collect()
+        };
+        let mut op = Dot { batch: shift(&self.batch), contract: shift(&self.contract), ..self.clone() };
+        if x.batched && y.batched {
+            op.batch.insert(0, (0, 0));
+            return b.push(op, &[x.id, y.id]);
+        }
+        // The batch is one of the free axes of one operand: the first of them.
+        let before = if x.batched { 0 } else { self.lhs_free(b.g.tensor(x.id)?.rank()).len() };
+        let place = self.batch.len() + before;
+        let id = b.g.push(op, &[x.id, y.id])?;
+        let mut order: Vec<usize> = (0..b.g.tensor(id)?.rank()).filter(|a| *a != place).collect();
+        order.insert(0, place);
+        Ok(vec![Lane { id: b.g.permute(id, &order)?, batched: true }])
+    }
 }

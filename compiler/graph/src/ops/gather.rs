@@ -1,7 +1,11 @@
 //! `Gather` and `Scatter`, with XLA's dimension numbers (so that batching stays inside the kind).
 
 use super::{Rule, check_axes, check_rank, tensors};
+use crate::batch::{Batch, Batcher, Lane, behind};
 use crate::eval::{Array, Cx, Eval, Value, arrays, view};
+use crate::grad::{Backward, Cotangents, Site, Vjp, no_derivative, zeros};
+use crate::graph::{Graph, NodeId};
+use crate::text::attrs::{attrs, words};
 use crate::ty::{TensorTy, Ty};
 use girih_base::{DType, Diag, Dim, Known, Result as DiagResult, ScalarOp};
 
@@ -243,5 +247,195 @@ impl Eval for Scatter {
             self.combine.apply(x.dtype, &mut out, to, updates, flat)?;
         }
         Ok(out.into())
+    }
+}
+
+attrs!(Gather "gather" { sizes, offset_axes, collapsed, start_map, operand_batch, index_batch });
+attrs!(Scatter "scatter" { combine, window_axes, inserted, start_map, operand_batch, index_batch, unique });
+words!(Combine { Set "set", Add "add", Mul "mul", Min "min", Max "max" });
+
+/// The largest start of every component of the index vectors at which a slice of `sizes` still fits, with the
+/// indices' type; and the indices, in a dtype that holds it.
+pub(crate) fn last_starts(
+    g: &mut Graph,
+    indices: NodeId,
+    x: &TensorTy,
+    start_map: &[usize],
+    sizes: &[Dim],
+) -> DiagResult<(NodeId, NodeId)> {
+    let dtype = g.tensor(indices)?.dtype;
+    let indices = if dtype.bits() < 32 { g.cast(indices, DType::I32)? } else { indices };
+    let ty = g.tensor(indices)?.clone();
+    let mut limits = Vec::new();
+    for a in start_map {
+        let limit = g.size(&x.shape[*a] - &sizes[*a], ty.dtype)?;
+        limits.push(g.reshape(limit, vec![Dim::ONE])?);
+    }
+    let limits = if limits.is_empty() { g.splat(0, TensorTy::new(ty.dtype, [0]))? } else { g.concat(&limits, 0)? };
+    Ok((indices, g.broadcast_to(limits, &ty.shape)?))
+}
+
+impl Gather {
+    /// The scatter that sends elements of a slice back to where this takes them from.
+    fn scatter(&self, combine: Combine) -> Scatter {
+        Scatter {
+            combine,
+            window_axes: self.offset_axes.clone(),
+            inserted: self.collapsed.clone(),
+            start_map: self.start_map.clone(),
+            operand_batch: self.operand_batch.clone(),
+            index_batch: self.index_batch.clone(),
+            unique: false,
+        }
+    }
+}
+
+impl Vjp for Gather {
+    fn vjp(&self, b: &mut Backward, at: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        let Some(ct) = cts[0] else { return Ok(vec![None, None]) };
+        let ty = b.g.tensor(at.operands[0])?.clone();
+        // Gather clamps where scatter drops, so the positions are clamped first.
+        let (indices, limits) = last_starts(&mut b.g, at.operands[1], &ty, &self.start_map, &self.sizes)?;
+        let tensor = b.g.tensor(indices)?.clone();
+        let zero = zeros(&mut b.g, &tensor)?;
+        let clamped = b.g.map(ScalarOp::Clamp, &[indices, zero, limits])?;
+        let acc = ty.dtype.accumulator();
+        let sum = zeros(&mut b.g, &ty.with_dtype(acc))?;
+        let ct = b.g.cast(ct, acc)?;
+        let d = b.g.push(self.scatter(Combine::Add), &[sum, clamped, ct])?;
+        Ok(vec![Some(b.g.cast(d, ty.dtype)?), None])
+    }
+}
+
+impl Scatter {
+    /// The gather that reads the elements this writes, for updates of type `updates`.
+    fn gather(&self, x: &TensorTy, updates: &TensorTy) -> Gather {
+        let mut window = self.window_axes.iter();
+        let sizes = (0..x.rank())
+            .map(|a| {
+                let dropped = self.inserted.contains(&a) || self.operand_batch.contains(&a);
+                let axis = if dropped { None } else { window.next() };
+                axis.map_or(Dim::ONE, |w| updates.shape[*w].clone())
+            })
+            .collect();
+        Gather {
+            sizes,
+            offset_axes: self.window_axes.clone(),
+            collapsed: self.inserted.clone(),
+            start_map: self.start_map.clone(),
+            operand_batch: self.operand_batch.clone(),
+            index_batch: self.index_batch.clone(),
+        }
+    }
+
+    /// bool of the updates' shape: whether the update's slice lies inside the operand.
+    fn inside(&self, g: &mut Graph, indices: NodeId, x: &TensorTy, updates: &TensorTy) -> DiagResult<NodeId> {
+        let sizes = self.gather(x, updates).sizes;
+        let (indices, limits) = last_starts(g, indices, x, &self.start_map, &sizes)?;
+        let ty = g.tensor(indices)?.clone();
+        let zero = zeros(g, &ty)?;
+        let low = g.map(ScalarOp::Ge, &[indices, zero])?;
+        let high = g.map(ScalarOp::Le, &[indices, limits])?;
+        let both = g.map(ScalarOp::And, &[low, high])?;
+        let all = g.reduce(super::Monoid::And, both, &[ty.rank() - 1])?;
+        let axes = (0..updates.rank()).filter(|a| !self.window_axes.contains(a)).collect();
+        g.broadcast(all, updates.shape.clone(), axes)
+    }
+
+    /// bool of the updates' shape: whether the update is the one that stays.
+    fn last_writer(&self, g: &mut Graph, indices: NodeId, x: &TensorTy, updates: &TensorTy) -> DiagResult<NodeId> {
+        let number = g.iota(TensorTy { dtype: DType::I32, shape: vec![updates.elements()] }, 0)?;
+        let number = g.reshape(number, updates.shape.clone())?;
+        let nobody = g.splat(-1, x.with_dtype(DType::I32))?;
+        let winner = g.push(self.clone(), &[nobody, indices, number])?;
+        let seen = g.push(self.gather(x, updates), &[winner, indices])?;
+        g.map(ScalarOp::Eq, &[seen, number])
+    }
+}
+
+impl Vjp for Scatter {
+    /// `Min` and `Max` share a cotangent equally among all that equal the result.
+    fn vjp(&self, b: &mut Backward, at: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        let Some(ct) = cts[0] else { return Ok(vec![None; 3]) };
+        let [x, indices, updates] = [at.operands[0], at.operands[1], at.operands[2]];
+        let (tx, tu) = (b.g.tensor(x)?.clone(), b.g.tensor(updates)?.clone());
+        let gather = self.gather(&tx, &tu);
+        let inside = self.inside(&mut b.g, indices, &tx, &tu)?;
+        let none = zeros(&mut b.g, &tu)?;
+        let (dx, du) = match self.combine {
+            Combine::Add => (ct, b.g.push(gather, &[ct, indices])?),
+            Combine::Set => {
+                let dx = b.g.push(self.clone(), &[ct, indices, none])?;
+                let du = b.g.push(gather, &[ct, indices])?;
+                let stays = self.last_writer(&mut b.g, indices, &tx, &tu)?;
+                (dx, if self.unique { du } else { b.g.map(ScalarOp::Select, &[stays, du, none])? })
+            }
+            Combine::Mul if self.unique => {
+                let dx = b.g.push(self.clone(), &[ct, indices, updates])?;
+                let scaled = b.g.map(ScalarOp::Mul, &[ct, x])?;
+                (dx, b.g.push(gather, &[scaled, indices])?)
+            }
+            Combine::Mul => {
+                return Err(no_derivative(&b.g, at.node, "a multiplying scatter", "positions may repeat")
+                    .help("promise `unique` if they do not"));
+            }
+            Combine::Min | Combine::Max => {
+                let hit_x = b.g.map(ScalarOp::Eq, &[x, at.node])?;
+                let seen = b.g.push(gather.clone(), &[at.node, indices])?;
+                let hit_u = b.g.map(ScalarOp::Eq, &[updates, seen])?;
+                let (one_x, one_u) = (b.g.cast(hit_x, tx.dtype)?, b.g.cast(hit_u, tx.dtype)?);
+                let ties = b.g.push(Scatter { combine: Combine::Add, ..self.clone() }, &[one_x, indices, one_u])?;
+                let part = b.g.map(ScalarOp::Div, &[ct, ties])?;
+                let zero = zeros(&mut b.g, &tx)?;
+                let dx = b.g.map(ScalarOp::Select, &[hit_x, part, zero])?;
+                let du = b.g.push(gather, &[part, indices])?;
+                (dx, b.g.map(ScalarOp::Select, &[hit_u, du, none])?)
+            }
+        };
+        let du = b.g.map(ScalarOp::Select, &[inside, du, none])?;
+        Ok(vec![Some(dx), None, Some(du)])
+    }
+}
+
+impl Batch for Gather {
+    fn batch(&self, b: &mut Batcher, args: &[Lane]) -> DiagResult<Vec<Lane>> {
+        let (x, indices) = (args[0], args[1]);
+        let mut op = Gather { offset_axes: behind(&self.offset_axes), ..self.clone() };
+        if indices.batched {
+            op.index_batch = behind(&self.index_batch);
+        }
+        if x.batched {
+            op.collapsed = behind(&self.collapsed);
+            op.start_map = behind(&self.start_map);
+            op.operand_batch = behind(&self.operand_batch);
+            op.sizes.insert(0, if indices.batched { Dim::ONE } else { b.size.clone() });
+        }
+        match (x.batched, indices.batched) {
+            (true, true) => {
+                op.operand_batch.insert(0, 0);
+                op.index_batch.insert(0, 0);
+            }
+            // The batch is part of every slice.
+            (true, false) => op.offset_axes.insert(0, 0),
+            _ => {}
+        }
+        b.push(op, &[x.id, indices.id])
+    }
+}
+
+impl Batch for Scatter {
+    fn batch(&self, b: &mut Batcher, args: &[Lane]) -> DiagResult<Vec<Lane>> {
+        let args = b.lift_all(args)?;
+        let mut op = Scatter {
+            window_axes: behind(&self.window_axes),
+            inserted: behind(&self.inserted),
+            start_map: behind(&self.start_map),
+            operand_batch: behind(&self.operand_batch),
+            index_batch: behind(&self.index_batch),
+            ..self.clone()
+        };
+        op.operand_batch.insert(0, 0);
+        op.index_batch.insert(0, 0);
+        b.push(op, &args)
     }
 }

@@ -1,7 +1,11 @@
 //! `Reshape`, `Permute`, `Broadcast`: the same elements, seen otherwise.
 
 use super::{Rule, check_rank, tensors};
+use crate::batch::{Batch, Batcher, Lane, behind};
 use crate::eval::{Array, Cx, Eval, Value, arrays, view};
+use crate::grad::{Backward, Cotangents, Site, Vjp};
+use crate::graph::NodeId;
+use crate::text::attrs::attrs;
 use crate::ty::{Ty, product};
 use girih_base::{Diag, Dim, Known, Result as DiagResult};
 
@@ -108,5 +112,70 @@ impl Eval for Broadcast {
             steps[*axis] = step;
         }
         Ok(x.view(&shape, 0, &steps)?.into())
+    }
+}
+
+attrs!(Reshape "reshape" { shape });
+attrs!(Permute "permute" { perm });
+attrs!(Broadcast "broadcast" { shape, axes });
+
+impl Vjp for Reshape {
+    fn vjp(&self, b: &mut Backward, at: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        let Some(ct) = cts[0] else { return Ok(vec![None]) };
+        let shape = b.g.tensor(at.operands[0])?.shape.clone();
+        Ok(vec![Some(b.g.reshape(ct, shape)?)])
+    }
+}
+
+/// The permutation that undoes `perm`.
+pub(crate) fn inverse(perm: &[usize]) -> Vec<usize> {
+    let mut out = vec![0; perm.len()];
+    for (i, p) in perm.iter().enumerate() {
+        out[*p] = i;
+    }
+    out
+}
+
+impl Vjp for Permute {
+    fn vjp(&self, b: &mut Backward, _: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        let Some(ct) = cts[0] else { return Ok(vec![None]) };
+        Ok(vec![Some(b.g.permute(ct, &inverse(&self.perm))?)])
+    }
+}
+
+impl Vjp for Broadcast {
+    fn vjp(&self, b: &mut Backward, _: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        let Some(ct) = cts[0] else { return Ok(vec![None]) };
+        let dtype = b.g.tensor(ct)?.dtype;
+        let repeated: Vec<usize> = (0..self.shape.len()).filter(|a| !self.axes.contains(a)).collect();
+        if repeated.is_empty() {
+            return Ok(vec![Some(ct)]);
+        }
+        let sum = b.g.reduce(super::Monoid::Sum, ct, &repeated)?;
+        Ok(vec![Some(b.g.cast(sum, dtype)?)])
+    }
+}
+
+impl Batch for Reshape {
+    fn batch(&self, b: &mut Batcher, args: &[Lane]) -> DiagResult<Vec<Lane>> {
+        let shape = b.shape(&self.shape);
+        b.push(Reshape { shape }, &[args[0].id])
+    }
+}
+
+impl Batch for Permute {
+    fn batch(&self, b: &mut Batcher, args: &[Lane]) -> DiagResult<Vec<Lane>> {
+        let mut perm = behind(&self.perm);
+        perm.insert(0, 0);
+        b.push(Permute { perm }, &[args[0].id])
+    }
+}
+
+impl Batch for Broadcast {
+    fn batch(&self, b: &mut Batcher, args: &[Lane]) -> DiagResult<Vec<Lane>> {
+        let mut axes = behind(&self.axes);
+        axes.insert(0, 0);
+        let shape = b.shape(&self.shape);
+        b.push(Broadcast { shape, axes }, &[args[0].id])
     }
 }

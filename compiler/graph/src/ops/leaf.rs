@@ -1,9 +1,13 @@
 //! `Param`, `Const`, `Iota`: values without operands.
 
 use super::{Rule, check_axis};
+use crate::batch::{Batch, Batcher, Lane};
 use crate::eval::{Array, Cx, Eval, Value};
+use crate::grad::{Backward, Cotangents, Site, Vjp};
+use crate::graph::NodeId;
 use crate::graph::ParamKind;
 use crate::literal::{Literal, Number};
+use crate::text::attrs::{Attrs, Field, Fields, Item};
 use crate::ty::{TensorTy, Ty};
 use girih_base::{DType, Diag, Result as DiagResult};
 
@@ -108,3 +112,59 @@ impl Eval for Iota {
         Ok(Array::from_ints(self.ty.dtype, &shape, coordinates).rounded().into())
     }
 }
+
+// Written as its kind: `input`, `weight` or `state`.
+impl Attrs for Param {
+    const NAME: &'static str = "param";
+    fn attrs(&self) -> Vec<(&'static str, Item)> {
+        Vec::new()
+    }
+    fn read(_: &mut Fields) -> Result<Param, String> {
+        Err("parameters are written `input`, `weight` or `state`".into())
+    }
+}
+
+// The type is the one the node is printed with.
+impl Attrs for Const {
+    const NAME: &'static str = "const";
+    fn attrs(&self) -> Vec<(&'static str, Item)> {
+        vec![("value", self.value.item())]
+    }
+    fn read(fields: &mut Fields) -> Result<Const, String> {
+        Ok(Const { value: fields.take("value")?, ty: fields.ty.clone().ok_or("needs `: type`")? })
+    }
+}
+
+impl Attrs for Iota {
+    const NAME: &'static str = "iota";
+    fn attrs(&self) -> Vec<(&'static str, Item)> {
+        vec![("axis", self.axis.item())]
+    }
+    fn read(fields: &mut Fields) -> Result<Iota, String> {
+        Ok(Iota { axis: fields.take("axis")?, ty: fields.ty.clone().ok_or("needs `: type`")? })
+    }
+}
+
+// Without operands there is nothing to pass on.
+macro_rules! no_operands_to_differentiate {
+    ($($kind:ty),*) => {$(
+        impl Vjp for $kind {
+            fn vjp(&self, _: &mut Backward, _: &Site, _: &[Option<NodeId>]) -> Cotangents {
+                Ok(Vec::new())
+            }
+        }
+    )*};
+}
+no_operands_to_differentiate!(Param, Const, Iota);
+
+// Without operands nothing is batched, and these are never asked.
+macro_rules! no_operands_to_batch {
+    ($($kind:ty),*) => {$(
+        impl Batch for $kind {
+            fn batch(&self, b: &mut Batcher, _: &[Lane]) -> DiagResult<Vec<Lane>> {
+                Err(crate::batch::cannot_batch(&b.g, Rule::name(self), "it has no operands"))
+            }
+        }
+    )*};
+}
+no_operands_to_batch!(Param, Const, Iota);

@@ -1,9 +1,14 @@
 //! `Map`, `Cast`, `Bitcast`: element by element.
 
 use super::{Rule, all_tensors, tensors};
+use crate::batch::{Batch, Batcher, Lane};
 use crate::eval::{Array, Cx, Data, Eval, Value, all_arrays, arrays};
+use crate::grad::{Backward, Cotangents, Site, Vjp, zeros};
+use crate::graph::NodeId;
+use crate::text::attrs::{Attrs, Fields, Item, attrs};
 use crate::ty::Ty;
 use girih_base::codec::{self, Scalar};
+use girih_base::scalar::expr::Expr;
 use girih_base::{DType, Diag, Result as DiagResult, ScalarOp};
 
 /// Conversion of values.
@@ -108,5 +113,99 @@ impl Eval for Bitcast {
         let mut data = Data::empty(self.to);
         (0..x.len()).for_each(|i| data.push(self.to, codec::decode(codec::encode(x.elem(i), x.dtype), self.to)));
         Ok(Array { dtype: self.to, shape: x.shape.clone(), data }.into())
+    }
+}
+
+attrs!(Cast "cast" { to });
+attrs!(Bitcast "bitcast" { to });
+
+// Written by the name of its row.
+impl Attrs for ScalarOp {
+    const NAME: &'static str = "map";
+    fn attrs(&self) -> Vec<(&'static str, Item)> {
+        Vec::new()
+    }
+    fn read(_: &mut Fields) -> Result<ScalarOp, String> {
+        Err("scalar operations are written by their own names".into())
+    }
+}
+
+impl Vjp for ScalarOp {
+    fn vjp(&self, b: &mut Backward, at: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        let mut out = vec![None; at.operands.len()];
+        let Some(ct) = cts[0] else { return Ok(out) };
+        for (i, text) in self.row().partials.iter().enumerate().filter(|(i, _)| at.needs[*i]) {
+            let partial = Expr::parse(text).map_err(|why| Diag::error("G021", format!("{}: {why}", self.name())))?;
+            out[i] = times(b, at, ct, &partial)?;
+        }
+        Ok(out)
+    }
+}
+
+/// `ct` times a partial derivative. A choice is made between products instead of multiplying by a chosen 0 or 1, so that
+/// what is not chosen (it may be infinite or NaN) leaves no trace.
+fn times(b: &mut Backward, at: &Site, ct: NodeId, partial: &Expr) -> girih_base::Result<Option<NodeId>> {
+    Ok(match partial {
+        Expr::Number(0.0) => None,
+        Expr::Number(1.0) => Some(ct),
+        Expr::Number(-1.0) => Some(b.g.map(ScalarOp::Neg, &[ct])?),
+        Expr::Apply(ScalarOp::Neg, args) => match times(b, at, ct, &args[0])? {
+            Some(x) => Some(b.g.map(ScalarOp::Neg, &[x])?),
+            None => None,
+        },
+        Expr::Apply(ScalarOp::Recip, args) => {
+            let x = b.g.scalar_expr(&args[0], &at.operands, Some(at.node))?;
+            Some(b.g.map(ScalarOp::Div, &[ct, x])?)
+        }
+        Expr::Apply(ScalarOp::Select, args) => {
+            let condition = b.g.scalar_expr(&args[0], &at.operands, Some(at.node))?;
+            let ty = b.g.tensor(ct)?.clone();
+            let mut sides = [ct; 2];
+            for (side, arg) in sides.iter_mut().zip(&args[1..]) {
+                *side = match times(b, at, ct, arg)? {
+                    Some(x) => x,
+                    None => zeros(&mut b.g, &ty)?,
+                };
+            }
+            Some(b.g.map(ScalarOp::Select, &[condition, sides[0], sides[1]])?)
+        }
+        _ => {
+            let x = b.g.scalar_expr(partial, &at.operands, Some(at.node))?;
+            Some(b.g.map(ScalarOp::Mul, &[ct, x])?)
+        }
+    })
+}
+
+impl Vjp for Cast {
+    fn vjp(&self, b: &mut Backward, at: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        let Some(ct) = cts[0] else { return Ok(vec![None]) };
+        let dtype = b.g.tensor(at.operands[0])?.dtype;
+        Ok(vec![Some(b.g.cast(ct, dtype)?)])
+    }
+}
+
+// A function of bits is constant almost everywhere.
+impl Vjp for Bitcast {
+    fn vjp(&self, _: &mut Backward, _: &Site, _: &[Option<NodeId>]) -> Cotangents {
+        Ok(vec![None])
+    }
+}
+
+impl Batch for ScalarOp {
+    fn batch(&self, b: &mut Batcher, args: &[Lane]) -> DiagResult<Vec<Lane>> {
+        let args = b.lift_all(args)?;
+        b.push(*self, &args)
+    }
+}
+
+impl Batch for Cast {
+    fn batch(&self, b: &mut Batcher, args: &[Lane]) -> DiagResult<Vec<Lane>> {
+        b.push(self.clone(), &[args[0].id])
+    }
+}
+
+impl Batch for Bitcast {
+    fn batch(&self, b: &mut Batcher, args: &[Lane]) -> DiagResult<Vec<Lane>> {
+        b.push(self.clone(), &[args[0].id])
     }
 }

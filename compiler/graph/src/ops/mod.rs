@@ -23,7 +23,11 @@ pub use map::{Bitcast, Cast};
 pub use reduce::{Monoid, Reduce, Scan};
 pub use sort::Sort;
 
+use crate::batch::{Batch, Batcher, Lane};
 use crate::eval::Eval;
+use crate::grad::{Backward, Cotangents, Site, Vjp};
+use crate::graph::NodeId;
+use crate::text::attrs::{Attrs, Fields, Item};
 use crate::ty::{TensorTy, Ty};
 use girih_base::ScalarOp;
 
@@ -44,8 +48,28 @@ macro_rules! ops {
         impl Op {
             fn rule(&self) -> &dyn Rule { match self { $(Op::$variant(p) => p,)* } }
 
+            /// The attributes as data, in order; none for parameters and scalar operations, whose name says all.
+            pub fn attrs(&self) -> Vec<(&'static str, Item)> {
+                match self { $(Op::$variant(p) => Attrs::attrs(p),)* }
+            }
+
+            /// The kind of that name with these attributes.
+            pub(crate) fn read(name: &str, fields: &mut Fields) -> Result<Op, String> {
+                if let Some(op) = ScalarOp::from_name(name) {
+                    return Ok(Op::Map(op));
+                }
+                $(if <$payload as Attrs>::NAME == name {
+                    return Ok(Op::$variant(Attrs::read(fields)?));
+                })*
+                Err(format!("no operation `{name}`"))
+            }
+
             /// The meaning of the kind.
             pub(crate) fn meaning(&self) -> &dyn Eval { match self { $(Op::$variant(p) => p,)* } }
+
+            fn batching(&self) -> &dyn Batch { match self { $(Op::$variant(p) => p,)* } }
+
+            fn derivative(&self) -> &dyn Vjp { match self { $(Op::$variant(p) => p,)* } }
         }
 
         $(impl From<$payload> for Op { fn from(p: $payload) -> Op { Op::$variant(p) } })*
@@ -119,6 +143,18 @@ impl Rule for Op {
     }
     fn infer(&self, operands: &[&Ty]) -> Result<Ty, String> {
         self.rule().infer(operands)
+    }
+}
+
+impl Batch for Op {
+    fn batch(&self, b: &mut Batcher, args: &[Lane]) -> girih_base::Result<Vec<Lane>> {
+        self.batching().batch(b, args)
+    }
+}
+
+impl Vjp for Op {
+    fn vjp(&self, b: &mut Backward, at: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        self.derivative().vjp(b, at, cts)
     }
 }
 

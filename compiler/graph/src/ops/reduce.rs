@@ -1,11 +1,19 @@
 //! `Reduce` and `Scan`: folds by a monoid.
 
+use super::layout::inverse;
+use super::{DynSlice, DynUpdate, Loop, LoopKind};
 use super::{Rule, all_tensors, check_axes};
+use crate::batch::{Batch, Batcher, Lane, behind};
 use crate::eval::{Array, Cx, Data, Eval, Value, all_arrays, view};
+use crate::grad::{Backward, Cotangents, Site, Vjp, no_derivative, zeros};
 use crate::graph::Graph;
+use crate::graph::{NodeId, ParamKind};
 use crate::literal::Number;
+use crate::nn::{over, spread, with};
+use crate::text::attrs::{Field, Item, Symbols, attrs};
 use crate::ty::{TensorTy, Ty};
 use girih_base::{Class, DType, Result as DiagResult, Scalar, ScalarOp, codec};
+use girih_base::{Diag, Dim, Loc};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -39,6 +47,21 @@ pub enum Monoid {
 }
 
 impl Monoid {
+    /// Every monoid that has a name of its own.
+    pub const PLAIN: &'static [Monoid] = &[
+        Monoid::Sum,
+        Monoid::Prod,
+        Monoid::Max,
+        Monoid::Min,
+        Monoid::And,
+        Monoid::Or,
+        Monoid::Xor,
+        Monoid::ArgMax,
+        Monoid::ArgMin,
+        Monoid::Welford,
+        Monoid::Online,
+    ];
+
     /// Number of results for `operands` operands.
     pub fn results(&self, operands: usize) -> usize {
         match self {
@@ -75,6 +98,11 @@ impl Monoid {
                     "a custom fold of {n} values needs a body of {} parameters and {n} results",
                     2 * n
                 ));
+            }
+            let scalars = operands.iter().map(|t| Ty::from(TensorTy::scalar(t.dtype))).cycle().take(3 * n);
+            let state = body.params().iter().chain(body.outputs()).map(|id| body.ty(*id));
+            if let Some((want, got)) = scalars.zip(state).find(|(want, got)| want != *got) {
+                return Err(format!("the body of a custom fold must take and give scalars: {want}, not {got}"));
             }
             return Ok(operands.iter().map(|t| t.dtype).collect());
         }
@@ -392,5 +420,238 @@ impl Eval for Scan {
         let mut out = columns.finish(&shape)?;
         out.iter_mut().for_each(|a| a.data = a.data.pick(places.iter().copied()));
         Ok(value_of(out, ty))
+    }
+}
+
+attrs!(Reduce "reduce" { monoid, axes, acc });
+attrs!(Scan "scan" { monoid, axis, reverse, exclusive, acc });
+
+impl Field for Monoid {
+    fn item(&self) -> Item {
+        match self {
+            Monoid::Custom(body, identity) => Item::Call("custom", vec![body.item(), identity.item()]),
+            plain => Item::Word(plain.name().into()),
+        }
+    }
+    fn read(item: Item, symbols: &Symbols) -> Result<Monoid, String> {
+        match item {
+            Item::Call("custom", items) => {
+                let [body, identity]: [Item; 2] =
+                    items.try_into().map_err(|_| "expected custom(@body, [identity, ..])")?;
+                Ok(Monoid::Custom(Field::read(body, symbols)?, Field::read(identity, symbols)?))
+            }
+            Item::Word(w) => Monoid::PLAIN.iter().find(|m| m.name() == w).cloned().ok_or(format!("no fold `{w}`")),
+            _ => Err("expected a fold".into()),
+        }
+    }
+}
+
+/// Prefix products, sums and the like of one operand.
+fn scan(
+    b: &mut Backward,
+    monoid: Monoid,
+    x: NodeId,
+    axis: usize,
+    reverse: bool,
+    exclusive: bool,
+) -> DiagResult<NodeId> {
+    let acc = b.g.tensor(x)?.dtype;
+    b.g.push(Scan { monoid, axis, reverse, exclusive, acc }, &[x])
+}
+
+impl Vjp for Reduce {
+    /// Where several elements share the maximum (minimum), each gets an equal part; `ArgMax` and `ArgMin` give all of it
+    /// to the first one.
+    fn vjp(&self, b: &mut Backward, at: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        let narrow = b.g.tensor(at.operands[0])?.clone();
+        let x = b.g.cast(at.operands[0], self.acc)?;
+        let ty = narrow.with_dtype(self.acc);
+        let axes = &self.axes;
+        let d = match (&self.monoid, cts) {
+            (_, [None]) | (_, [None, None]) => return Ok(vec![None; at.operands.len()]),
+            (Monoid::Sum, [Some(ct)]) => spread(&mut b.g, *ct, axes, &ty)?,
+            (Monoid::Prod, [Some(ct)]) => {
+                let others = product_of_others(b, x, axes)?;
+                let ct = spread(&mut b.g, *ct, axes, &ty)?;
+                b.g.map(ScalarOp::Mul, &[ct, others])?
+            }
+            (Monoid::Max | Monoid::Min, [Some(ct)]) => share(b, x, at.node, *ct, axes)?,
+            (Monoid::ArgMax | Monoid::ArgMin, [Some(ct), _]) => {
+                let winner = b.g.proj(at.node, 1)?;
+                let at_i = ty.with_dtype(DType::I32);
+                let winner = spread(&mut b.g, winner, axes, &at_i)?;
+                let position = b.g.iota(at_i, axes[0])?;
+                let hit = b.g.map(ScalarOp::Eq, &[position, winner])?;
+                let (ct, zero) = (spread(&mut b.g, *ct, axes, &ty)?, zeros(&mut b.g, &ty)?);
+                b.g.map(ScalarOp::Select, &[hit, ct, zero])?
+            }
+            (Monoid::Welford, [mean_ct, squares_ct]) => {
+                let mut parts = Vec::new();
+                if let Some(ct) = mean_ct {
+                    let n = axes.iter().fold(Dim::ONE, |n, a| &n * &ty.shape[*a]);
+                    let each = over(&mut b.g, *ct, &n)?;
+                    parts.push(spread(&mut b.g, each, axes, &ty)?);
+                }
+                if let Some(ct) = squares_ct {
+                    let mean = b.g.proj(at.node, 0)?;
+                    let mean = spread(&mut b.g, mean, axes, &ty)?;
+                    let centred = b.g.map(ScalarOp::Sub, &[x, mean])?;
+                    let twice = with(&mut b.g, ScalarOp::Mul, centred, 2.0)?;
+                    let ct = spread(&mut b.g, *ct, axes, &ty)?;
+                    parts.push(b.g.map(ScalarOp::Mul, &[ct, twice])?);
+                }
+                add_up(b, &parts)?
+            }
+            (Monoid::Online, [max_ct, sum_ct]) => {
+                // l = sum exp(x - m): x moves l directly, and through m by -l.
+                let (m, l) = (b.g.proj(at.node, 0)?, b.g.proj(at.node, 1)?);
+                let (mut parts, mut through_max) = (Vec::new(), max_ct.iter().copied().collect::<Vec<_>>());
+                if let Some(ct) = sum_ct {
+                    let wide = spread(&mut b.g, m, axes, &ty)?;
+                    let shifted = b.g.map(ScalarOp::Sub, &[x, wide])?;
+                    let e = b.g.map(ScalarOp::Exp, &[shifted])?;
+                    let spread_ct = spread(&mut b.g, *ct, axes, &ty)?;
+                    parts.push(b.g.map(ScalarOp::Mul, &[spread_ct, e])?);
+                    let back = b.g.map(ScalarOp::Mul, &[*ct, l])?;
+                    through_max.push(b.g.map(ScalarOp::Neg, &[back])?);
+                }
+                let ct = add_up(b, &through_max)?;
+                parts.push(share(b, x, m, ct, axes)?);
+                add_up(b, &parts)?
+            }
+            (other, _) => {
+                let why = "its body is not invertible in general";
+                return Err(no_derivative(&b.g, at.node, &format!("a `{}` fold", other.name()), why)
+                    .help("write the fold as a counted loop, or with the folds that have a name"));
+            }
+        };
+        Ok(vec![Some(b.g.cast(d, narrow.dtype)?)])
+    }
+}
+
+fn add_up(b: &mut Backward, parts: &[NodeId]) -> DiagResult<NodeId> {
+    match parts {
+        [one] => Ok(*one),
+        [x, y] => b.g.map(ScalarOp::Add, &[*x, *y]),
+        _ => Err(Diag::error("G021", "a fold has no cotangent")),
+    }
+}
+
+/// `ct` in equal parts to the elements that equal the folded value `best`, 0 to the others.
+fn share(b: &mut Backward, x: NodeId, best: NodeId, ct: NodeId, axes: &[usize]) -> DiagResult<NodeId> {
+    let ty = b.g.tensor(x)?.clone();
+    let best = spread(&mut b.g, best, axes, &ty)?;
+    let hit = b.g.map(ScalarOp::Eq, &[x, best])?;
+    let ones = b.g.cast(hit, ty.dtype.accumulator())?;
+    let ties = b.g.reduce(Monoid::Sum, ones, axes)?;
+    let ties = b.g.cast(ties, ty.dtype)?;
+    let part = b.g.map(ScalarOp::Div, &[ct, ties])?;
+    let (part, zero) = (spread(&mut b.g, part, axes, &ty)?, zeros(&mut b.g, &ty)?);
+    b.g.map(ScalarOp::Select, &[hit, part, zero])
+}
+
+/// For every element the product of all others over `axes`: products before it times products after it, so that zeros
+/// are no special case.
+fn product_of_others(b: &mut Backward, x: NodeId, axes: &[usize]) -> DiagResult<NodeId> {
+    let ty = b.g.tensor(x)?.clone();
+    let mut order: Vec<usize> = (0..ty.rank()).filter(|a| !axes.contains(a)).collect();
+    let kept = order.len();
+    order.extend(axes);
+    let moved = b.g.permute(x, &order)?;
+    let full = b.g.tensor(moved)?.shape.clone();
+    let mut shape = full[..kept].to_vec();
+    shape.push(crate::ty::product(&full[kept..]));
+    let flat = b.g.reshape(moved, shape)?;
+    let before = scan(b, Monoid::Prod, flat, kept, false, true)?;
+    let after = scan(b, Monoid::Prod, flat, kept, true, true)?;
+    let others = b.g.map(ScalarOp::Mul, &[before, after])?;
+    let others = b.g.reshape(others, full)?;
+    b.g.permute(others, &inverse(&order))
+}
+
+impl Vjp for Scan {
+    /// Sums are folded backwards; products, maxima and minima are differentiated as the loop they are. Of equal elements
+    /// the earlier one keeps the maximum.
+    fn vjp(&self, b: &mut Backward, at: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        let [Some(ct)] = cts else {
+            if cts.iter().all(Option::is_none) {
+                return Ok(vec![None; at.operands.len()]);
+            }
+            let what = format!("a `{}` scan", self.monoid.name());
+            return Err(no_derivative(&b.g, at.node, &what, "no rule is known").help("write it as a counted loop"));
+        };
+        let dtype = b.g.tensor(at.operands[0])?.dtype;
+        let d = match self.monoid {
+            Monoid::Sum => scan(b, Monoid::Sum, *ct, self.axis, !self.reverse, self.exclusive)?,
+            _ => {
+                let x = b.g.cast(at.operands[0], self.acc)?;
+                let ty = b.g.tensor(x)?.clone();
+                let Some(body) = self.as_loop(&ty)? else {
+                    let what = format!("a `{}` scan", self.monoid.name());
+                    return Err(
+                        no_derivative(&b.g, at.node, &what, "no rule is known").help("write it as a counted loop")
+                    );
+                };
+                let back = b.body(&body, &[0], &[true])?;
+                b.g.inline(&back, &[x, *ct], &Loc::unknown())?[0]
+            }
+        };
+        Ok(vec![Some(b.g.cast(d, dtype)?)])
+    }
+}
+
+impl Scan {
+    /// A graph with a counted loop of the same meaning, for the folds that are one scalar operation.
+    fn as_loop(&self, ty: &TensorTy) -> DiagResult<Option<Graph>> {
+        let (op, identity) = match self.monoid {
+            Monoid::Prod => (ScalarOp::Mul, 1.0),
+            Monoid::Max => (ScalarOp::Max, f64::NEG_INFINITY),
+            Monoid::Min => (ScalarOp::Min, f64::INFINITY),
+            _ => return Ok(None),
+        };
+        let n = ty.shape[self.axis].clone();
+        let mut part = ty.clone();
+        part.shape[self.axis] = Dim::ONE;
+
+        let mut body = Graph::new(format!("scan.{}", self.monoid.name()));
+        let mut param = |name: &str, ty: TensorTy| body.param(name, ty, ParamKind::Input, Loc::unknown());
+        let round = param("round", TensorTy::scalar(DType::I32));
+        let (state, out, x) = (param("state", part.clone()), param("out", ty.clone()), param("x", ty.clone()));
+        let place = if self.reverse {
+            let last = body.size(&n - 1, DType::I32)?;
+            body.map(ScalarOp::Sub, &[last, round])?
+        } else {
+            round
+        };
+        let zero = body.scalar(0, DType::I32)?;
+        let starts: Vec<NodeId> = (0..ty.rank()).map(|a| if a == self.axis { place } else { zero }).collect();
+        let at = |first: &[NodeId]| -> Vec<NodeId> { first.iter().chain(&starts).copied().collect() };
+        let element = body.push(DynSlice { sizes: part.shape.clone() }, &at(&[x]))?;
+        let next = body.map(op, &[state, element])?;
+        let written = if self.exclusive { state } else { next };
+        let out = body.push(DynUpdate { donate: true }, &at(&[out, written]))?;
+        body.set_outputs(vec![next, out]);
+
+        let mut g = Graph::new(body.name.clone());
+        let x = g.param("x", ty.clone(), ParamKind::Input, Loc::unknown());
+        let (state, out) = (g.splat(identity, part)?, zeros(&mut g, ty)?);
+        let l = g.push(Loop { kind: LoopKind::For(n), body: Arc::new(body), carried: 2 }, &[state, out, x])?;
+        let y = g.proj(l, 1)?;
+        g.set_outputs(vec![y]);
+        Ok(Some(g))
+    }
+}
+
+impl Batch for Reduce {
+    fn batch(&self, b: &mut Batcher, args: &[Lane]) -> DiagResult<Vec<Lane>> {
+        let args = b.lift_all(args)?;
+        b.push(Reduce { axes: behind(&self.axes), ..self.clone() }, &args)
+    }
+}
+
+impl Batch for Scan {
+    fn batch(&self, b: &mut Batcher, args: &[Lane]) -> DiagResult<Vec<Lane>> {
+        let args = b.lift_all(args)?;
+        b.push(Scan { axis: self.axis + 1, ..self.clone() }, &args)
     }
 }

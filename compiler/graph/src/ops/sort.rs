@@ -1,8 +1,13 @@
 //! `Sort`: stable, by the leading operands.
 
 use super::{Rule, all_tensors, check_axis};
+use crate::batch::{Batch, Batcher, Lane};
 use crate::eval::{Array, Cx, Eval, Value, all_arrays, view};
+use crate::grad::{Backward, Cotangents, Site, Vjp};
+use crate::graph::NodeId;
+use crate::text::attrs::attrs;
 use crate::ty::Ty;
+use girih_base::DType;
 use girih_base::{Result as DiagResult, Scalar};
 use std::cmp::Ordering;
 
@@ -71,5 +76,35 @@ impl Eval for Sort {
         });
         let mut sorted: Vec<Value> = sorted.collect();
         Ok(if sorted.len() == 1 { sorted.remove(0) } else { Value::Tuple(sorted) })
+    }
+}
+
+attrs!(Sort "sort" { axis, keys, descending });
+
+impl Vjp for Sort {
+    fn vjp(&self, b: &mut Backward, at: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        // Positions sorted along with the operands say where each element came from; sorting the cotangents by them
+        // sends each back.
+        let mut out = vec![None; at.operands.len()];
+        let ty = b.g.tensor(at.operands[0])?.with_dtype(DType::I32);
+        let mut forward = at.operands.clone();
+        forward.push(b.g.iota(ty, self.axis)?);
+        let sorted = b.g.push(self.clone(), &forward)?;
+        let origin = b.g.proj(sorted, at.operands.len())?;
+        let present: Vec<usize> = (0..cts.len()).filter(|i| cts[*i].is_some()).collect();
+        let mut backward = vec![origin];
+        backward.extend(cts.iter().flatten());
+        let returned = b.g.push(Sort { axis: self.axis, keys: 1, descending: false }, &backward)?;
+        for (place, i) in present.iter().enumerate() {
+            out[*i] = Some(b.g.proj(returned, place + 1)?);
+        }
+        Ok(out)
+    }
+}
+
+impl Batch for Sort {
+    fn batch(&self, b: &mut Batcher, args: &[Lane]) -> DiagResult<Vec<Lane>> {
+        let args = b.lift_all(args)?;
+        b.push(Sort { axis: self.axis + 1, ..self.clone() }, &args)
     }
 }
