@@ -7,38 +7,38 @@ const GROUP: usize = 32;
 
 pub(super) fn q4_0(block: &[u8], out: &mut [f32]) {
     let (d, qs) = (half_at(block, 0), &block[2..]);
-    for i in 0..32 {
-        out[i] = d * (nibble(qs, i) as f32 - 8.0);
+    for (i, out) in out.iter_mut().enumerate() {
+        *out = d * (nibble(qs, i) as f32 - 8.0);
     }
 }
 
 pub(super) fn q4_1(block: &[u8], out: &mut [f32]) {
     let (d, m, qs) = (half_at(block, 0), half_at(block, 2), &block[4..]);
-    for i in 0..32 {
-        out[i] = d * nibble(qs, i) as f32 + m;
+    for (i, out) in out.iter_mut().enumerate() {
+        *out = d * nibble(qs, i) as f32 + m;
     }
 }
 
 pub(super) fn q5_0(block: &[u8], out: &mut [f32]) {
     let (d, qh, qs) = (half_at(block, 0), &block[2..6], &block[6..]);
-    for i in 0..32 {
+    for (i, out) in out.iter_mut().enumerate() {
         let q = nibble(qs, i) | bit(qh[i / 8], i % 8) << 4;
-        out[i] = d * (q as f32 - 16.0);
+        *out = d * (q as f32 - 16.0);
     }
 }
 
 pub(super) fn q5_1(block: &[u8], out: &mut [f32]) {
     let (d, m, qh, qs) = (half_at(block, 0), half_at(block, 2), &block[4..8], &block[8..]);
-    for i in 0..32 {
+    for (i, out) in out.iter_mut().enumerate() {
         let q = nibble(qs, i) | bit(qh[i / 8], i % 8) << 4;
-        out[i] = d * q as f32 + m;
+        *out = d * q as f32 + m;
     }
 }
 
 pub(super) fn q8_0(block: &[u8], out: &mut [f32]) {
     let (d, qs) = (half_at(block, 0), &block[2..]);
-    for i in 0..32 {
-        out[i] = d * (qs[i] as i8) as f32;
+    for (i, out) in out.iter_mut().enumerate() {
+        *out = d * (qs[i] as i8) as f32;
     }
 }
 
@@ -65,12 +65,12 @@ pub(super) fn q5_k(block: &[u8], out: &mut [f32]) {
 
 pub(super) fn q6_k(block: &[u8], out: &mut [f32]) {
     let (ql, qh, scales, d) = (&block[..128], &block[128..192], &block[192..208], half_at(block, 208));
-    for i in 0..256 {
+    for (i, out) in out.iter_mut().enumerate() {
         let (half, quarter, lane) = (i / 128, i % 128 / 32, i % 32);
         let low = ql[half * 64 + quarter % 2 * 32 + lane] >> (quarter / 2 * 4) & 15;
         let high = qh[half * 32 + lane] >> (quarter * 2) & 3;
         let scale = d * (scales[i / 16] as i8) as f32;
-        out[i] = scale * ((low | high << 4) as f32 - 32.0);
+        *out = scale * ((low | high << 4) as f32 - 32.0);
     }
 }
 

@@ -31,7 +31,7 @@ impl Expr {
     pub fn parse(text: &str) -> Result<Expr, String> {
         let spaced = text.replace('(', " ( ").replace(')', " ) ");
         let mut tokens = spaced.split_whitespace().peekable();
-        let expr = parse(&mut tokens)?;
+        let expr = parse(&mut tokens, 0)?;
         match tokens.next() {
             None => Ok(expr),
             Some(rest) => Err(format!("`{rest}` after the end of `{text}`")),
@@ -39,6 +39,9 @@ impl Expr {
     }
 
     /// Builds the expression with `b`; literals take the dtype of the last operand.
+    ///
+    /// # Panics
+    /// When the expression names an operand that `operands` has not, which a test rules out for all rows.
     pub fn build<B: ScalarBuilder>(&self, b: &mut B, operands: &[B::Value], result: Option<&B::Value>) -> B::Value {
         match self {
             Expr::Operand(i) => operands[*i].clone(),
@@ -55,16 +58,22 @@ impl Expr {
     }
 }
 
-fn parse<'a>(tokens: &mut std::iter::Peekable<impl Iterator<Item = &'a str>>) -> Result<Expr, String> {
+/// Deeper text is refused, so that no text can exhaust the stack; rows nest a dozen levels.
+const MAX_DEPTH: usize = 64;
+
+fn parse<'a>(tokens: &mut std::iter::Peekable<impl Iterator<Item = &'a str>>, depth: usize) -> Result<Expr, String> {
+    if depth > MAX_DEPTH {
+        return Err(format!("expressions nest at most {MAX_DEPTH} levels"));
+    }
     match tokens.next().ok_or("unexpected end")? {
         "(" => {
             let name = tokens.next().ok_or("unexpected end")?;
             let op = ScalarOp::from_name(name).ok_or_else(|| format!("no operation `{name}`"))?;
             let mut args = Vec::new();
             while tokens.peek().is_some_and(|t| *t != ")") {
-                args.push(parse(tokens)?);
+                args.push(parse(tokens, depth + 1)?);
             }
-            tokens.next();
+            tokens.next().ok_or("unexpected end")?;
             if args.len() != op.arity() {
                 return Err(format!("`{name}` takes {} operands, got {}", op.arity(), args.len()));
             }

@@ -8,6 +8,8 @@ mod eval;
 pub mod expr;
 pub mod special;
 pub mod table;
+#[cfg(test)]
+mod tests;
 
 pub use eval::eval;
 pub use table::ScalarOp;
@@ -129,6 +131,8 @@ pub enum Accuracy {
     Exact,
     /// Within this many units in the last place of f32.
     Ulp(f64),
+    /// Within `a + b * |x|` units in the last place of f32, where x is the operand (WGSL's rule for `exp`).
+    UlpGrowing(f64, f64),
     /// Within this absolute error, or the given ULPs where that is larger (WGSL's rule for `sin` near its zeros).
     AbsOrUlp(f64, f64),
 }

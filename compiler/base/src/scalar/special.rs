@@ -1,38 +1,41 @@
 //! Reference special functions in f64 that the standard library lacks.
 
-/// The error function.
-///
-/// Series `2/sqrt(pi) * sum (-1)^n x^(2n+1) / (n! (2n+1))` up to |x| = 3, beyond that one minus Lentz's continued
-/// fraction for `erfc` (Abramowitz and Stegun 7.1.5 and 7.1.14).
+use std::f64::consts::{FRAC_2_SQRT_PI, PI};
+
+/// Where the series gives way to the continued fraction.
+const SWITCH: f64 = 2.0;
+
+/// The error function, to about one unit in the last place.
 pub fn erf(x: f64) -> f64 {
-    if x.is_nan() {
-        return x;
-    }
-    let a = x.abs();
-    let value = if a < 3.0 {
-        let (mut term, mut sum, mut n) = (a, a, 0.0);
-        while term.abs() > 1e-18 * sum.abs() {
-            n += 1.0;
-            term *= -a * a / n;
-            sum += term / (2.0 * n + 1.0);
-            if n > 200.0 {
-                break;
-            }
-        }
-        sum * std::f64::consts::FRAC_2_SQRT_PI
-    } else if a < 7.0 {
-        1.0 - erfc_fraction(a)
-    } else {
-        1.0
-    };
-    value.copysign(x)
+    if x.abs() < SWITCH { erf_series(x) } else { (1.0 - erfc_fraction(x.abs())).copysign(x) }
 }
 
-/// `erfc(x)` for `x >= 3` by its continued fraction, evaluated from the tail.
-fn erfc_fraction(x: f64) -> f64 {
-    let mut tail = 0.0;
-    for k in (1..=80).rev() {
-        tail = (k as f64 / 2.0) / (x + tail);
+/// One minus the error function, without cancellation where that is tiny.
+pub fn erfc(x: f64) -> f64 {
+    if x.abs() < SWITCH {
+        1.0 - erf_series(x)
+    } else if x < 0.0 {
+        2.0 - erfc_fraction(-x)
+    } else {
+        erfc_fraction(x)
     }
-    (-x * x).exp() / (std::f64::consts::PI.sqrt() * (x + tail))
+}
+
+/// `2/sqrt(pi) e^(-x^2) sum 2^n x^(2n+1) / (2n+1)!!` (Abramowitz and Stegun 7.1.6): all terms have one sign, so
+/// nothing cancels.
+fn erf_series(x: f64) -> f64 {
+    let (mut term, mut sum, mut n) = (x, x, 0.0);
+    while term.abs() > 1e-18 * sum.abs() {
+        n += 1.0;
+        term *= 2.0 * x * x / (2.0 * n + 1.0);
+        sum += term;
+    }
+    FRAC_2_SQRT_PI * (-x * x).exp() * sum
+}
+
+/// `erfc(x)` for `x >= 2` by its continued fraction (Abramowitz and Stegun 7.1.14), evaluated from the tail; NaN for
+/// NaN.
+fn erfc_fraction(x: f64) -> f64 {
+    let tail = (1..=120).rev().fold(0.0, |tail, k| (k as f64 / 2.0) / (x + tail));
+    (-x * x).exp() / (PI.sqrt() * (x + tail))
 }
