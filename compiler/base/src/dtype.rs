@@ -1,5 +1,7 @@
 //! Element types: one row each.
 
+pub use crate::page::dtypes as markdown;
+
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

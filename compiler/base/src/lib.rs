@@ -11,6 +11,7 @@ pub mod diag;
 pub mod dim;
 pub mod dtype;
 pub mod loc;
+pub mod page;
 pub mod quant;
 pub mod scalar;
 

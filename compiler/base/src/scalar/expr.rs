@@ -83,6 +83,9 @@ fn parse<'a>(tokens: &mut std::iter::Peekable<impl Iterator<Item = &'a str>>, de
         "y" => Ok(Expr::Operand(1)),
         "z" => Ok(Expr::Operand(2)),
         "r" => Ok(Expr::Result),
-        number => number.parse().map(Expr::Number).map_err(|_| format!("`{number}` is not an operand or a number")),
+        number => match number.parse::<f64>() {
+            Ok(v) if v.is_finite() => Ok(Expr::Number(v)),
+            _ => Err(format!("`{number}` is not an operand or a number")),
+        },
     }
 }

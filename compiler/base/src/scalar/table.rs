@@ -1,6 +1,8 @@
 //! The table itself. Sources: operation set and integer rules follow WGSL (division by zero gives the dividend, shift
 //! counts are taken modulo the width); error bounds are those of the WGSL specification, section 15.7.4.
 
+pub use crate::page::scalar_ops as markdown;
+
 use super::{Accuracy, IntType, Meaning, Operands, Output, Row, Wgsl};
 use Accuracy::{AbsOrUlp, Exact, Ulp, UlpGrowing};
 use Operands::{Any, Bits, Float, Int, Number, Select};
