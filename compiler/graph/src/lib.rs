@@ -21,6 +21,7 @@ pub mod ops;
 pub mod random;
 pub mod text;
 pub mod ty;
+pub mod verify;
 
 pub use graph::{Graph, Node, NodeId, ParamKind};
 pub use literal::{Literal, Number};
