@@ -10,6 +10,7 @@ use crate::tensor::{self, TensorInfo};
 use girih_base::{Diag, Result};
 use memmap2::Mmap;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::ops::Deref;
 use std::path::Path;
@@ -26,7 +27,7 @@ pub struct Gguf {
 }
 
 /// The bytes of a file: mapped, or in memory.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Bytes {
     Mapped(Arc<Mmap>),
     Memory(Arc<[u8]>),
@@ -39,6 +40,12 @@ impl Deref for Bytes {
             Bytes::Mapped(map) => map,
             Bytes::Memory(bytes) => bytes,
         }
+    }
+}
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.len())
     }
 }
 

@@ -1,5 +1,8 @@
 //! A tiny GGUF writer and the model folder, shared by the tests of this crate.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
+
+pub mod models;
+pub mod oracle;
 
 use std::path::PathBuf;
 
