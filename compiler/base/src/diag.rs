@@ -96,3 +96,20 @@ impl fmt::Display for Diag {
 }
 
 impl std::error::Error for Diag {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_diagnostic_says_what_where_why_and_how() {
+        let diag = Diag::error("G004", "add: shapes do not broadcast")
+            .at(&Loc::new("model.rs", 12, 5), "this operation")
+            .at(&Loc::unknown(), "left out, since nobody knows where")
+            .note("2 against 3")
+            .help("reshape one of them");
+        let text = "error[G004]: add: shapes do not broadcast\n  --> model.rs:12:5: this operation\n  = note: 2 against 3\n  \
+                    = help: reshape one of them";
+        assert_eq!(diag.to_string(), text);
+    }
+}

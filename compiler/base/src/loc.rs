@@ -85,3 +85,24 @@ impl fmt::Debug for Loc {
         fmt::Display::fmt(self, f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn call_chains_read_from_the_inside_out() {
+        let (inner, middle, outer) = (Loc::new("nn.rs", 3, 1), Loc::new("block.rs", 7, 2), Loc::new("main.rs", 9, 4));
+        let chain = inner.inlined_at(&middle).inlined_at(&outer);
+        assert_eq!(chain.to_string(), "nn.rs:3:1 at block.rs:7:2 at main.rs:9:4");
+        assert_eq!(chain.position(), Some(("nn.rs", 3, 1)));
+        assert_eq!(chain.call_site(), Some(&middle.inlined_at(&outer)));
+        assert_eq!(Loc::unknown().inlined_at(&outer), outer);
+        assert_eq!(Loc::unknown().to_string(), "<generated>");
+    }
+
+    #[test]
+    fn the_caller_is_this_line() {
+        assert_eq!(Loc::caller().position().map(|(file, line, _)| (file, line)), Some((file!(), line!())));
+    }
+}

@@ -38,17 +38,16 @@ impl Expr {
         }
     }
 
-    /// Builds the expression with `b`; literals take the dtype of the last operand.
+    /// Builds the expression with `b`; literals take the dtype of the last operand. Partial derivatives need the
+    /// `result`, expansions do not.
     ///
     /// # Panics
-    /// When the expression names an operand that `operands` has not, which a test rules out for all rows.
+    /// When the expression names an operand or a result that is not given. A test rules it out for all rows, given
+    /// as many operands as the row's arity.
     pub fn build<B: ScalarBuilder>(&self, b: &mut B, operands: &[B::Value], result: Option<&B::Value>) -> B::Value {
         match self {
             Expr::Operand(i) => operands[*i].clone(),
-            Expr::Result => match result {
-                Some(r) => r.clone(),
-                None => operands[operands.len() - 1].clone(),
-            },
+            Expr::Result => result.expect("a row expression with `r` is built with a result").clone(),
             Expr::Number(v) => b.number(*v, &operands[operands.len() - 1]),
             Expr::Apply(op, args) => {
                 let args: Vec<_> = args.iter().map(|a| a.build(b, operands, result)).collect();

@@ -58,6 +58,7 @@ fn rows_are_complete() {
             let expr = Expr::parse(text).unwrap_or_else(|e| panic!("{}: {e}", row.name));
             assert!(operands_used(&expr) <= row.arity, "{}: `{text}` names an operand too many", row.name);
         }
+        assert!(row.expand.is_none_or(|text| !text.split([' ', '(', ')']).any(|t| t == "r")), "{}", row.name);
         assert_eq!(row.wgsl == Wgsl::Expand, row.expand.is_some(), "{}", row.name);
         if row.output == Output::Bool || !row.operands.accepts(DType::F32) {
             assert!(row.partials.iter().all(|p| *p == "0"), "{} has no derivative", row.name);
