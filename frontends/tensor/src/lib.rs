@@ -35,7 +35,7 @@ pub use data::{Data, Element};
 pub use ops::{concat, einsum, stack, where_};
 pub use run::Device;
 pub use tensor::Tensor;
-pub use transform::{grad, jit, jvp, trace_graph, value_and_grad, value_and_grad_with};
+pub use transform::{grad, jit, jvp, trace_graph, value_and_grad, value_and_grad_with, vmap, vmap_over};
 pub use tree::Tree;
 
 pub use girih_base::{DType, Diag, Dim, Loc, Result, ScalarOp};
@@ -46,6 +46,8 @@ pub mod prelude {
     pub use crate::optim::{AdamW, Sgd};
     pub use crate::random::Key;
     pub use crate::{DType, Data, Device, Diag, Tensor, Tree};
-    pub use crate::{concat, einsum, grad, jit, jvp, stack, value_and_grad, value_and_grad_with, where_};
+    pub use crate::{
+        concat, einsum, grad, jit, jvp, stack, value_and_grad, value_and_grad_with, vmap, vmap_over, where_,
+    };
     pub use crate::{io, nn, optim, random, tree};
 }

@@ -74,7 +74,7 @@ fn nothing_panics_on_bad_arguments() {
         Tensor::full(f64::NAN, DType::I32, [1]),
         Key(x.clone()).normal(DType::F32, [1]),
         nn::softmax(&x, 7),
-        nn::layer_norm(&x, &x, &x, 1e-5),
+        nn::layer_norm(&x, &Tensor::ones(DType::F32, [4]), &x, 1e-5),
         nn::cross_entropy(&x, &x),
         nn::conv2d(&x, &x, None, &nn::Conv2d::default()),
         nn::attention(&x, &x, &Tensor::zeros(DType::F32, [1]), &nn::Attention::default()),

@@ -166,3 +166,43 @@ fn a_refused_argument_refuses_the_result_of_every_transformation() {
     assert!(why(&grad(|x: &Tensor| x.sum(..))(&Tensor::ones(DType::I32, [2]))).contains("no derivative"));
     assert!(why(&grad(|x: &Tensor| x.clone())(&Tensor::ones(DType::F32, [2]))).contains("scalar"));
 }
+
+#[test]
+fn vmap_composes_with_grad_and_jit() {
+    let x = Tensor::new(&[1f32, 2.0, 3.0, -1.0], [2, 2]);
+    let slopes = [3.0, 12.0, 27.0, 3.0];
+    is(&vmap(cubes)(&x), &[9.0, 26.0]);
+    is(&vmap(grad(cubes))(&x), &slopes);
+    is(&jit(vmap(grad(jit(cubes))))(&x), &slopes);
+    let each = vmap(cubes);
+    is(&grad(move |x: &Tensor| each(x).sum(..))(&x), &slopes);
+    let columns = vmap_over(cubes, &[Some(1)]);
+    is(&columns(&x), &[28.0, 7.0]);
+}
+
+#[test]
+fn a_hessian_is_forward_over_reverse_over_a_batch_of_directions() {
+    // f(x, y) = x^2 y: the Hessian is [[2 y, 2 x], [2 x, 0]].
+    let f = |p: &Tensor| p.slice(0, 0, 1).square().sum(..) * p.slice(0, 1, 2).sum(..);
+    let hessian = move |p: &Tensor| {
+        let p = p.clone();
+        let push = jvp(grad(f));
+        let rows = vmap(move |direction: &Tensor| push(&(p.clone(),), &(direction.clone(),)).1);
+        rows(&Tensor::new(&[1f32, 0.0, 0.0, 1.0], [2, 2]))
+    };
+    is(&hessian(&t(&[3.0, 5.0])), &[10.0, 6.0, 6.0, 0.0]);
+    is(&jit(hessian)(&t(&[3.0, 5.0])), &[10.0, 6.0, 6.0, 0.0]);
+}
+
+#[test]
+fn vmap_refuses_what_is_no_batch() {
+    let why = |t: &Tensor| t.data().unwrap_err().to_string();
+    let add = vmap(|a: &Tensor, b: &Tensor| a + b);
+    let text = why(&add(&Tensor::ones(DType::F32, [2]).named("left"), &Tensor::ones(DType::F32, [3]).named("right")));
+    assert!(text.contains("batches of 2 and 3") && text.contains("`left`") && text.contains("`right`"), "{text}");
+    assert!(why(&add(&Tensor::ones(DType::F32, [2]), &Tensor::scalar(1.0, DType::F32))).contains("no axis 0"));
+    let none = vmap_over(|a: &Tensor| a + 1.0, &[None]);
+    assert!(why(&none(&Tensor::ones(DType::F32, [2]))).contains("no argument is batched"));
+    let few = vmap_over(|a: &Tensor, b: &Tensor| a + b, &[Some(0)]);
+    assert!(why(&few(&t(&[1.0]), &t(&[1.0]))).contains("1 batch axes for 2 arguments"));
+}

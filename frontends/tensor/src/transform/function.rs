@@ -4,6 +4,7 @@ use crate::tensor::Tensor;
 use crate::trace::{self, Lowered, Trace};
 use crate::tree::{Path, Tree};
 use girih_base::{Loc, Result};
+use girih_graph::TensorTy;
 
 /// The arguments of a function as one tree: a tuple.
 pub trait Arguments: Tree + 'static {
@@ -78,6 +79,17 @@ pub(crate) fn watch<Args: Tree, Out: Tree>(
     loc: &Loc,
     f: impl FnOnce(&Args) -> Out,
 ) -> Result<Traced<Out>, Out> {
+    watch_as(name, args, loc, |_, ty| ty.clone(), f)
+}
+
+/// [`watch`] with stand-ins of other types, made from the path and the type of each tensor.
+pub(crate) fn watch_as<Args: Tree, Out: Tree>(
+    name: &str,
+    args: &Args,
+    loc: &Loc,
+    ty_of: impl Fn(&str, &TensorTy) -> TensorTy,
+    f: impl FnOnce(&Args) -> Out,
+) -> Result<Traced<Out>, Out> {
     let trace = Trace::new();
     let mut arguments = Vec::new();
     let stand_ins = args.map(&mut Path::default(), &mut |path, t| match t.ty() {
@@ -85,7 +97,7 @@ pub(crate) fn watch<Args: Tree, Out: Tree>(
         Some(ty) => {
             let name = t.name();
             let at = if t.0.loc.is_known() { t.0.loc.clone() } else { loc.clone() };
-            let argument = trace.argument(ty.clone(), name.as_deref().unwrap_or(&format!("arg{path}")), at);
+            let argument = trace.argument(ty_of(path, ty), name.as_deref().unwrap_or(&format!("arg{path}")), at);
             arguments.push(argument.clone());
             argument
         }

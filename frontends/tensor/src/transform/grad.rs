@@ -78,8 +78,8 @@ fn differentiate<Args: Arguments, More: Tree>(
     };
     let derived = check_float(&given[..count], loc).and_then(|()| {
         let wrt: Vec<usize> = (0..count).collect();
-        let graph =
-            girih_graph::value_and_grad(&lowered.graph, &wrt).map_err(|why| why.at(loc, "differentiated here"))?;
+        let graph = girih_graph::grad::value_and_grad(&lowered.graph, &wrt)
+            .map_err(|why| why.at(loc, "differentiated here"))?;
         let all: Vec<Tensor> = given.iter().chain(&lowered.captured).cloned().collect();
         let outputs = trace::splice(&graph, &all)?;
         let values = outputs.len().saturating_sub(count);
@@ -121,7 +121,8 @@ where
                 return Err(Diag::error("T020", why).at(&loc, "differentiated here"));
             }
             let wrt: Vec<usize> = (0..given.len()).filter(|i| is_float(&given[*i])).collect();
-            let graph = girih_graph::jvp(&lowered.graph, &wrt).map_err(|why| why.at(&loc, "differentiated here"))?;
+            let graph =
+                girih_graph::grad::jvp(&lowered.graph, &wrt).map_err(|why| why.at(&loc, "differentiated here"))?;
             let along = wrt.iter().map(|i| &directions[*i]);
             let all: Vec<Tensor> = given.iter().chain(&lowered.captured).chain(along).cloned().collect();
             let outputs = trace::splice(&graph, &all)?;
