@@ -1,9 +1,19 @@
 //! Lowering: graphs to tile kernels, tile kernels to SIMT kernels.
 //!
+//! [`lower()`] turns an optimised graph into a [`Program`]: tile kernels and copies over tensors in memory.
+//!
 //! Invariant: this is the only crate that sees two IRs.
 
 #![forbid(unsafe_code)]
 
+mod dims;
+pub mod fuse;
+mod jobs;
+mod lower;
+pub mod program;
 pub mod target;
 
+pub use dims::kernel_dims;
+pub use lower::lower;
+pub use program::{Program, Step, Tensor, TensorKind, TensorRef};
 pub use target::{TargetDesc, TargetKind};

@@ -1,0 +1,112 @@
+//! Chooses the nodes that get memory of their own. Only speed depends on it: a trace names what it cannot pull in.
+
+use girih_graph::{Graph, Literal, NodeId, Op, ParamKind, Ty};
+use std::collections::BTreeSet;
+
+/// Whether a node only rearranges elements.
+pub fn is_view(op: &Op) -> bool {
+    matches!(op, Op::Reshape(_) | Op::Permute(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Reverse(_) | Op::Window(_))
+}
+
+/// Whether a node is a kernel of its own kind: it always gets memory.
+fn is_root(graph: &Graph, id: NodeId) -> bool {
+    match graph.op(id) {
+        Op::Param(_) | Op::Concat(_) | Op::Scatter(_) | Op::DynUpdate(_) | Op::Scan(_) | Op::Sort(_) | Op::Fence(_) => true,
+        Op::Const(c) => matches!(c.value, Literal::Dense(_)),
+        Op::Pad(p) => p.interior.iter().any(|i| *i != 0),
+        Op::Call(c) => !c.callee.name.starts_with("dequant."),
+        Op::Loop(_) | Op::Cond(_) | Op::Kernel(_) => true,
+        Op::Proj(_) => {
+            let tuple = graph.operands(id)[0];
+            !matches!(graph.op(tuple), Op::Tuple(_) | Op::Reduce(_))
+        }
+        _ => false,
+    }
+}
+
+/// Operands that an operation reads at computed places, or hands to a body: they must be in memory.
+fn needed_in_memory(graph: &Graph, id: NodeId) -> Vec<NodeId> {
+    let operands = graph.operands(id);
+    match graph.op(id) {
+        Op::Gather(_) | Op::DynSlice(_) | Op::DynUpdate(_) => vec![operands[0]],
+        Op::Call(c) if c.callee.name.starts_with("dequant.") => vec![operands[0]],
+        Op::Loop(_) | Op::Cond(_) | Op::Kernel(_) => operands.to_vec(),
+        _ => Vec::new(),
+    }
+}
+
+/// Strips reshapes, which share their operand's memory.
+pub fn core(graph: &Graph, mut id: NodeId) -> NodeId {
+    while let Op::Reshape(_) = graph.op(id) {
+        id = graph.operands(id)[0];
+    }
+    id
+}
+
+/// The chosen nodes.
+pub fn choose(graph: &Graph, live: &[bool]) -> BTreeSet<NodeId> {
+    let mut stored = BTreeSet::new();
+    let alive = |id: NodeId| live[id.0 as usize];
+    for id in graph.ids().filter(|id| alive(*id)) {
+        if is_root(graph, id) && matches!(graph.ty(id), Ty::Tensor(_)) {
+            stored.insert(id);
+        }
+        for operand in needed_in_memory(graph, id) {
+            stored.insert(core(graph, operand));
+        }
+    }
+    for out in graph.outputs() {
+        stored.insert(core(graph, *out));
+    }
+    // Kernels each node would be computed in, users first.
+    let mut kernels: Vec<BTreeSet<NodeId>> = vec![BTreeSet::new(); graph.len()];
+    for id in graph.ids().rev().filter(|id| alive(*id)) {
+        let mut set = BTreeSet::new();
+        for user in graph.users(id).into_iter().filter(|u| alive(*u)) {
+            if stored.contains(&user) {
+                set.insert(user);
+            } else if set.len() < 8 {
+                set.extend(kernels[user.0 as usize].iter().copied());
+            }
+        }
+        if set.len() > 1 && !stored.contains(&id) && matches!(graph.ty(id), Ty::Tensor(_)) && !is_view(graph.op(id)) {
+            let multi = matches!(graph.op(id), Op::Dot(_) | Op::Reduce(_) | Op::Proj(_) | Op::Gather(_));
+            if multi || heavy(graph, &stored, id) {
+                stored.insert(id);
+            }
+        }
+        kernels[id.0 as usize] = set;
+    }
+    stored
+}
+
+/// Whether computing a node twice costs more than a round trip through memory.
+fn heavy(graph: &Graph, stored: &BTreeSet<NodeId>, root: NodeId) -> bool {
+    let mut work = 0;
+    let mut seen = BTreeSet::new();
+    let mut todo = vec![root];
+    while let Some(id) = todo.pop() {
+        if !seen.insert(id) || (id != root && stored.contains(&id)) {
+            continue;
+        }
+        work += match graph.op(id) {
+            Op::Dot(_) | Op::Reduce(_) | Op::Call(_) => return true,
+            Op::Map(op) => match op.row().wgsl {
+                girih_base::scalar::Wgsl::Special | girih_base::scalar::Wgsl::Expand => 4,
+                _ => 1,
+            },
+            Op::Gather(_) => 4,
+            _ => 0,
+        };
+        if work > 12 {
+            return true;
+        }
+        todo.extend(graph.operands(id));
+    }
+    false
+}
+
+/// The number of State parameters.
+pub fn states(graph: &Graph) -> usize {
+    graph.params().iter().filter(|p| matches!(graph.op(**p), Op::Param(x) if x.kind == ParamKind::State)).count()
+}

@@ -1,0 +1,193 @@
+//! What a node with memory takes: fused kernels, copies, control steps.
+
+use crate::fuse::affine::{Affine, linearize, strides};
+use crate::fuse::nest::{Expr, ExprId, Nest, Store};
+use crate::fuse::stored;
+use crate::fuse::trace::{Policy, Stop, Trace};
+use girih_base::{DType, Dim, ScalarOp};
+use girih_graph::ops::{Combine, Pad, Scatter};
+use girih_graph::{Graph, Literal, NodeId, Op};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// One piece of work for a node's memory.
+#[derive(Debug)]
+pub enum Job {
+    /// The memory is constant data.
+    Constant(Arc<[u8]>),
+    /// New memory.
+    Fresh,
+    /// Memory that starts as the contents of `source`; that memory itself where it may be overwritten.
+    From {
+        /// The node whose contents are taken.
+        source: NodeId,
+        /// Whether the graph gives it away.
+        donate: bool,
+    },
+    /// All of `source`'s bytes, copied to a byte offset.
+    Copy {
+        /// The node copied.
+        source: NodeId,
+        /// Where to.
+        to_offset: Dim,
+    },
+    /// A fused kernel.
+    Nest(Nest),
+    /// One result of a loop or branch.
+    Part {
+        /// The tuple.
+        tuple: NodeId,
+        /// Which result.
+        index: usize,
+    },
+}
+
+/// The jobs of node `id`, or the node that must get memory first.
+pub fn jobs(graph: &Graph, stored: &BTreeSet<NodeId>, id: NodeId, policy: Policy) -> Result<Vec<Job>, Stop> {
+    let operands = graph.operands(id);
+    match graph.op(id) {
+        Op::Const(c) => match &c.value {
+            Literal::Dense(bytes) => Ok(vec![Job::Constant(bytes.clone())]),
+            _ => points(graph, stored, id, id, policy),
+        },
+        Op::Proj(p) if matches!(graph.op(operands[0]), Op::Loop(_) | Op::Cond(_)) => {
+            for o in graph.operands(operands[0]) {
+                in_memory(graph, stored, o)?;
+            }
+            Ok(vec![Job::Part { tuple: operands[0], index: p.index }])
+        }
+        Op::Concat(c) => concat(graph, stored, id, c.axis, policy),
+        Op::DynUpdate(u) => {
+            let source = in_memory(graph, stored, operands[0])?;
+            let full = graph.tensor(id)?.shape.clone();
+            let shape = graph.tensor(operands[1])?.shape.clone();
+            let mut t = Trace::new(graph, stored, id, &shape, policy);
+            let coords = t.root_coords();
+            let value = t.pull(operands[1], &coords)?;
+            let dynamic = t.starts(&operands[2..], &full, &shape)?;
+            t.store(id, value, linearize(&coords, &full), dynamic);
+            Ok(vec![Job::From { source, donate: u.donate }, Job::Nest(t.nest)])
+        }
+        Op::Scatter(s) => scatter(graph, stored, id, s, policy),
+        Op::Pad(p) if p.interior.iter().any(|i| *i != 0) => spread(graph, stored, id, p, policy),
+        Op::Fence(_) => points(graph, stored, id, operands[0], policy),
+        Op::Param(_) | Op::Loop(_) | Op::Cond(_) | Op::Kernel(_) => Err(Stop::Blocked(id)),
+        _ => points(graph, stored, id, id, policy),
+    }
+}
+
+fn in_memory(graph: &Graph, stored: &BTreeSet<NodeId>, id: NodeId) -> Result<NodeId, Stop> {
+    Trace::memory(graph, stored, id).ok_or_else(|| Stop::Blocked(stored::core(graph, id)))
+}
+
+/// One kernel over the node's own shape.
+fn points(graph: &Graph, stored: &BTreeSet<NodeId>, id: NodeId, from: NodeId, policy: Policy) -> Result<Vec<Job>, Stop> {
+    let shape = graph.tensor(id)?.shape.clone();
+    let mut t = Trace::new(graph, stored, id, &shape, policy);
+    let coords = t.root_coords();
+    let value = t.pull(from, &coords)?;
+    t.store(id, value, linearize(&coords, &shape), Vec::new());
+    Ok(vec![Job::Fresh, Job::Nest(t.nest)])
+}
+
+/// A copy or a kernel per operand, each writing its part.
+fn concat(graph: &Graph, stored: &BTreeSet<NodeId>, id: NodeId, axis: usize, policy: Policy) -> Result<Vec<Job>, Stop> {
+    let ty = graph.tensor(id)?.clone();
+    let mut jobs = vec![Job::Fresh];
+    let mut at = Dim::ZERO;
+    let stride = girih_graph::ty::product(&ty.shape[axis + 1..]);
+    let leading = ty.shape[..axis].iter().all(|d| d.is(1)) && ty.dtype.bits() >= 8;
+    for operand in graph.operands(id) {
+        let shape = graph.tensor(operand)?.shape.clone();
+        let offset = &at * &stride;
+        match Trace::memory(graph, stored, operand).filter(|_| leading) {
+            Some(source) => jobs.push(Job::Copy { source, to_offset: &offset * (ty.dtype.bits() as i64 / 8) }),
+            None => {
+                let mut t = Trace::new(graph, stored, id, &shape, policy);
+                let coords = t.root_coords();
+                let value = t.pull(operand, &coords)?;
+                t.store(id, value, linearize(&coords, &ty.shape).shift(&offset), Vec::new());
+                jobs.push(Job::Nest(t.nest));
+            }
+        }
+        at = &at + &shape[axis];
+    }
+    Ok(jobs)
+}
+
+/// Padding with gaps: the padding value everywhere, then the operand at its steps.
+fn spread(graph: &Graph, stored: &BTreeSet<NodeId>, id: NodeId, pad: &Pad, policy: Policy) -> Result<Vec<Job>, Stop> {
+    let operands = graph.operands(id);
+    let full = graph.tensor(id)?.shape.clone();
+    let mut t = Trace::new(graph, stored, id, &full, policy);
+    let coords = t.root_coords();
+    let value = t.pull(operands[1], &[])?;
+    t.store(id, value, linearize(&coords, &full), Vec::new());
+    let fill = t.nest;
+    let shape = graph.tensor(operands[0])?.shape.clone();
+    let mut t = Trace::new(graph, stored, id, &shape, policy);
+    let coords = t.root_coords();
+    let value = t.pull(operands[0], &coords)?;
+    let placed: Vec<Affine> =
+        coords.iter().enumerate().map(|(a, c)| c.scale(&Dim::from(pad.interior[a] + 1)).shift(&pad.low[a])).collect();
+    t.store(id, value, linearize(&placed, &full), Vec::new());
+    Ok(vec![Job::Fresh, Job::Nest(fill), Job::Nest(t.nest)])
+}
+
+/// Updates one after the other along the axes that index (several may meet in one element), in parallel along the rest.
+fn scatter(graph: &Graph, stored: &BTreeSet<NodeId>, id: NodeId, s: &Scatter, policy: Policy) -> Result<Vec<Job>, Stop> {
+    let operands = graph.operands(id);
+    let source = in_memory(graph, stored, operands[0])?;
+    let full = graph.tensor(id)?.shape.clone();
+    let steps = strides(&full);
+    let shape = graph.tensor(operands[2])?.shape.clone();
+    let mut t = Trace::new(graph, stored, id, &shape, policy);
+    let coords = t.root_coords();
+    let value = t.pull(operands[2], &coords)?;
+    let batch: Vec<Affine> = (0..shape.len()).filter(|a| !s.window_axes.contains(a)).map(|a| coords[a].clone()).collect();
+    let kept: Vec<usize> = (0..full.len()).filter(|a| !s.inserted.contains(a) && !s.operand_batch.contains(a)).collect();
+    let mut offset = Affine::constant(Dim::ZERO);
+    let mut sizes = vec![Dim::ONE; full.len()];
+    for (k, u) in kept.iter().zip(&s.window_axes) {
+        offset = offset.add(&coords[*u].scale(&steps[*k]));
+        sizes[*k] = shape[*u].clone();
+    }
+    for (o, i) in s.operand_batch.iter().zip(&s.index_batch) {
+        offset = offset.add(&batch[*i].scale(&steps[*o]));
+    }
+    let mut dynamic: Vec<(ExprId, Dim)> = Vec::new();
+    let mut mask: Option<ExprId> = None;
+    for (component, a) in s.start_map.iter().enumerate() {
+        let mut at = batch.clone();
+        at.push(Affine::constant(Dim::from(component)));
+        let raw = t.pull(operands[1], &at)?;
+        let room = &full[*a] - &sizes[*a];
+        let clamped = t.clamp(operands[1], raw, &room);
+        // A start that clamping moves is outside, and its whole slice is dropped.
+        let dtype = t.nest.node(raw).dtypes[0];
+        let same = t.push(operands[1], Expr::Cast(clamped), dtype);
+        let inside = t.push(operands[1], Expr::Map(ScalarOp::Eq, vec![same, raw]), DType::Bool);
+        mask = Some(match mask {
+            None => inside,
+            Some(m) => t.push(operands[1], Expr::Map(ScalarOp::And, vec![m, inside]), DType::Bool),
+        });
+        dynamic.push((clamped, steps[*a].clone()));
+    }
+    let combine = match s.combine {
+        Combine::Set => None,
+        Combine::Add => Some(ScalarOp::Add),
+        Combine::Mul => Some(ScalarOp::Mul),
+        Combine::Min => Some(ScalarOp::Min),
+        Combine::Max => Some(ScalarOp::Max),
+    };
+    if !s.unique {
+        for c in &batch {
+            if let Some(axis) = c.as_axis() {
+                let axis = &mut t.nest.axes[axis.0 as usize];
+                (axis.row, axis.serial) = (true, true);
+            }
+        }
+    }
+    t.nest.stores.push(Store { tensor: id, value, offset, dynamic, mask, combine });
+    Ok(vec![Job::From { source, donate: false }, Job::Nest(t.nest)])
+}
