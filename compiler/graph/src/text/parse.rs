@@ -305,7 +305,7 @@ impl Parser {
             Token::Float(v) if ends => self.then(Item::Float(sign * v)),
             Token::Word(w) if ends && w == "inf" => self.then(Item::Float(sign * f64::INFINITY)),
             Token::Word(w) if ends && w == "nan" && !negative => self.then(Item::Float(f64::NAN)),
-            Token::Word(w) if ends && !negative && !RESERVED.contains(&w.as_str()) => self.then(Item::Word(w)),
+            Token::Word(w) if ends && !negative && self.peek_after() != &Token::Mark("(") => self.then(Item::Word(w)),
             Token::Int(i) if ends => {
                 match if negative { 0i128.checked_sub_unsigned(i) } else { i128::try_from(i).ok() } {
                     Some(i) => self.then(Item::Int(i)),
