@@ -1,4 +1,10 @@
 //! The GGUF door: quantised language models as Girih graphs.
+//!
+//! [`Gguf`] maps a file and checks it, [`Model`] builds the graph of one step from it, [`Tokenizer`] and
+//! [`ChatTemplate`] turn text into tokens and back, [`Generator`] drives anything that can run a [`Step`].
+//! [`oracle`] computes the same logits in f64, independently of the graph.
+//!
+//! To add an architecture: one file in `arch/` and one row in its table.
 
 #![deny(unsafe_code)]
 
@@ -8,6 +14,7 @@ pub mod file;
 pub mod generate;
 pub mod meta;
 pub mod model;
+pub mod oracle;
 pub mod sample;
 pub mod tensor;
 pub mod tokenizer;

@@ -4,12 +4,13 @@
 mod common;
 
 use common::models::{self, F32, Q4_0, Q8_0, VOCABULARY};
-use common::oracle::Oracle;
 use common::{SMOLLM2, V, Writer, s};
 use girih_base::{Bindings, DType};
-use girih_gguf::{Gguf, Logits, Model, Options};
+use girih_gguf::oracle::Oracle;
+use girih_gguf::{ChatTemplate, Finish, Generator, Gguf, Limits, Logits, Message, Model, Options, Sampling, Tokenizer};
 use girih_graph::eval::{Array, Value};
 use girih_graph::{Op, ParamKind};
+use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -66,12 +67,22 @@ fn difference(a: &[Vec<f64>], b: &[Vec<f64>]) -> f64 {
 /// Chunks of a text, so that steps start in the middle of the cache and windows are passed.
 const CHUNKS: [&[u32]; 4] = [&[3, 1, 4, 1, 5, 9, 2], &[6], &[5, 3, 5], &[8, 39]];
 
+/// What every graph must be: valid, and the same after printing and parsing.
+fn check_form(model: &Model) {
+    model.graph.verify().unwrap();
+    let text = model.graph.to_string();
+    let again = girih_graph::text::parse(&text, "model").unwrap();
+    assert_eq!(again.to_string(), text);
+}
+
 fn agree_with_oracle(w: &Writer, options: &Options, tolerance: f64) {
     let file = open(w);
-    let mut graph = Evaluated::new(Model::new(&file, options).unwrap());
-    let mut oracle = Oracle::new(&file, options.layers);
+    let model = Model::new(&file, options).unwrap();
+    check_form(&model);
+    let mut graph = Evaluated::new(model);
+    let mut oracle = Oracle::new(&file, options.layers).unwrap();
     for tokens in CHUNKS {
-        let (got, want) = (graph.step(tokens), oracle.step(tokens));
+        let (got, want) = (graph.step(tokens), oracle.logits(tokens).unwrap());
         let d = difference(&got, &want);
         assert!(d < tolerance, "{tokens:?} at {}: {d:e}", graph.pos);
         oracle.round_caches();
@@ -223,22 +234,30 @@ fn smollm2_builds_with_one_layer_body() {
 }
 
 #[test]
-fn smollm2_oracle_speaks_english() {
+fn smollm2_answers_in_english() {
     let Some(path) = common::model(SMOLLM2) else { return };
     let file = Gguf::open(path).unwrap();
-    let tokenizer = girih_gguf::Tokenizer::new(file.meta()).unwrap();
-    let mut oracle = Oracle::new(&file, None);
-    let mut tokens = tokenizer.encode_prompt("The capital of France is").unwrap();
-    let mut text = Vec::new();
-    for _ in 0..6 {
-        let logits = oracle.step(&tokens).pop().unwrap();
-        let best = (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap() as u32;
-        text.push(best);
-        tokens = vec![best];
-    }
-    let text = tokenizer.decode(&text);
+    let tokenizer = Tokenizer::new(file.meta()).unwrap();
+    let chat = ChatTemplate::new(file.meta()).unwrap().unwrap();
+    let mut oracle = Oracle::new(&file, None).unwrap();
+    let limits = Limits { context: 64, max_tokens: 12, chunk: 16 };
+    let mut generator = Generator::new(Sampling::default(), limits, tokenizer.stop_tokens().clone()).unwrap();
+    let mut ask = |prompt: &str| {
+        let mut text = String::new();
+        let done = generator.run_text(&mut oracle, &tokenizer, prompt, |piece| {
+            text.push_str(piece);
+            true
+        });
+        (text, done.unwrap())
+    };
+    let (text, done) = ask("The capital of France is");
     eprintln!("The capital of France is{text}");
-    assert!(text.starts_with(" Paris"), "{text:?}");
+    assert!(text.starts_with(" Paris") && done.finish == Finish::Length, "{text:?}");
+    let prompt =
+        chat.render(&[Message::new("system", "Be brief."), Message::new("user", "What is 2+2?")], true).unwrap();
+    let (text, done) = ask(&prompt);
+    eprintln!("What is 2+2? {text}");
+    assert!(text.contains('4'), "{text:?} {done:?}");
 }
 
 #[test]
@@ -247,10 +266,31 @@ fn smollm2_first_layers_agree_with_the_oracle() {
     let file = Gguf::open(path).unwrap();
     let options = Options { layers: Some(2), context: Some(64), ..Options::default() };
     let mut graph = Evaluated::new(Model::new(&file, &options).unwrap());
-    let mut oracle = Oracle::new(&file, Some(2));
+    let mut oracle = Oracle::new(&file, Some(2)).unwrap();
     let tokens = [504, 3575, 282, 4649, 314];
-    let want = oracle.step(&tokens).split_off(4);
+    let want = oracle.logits(&tokens).unwrap().split_off(4);
     // The evaluator decodes weights exactly, the reference decoder of Q4_1 rounds each to f32 once.
     let d = difference(&graph.step(&tokens), &want);
     assert!(d < 1e-6, "{d:e}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn damaged_models_never_panic(gemma: bool, at in any::<prop::sample::Index>(), word: u32, small in 0u32..80) {
+        static FILES: std::sync::OnceLock<[Vec<u8>; 2]> = std::sync::OnceLock::new();
+        let files = FILES.get_or_init(|| [models::llama(|_| Q8_0).finish(), models::gemma3().finish()]);
+        let mut f = files[gemma as usize].clone();
+        // Metadata and the directory are all in the first bytes; small words make plausible sizes.
+        let at = at.index(6000.min(f.len() - 4));
+        f[at..at + 4].copy_from_slice(&if small < 64 { small } else { word }.to_le_bytes());
+        if let Ok(file) = Gguf::from_bytes(f) {
+            if let Ok(model) = Model::new(&file, &Options::default()) {
+                prop_assert!(model.graph.verify().is_ok());
+            }
+            let _ = Tokenizer::new(file.meta());
+            let _ = ChatTemplate::new(file.meta());
+        }
+    }
 }

@@ -1,8 +1,9 @@
 //! Gemma 3 (text): norms before and after each part, norms of queries and keys, five layers that see a window for each
 //! that sees everything, GELU-gated feed-forward, scaled embeddings.
 
-use super::build::{Build, Built, Layer, LayerTensors, norm};
+use super::build::{Build, Built, LayerTensors, norm};
 use super::config::Config;
+use super::layer::Layer;
 use super::rope::{self, Pairs};
 use crate::file::Gguf;
 use crate::model::Options;

@@ -1,8 +1,9 @@
 //! Llama and its kin (Llama 1 to 3, Mistral 7B, SmolLM, TinyLlama): RMS norm before each part, rotary positions over
 //! neighbouring features, grouped-query attention, SwiGLU.
 
-use super::build::{Build, Built, Layer, LayerTensors, norm};
+use super::build::{Build, Built, LayerTensors, norm};
 use super::config::Config;
+use super::layer::Layer;
 use super::rope::{self, Pairs};
 use crate::file::Gguf;
 use crate::model::Options;

@@ -1,11 +1,12 @@
 //! Architectures: one file each, one row each in the table below.
 //!
 //! A file reads its metadata, names its tensors, and writes one layer in plain operations. What they share is in
-//! `build.rs`: parameters, embedding, caches, output.
+//! `build.rs` (parameters, embedding, output) and `layer.rs` (products, heads, cached attention).
 
 mod build;
 mod config;
 mod gemma3;
+mod layer;
 mod llama;
 mod rope;
 

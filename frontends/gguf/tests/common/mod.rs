@@ -2,7 +2,6 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
 pub mod models;
-pub mod oracle;
 
 use std::path::PathBuf;
 
@@ -27,12 +26,14 @@ pub fn strs(list: &[&str]) -> V {
     V::Strs(list.iter().map(|t| t.to_string()).collect())
 }
 
+/// Name, extents (slowest first), ggml type, bytes, and an offset when it is not the natural one.
+pub type Tensor = (String, Vec<u64>, u32, Vec<u8>, Option<u64>);
+
 /// A GGUF v3 file under construction.
 #[derive(Clone, Default)]
 pub struct Writer {
     pub meta: Vec<(String, V)>,
-    /// Name, extents (slowest first), ggml type, bytes, and an offset when it is not the natural one.
-    pub tensors: Vec<(String, Vec<u64>, u32, Vec<u8>, Option<u64>)>,
+    pub tensors: Vec<Tensor>,
     pub version: Option<u32>,
 }
 
