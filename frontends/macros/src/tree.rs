@@ -91,3 +91,49 @@ fn is_fixed(field: &Field) -> Result<bool> {
     }
     Ok(fixed)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::derive;
+    use syn::parse_quote;
+
+    #[test]
+    fn enums_unions_and_unknown_words_are_refused_with_the_reason() {
+        let choice = parse_quote!(
+            enum Choice {
+                A(Tensor),
+            }
+        );
+        assert!(derive(&choice).unwrap_err().to_string().contains("structs only"));
+        let union = parse_quote!(
+            union Bits {
+                a: u32,
+            }
+        );
+        assert!(derive(&union).unwrap_err().to_string().contains("structs only"));
+        let typo = parse_quote!(
+            struct S {
+                #[tree(fix)]
+                a: u32,
+            }
+        );
+        assert!(derive(&typo).unwrap_err().to_string().contains("expected `#[tree(fixed)]`"));
+    }
+
+    #[test]
+    fn fields_keep_their_order_and_raw_names_lose_their_mark() {
+        let input = parse_quote!(
+            struct S<T> {
+                r#type: T,
+                #[tree(fixed)]
+                heads: usize,
+            }
+        );
+        let code = derive(&input).unwrap().to_string();
+        assert!(code.contains("impl < T : :: girih :: Tree >"), "{code}");
+        assert!(code.find("\"type\"") < code.find("\"heads\""), "{code}");
+        assert!(!code.contains("\"r#type\""), "{code}");
+    }
+}

@@ -19,6 +19,7 @@
 // The derive macro names this crate by its public name, also in here.
 extern crate self as girih;
 
+pub mod control;
 pub mod data;
 pub mod io;
 pub mod nn;
@@ -49,5 +50,5 @@ pub mod prelude {
     pub use crate::{
         concat, einsum, grad, jit, jvp, stack, value_and_grad, value_and_grad_with, vmap, vmap_over, where_,
     };
-    pub use crate::{io, nn, optim, random, tree};
+    pub use crate::{control, io, nn, optim, random, tree};
 }

@@ -88,6 +88,9 @@ fn differentiate<Args: Arguments, More: Tree>(
     derived.unwrap_or_else(|why| refuse(&out, why))
 }
 
+/// What [`jvp`] gives: from arguments and tangents, the results and theirs.
+pub type Pushforward<Args, Out> = Box<dyn Fn(&Args, &Args) -> (Out, Out)>;
+
 /// The derivative of a function along a direction: from arguments and a tree like them of tangents, the results and their
 /// tangents. Tensors that are not floats have no tangent: theirs is ignored, and comes out as it was.
 ///
@@ -100,7 +103,7 @@ fn differentiate<Args: Arguments, More: Tree>(
 /// # Ok::<(), Box<Diag>>(())
 /// ```
 #[track_caller]
-pub fn jvp<F, Args, Out>(f: F) -> Box<dyn Fn(&Args, &Args) -> (Out, Out)>
+pub fn jvp<F, Args, Out>(f: F) -> Pushforward<Args, Out>
 where
     F: Function<Args, Out>,
     Args: Arguments,

@@ -7,6 +7,6 @@ mod jit;
 mod vmap;
 
 pub use function::{Arguments, Function};
-pub use grad::{grad, jvp, value_and_grad, value_and_grad_with};
+pub use grad::{Pushforward, grad, jvp, value_and_grad, value_and_grad_with};
 pub use jit::{jit, trace_graph};
 pub use vmap::{vmap, vmap_over};
