@@ -19,6 +19,8 @@ pub mod literal;
 pub mod nn;
 pub mod ops;
 pub mod random;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod text;
 pub mod ty;
 pub mod verify;

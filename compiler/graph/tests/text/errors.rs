@@ -40,7 +40,8 @@ fn errors_point_at_the_place() {
 fn growth_is_bounded() {
     let mut doubling = String::from("graph \"g\" {\n  %0 = input : f32[1]\n");
     for i in 0..60 {
-        doubling += &format!("  %{} = dot %{i}, %{i} {{batch = [], contract = [], acc = f32, precision = exact}}\n", i + 1);
+        doubling +=
+            &format!("  %{} = dot %{i}, %{i} {{batch = [], contract = [], acc = f32, precision = exact}}\n", i + 1);
     }
     assert!(refused(&(doubling + " return }")).0.contains("axes"));
 
@@ -56,7 +57,9 @@ fn growth_is_bounded() {
     assert!(refused(&deep).0.contains("tuples"));
     let deep = format!("graph \"g\" {{ %0 = input : f32[{}", "min(".repeat(100_000));
     assert!(refused(&deep).0.contains("functions"));
-    assert!(refused("graph \"g\" { %0 = const {value = 0x00} : u8[4000000000, 4000000000] return }").0.contains("elements"));
+    assert!(
+        refused("graph \"g\" { %0 = const {value = 0x00} : u8[4000000000, 4000000000] return }").0.contains("elements")
+    );
 
     let mut bodies = String::from("graph @b0 \"b\" { %0 = input : f32[] return %0 }\n");
     for i in 0..80 {

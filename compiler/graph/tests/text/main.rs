@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod errors;
+mod random;
 mod verify;
 
 use girih_base::{DType, Dim, Loc, ScalarOp, Symbol};
@@ -133,17 +134,15 @@ fn every_kind_has_a_form() {
     g.push(Reverse { axes: vec![1] }, &[x]).unwrap();
     g.push(Window { axes: vec![WindowAxis { axis: 1, size: 3, stride: 2, dilation: 1 }] }, &[x]).unwrap();
     g.concat(&[x, x], 1).unwrap();
-    g.push(
-        Dot { batch: vec![], contract: vec![(1, 0)], acc: DType::F32, precision: Precision::Fast },
-        &[x, w],
-    )
-    .unwrap();
+    g.push(Dot { batch: vec![], contract: vec![(1, 0)], acc: DType::F32, precision: Precision::Fast }, &[x, w])
+        .unwrap();
     let mut keep = Graph::new("first");
     let a = keep.param("a", TensorTy::scalar(DType::F32), ParamKind::Input, Loc::unknown());
     keep.param("b", TensorTy::scalar(DType::F32), ParamKind::Input, Loc::unknown());
     keep.set_outputs(vec![a]);
     let first = Monoid::Custom(Arc::new(keep), vec![0.0.into()]);
-    for monoid in Monoid::PLAIN.iter().chain([&first]).filter(|m| !matches!(m, Monoid::And | Monoid::Or | Monoid::Xor)) {
+    for monoid in Monoid::PLAIN.iter().chain([&first]).filter(|m| !matches!(m, Monoid::And | Monoid::Or | Monoid::Xor))
+    {
         g.reduce(monoid.clone(), x, &[1]).unwrap();
         let scan = Scan { monoid: monoid.clone(), axis: 0, reverse: true, exclusive: false, acc: DType::F32 };
         g.push(scan, &[x]).unwrap();
