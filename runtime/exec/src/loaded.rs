@@ -1,0 +1,82 @@
+//! A plan bound to a device: kernels compiled, buffers allocated.
+
+use crate::device::{BufferRef, KernelRef, MemRef};
+use girih_base::{Bindings, Diag, Dim, Result};
+use girih_plan::{Place, Plan, Step};
+
+/// A plan with its device objects.
+#[derive(Debug)]
+pub struct Loaded {
+    pub plan: Plan,
+    pub kernels: Vec<KernelRef>,
+    /// The allocation behind each plan buffer, and the byte offset in it.
+    pub slots: Vec<(BufferRef, u64)>,
+}
+
+/// A size at run time.
+pub fn size(dim: &Dim, bindings: &Bindings) -> Result<u64> {
+    let value = dim.eval(bindings).map_err(|name| {
+        Diag::error("X001", format!("the size `{name}` has no value")).help("bind every symbol of the plan when running it")
+    })?;
+    u64::try_from(value).map_err(|_| Diag::error("X002", format!("the size {dim} is negative: {value}")))
+}
+
+/// The largest value a size can take.
+pub fn most(dim: &Dim) -> Result<u64> {
+    let top = dim.bounds().1;
+    u64::try_from(top)
+        .ok()
+        .filter(|b| *b < 1 << 46)
+        .ok_or_else(|| Diag::error("X003", format!("a buffer of {dim} bytes has no usable bound ({top})")))
+}
+
+impl Loaded {
+    /// The memory of a plan buffer at run time.
+    pub fn memory(&self, buffer: usize, bindings: &Bindings) -> Result<MemRef> {
+        let (allocation, offset) = self.slots[buffer];
+        Ok(MemRef { buffer: allocation, offset, bytes: size(&self.plan.buffers[buffer].bytes, bindings)? })
+    }
+
+    /// Refuses values that the plan was not compiled for.
+    pub fn check(&self, bindings: &Bindings) -> Result<()> {
+        for s in &self.plan.symbols {
+            match bindings.get(&s.name) {
+                Some(v) if (s.min..=s.max).contains(v) => {}
+                Some(v) => {
+                    return Err(Diag::error("X004", format!("`{}` is {v}, outside the {}..={} of this plan", s.name, s.min, s.max))
+                        .help("compile a plan for that range, or run another one"));
+                }
+                None => return Err(Diag::error("X001", format!("the size `{}` has no value", s.name))),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A text that two plans share exactly when their init steps compute the same bytes into `buffer`.
+pub fn derived_key(plan: &Plan, buffer: usize) -> String {
+    let mut key = String::new();
+    let source = |b: u32| match &plan.buffers[b as usize].place {
+        Place::Weight(i) => format!("weight {i}"),
+        Place::Constant(data) => format!("constant {:?}", &data[..]),
+        Place::Derived if b as usize != buffer => format!("({})", derived_key(plan, b as usize)),
+        _ => "itself".into(),
+    };
+    for step in &plan.init {
+        match step {
+            Step::Launch { kernel, args } if args.iter().any(|a| a.0 as usize == buffer) => {
+                let code = &plan.kernels[*kernel as usize];
+                let writes = args.iter().zip(&code.args).any(|(a, u)| a.0 as usize == buffer && u.written);
+                if writes {
+                    let args: Vec<String> = args.iter().map(|a| source(a.0)).collect();
+                    key += &format!("run {} on {args:?};", code.text);
+                }
+            }
+            Step::Copy { from, from_offset, to, to_offset, bytes } if to.0 as usize == buffer => {
+                key += &format!("copy {bytes} from {from_offset} of {} to {to_offset};", source(from.0));
+            }
+            _ => {}
+        }
+    }
+    key
+}
