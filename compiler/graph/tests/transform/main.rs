@@ -1,0 +1,12 @@
+//! Differentiation, batching, the function library and random numbers against the evaluator.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod cases;
+mod compose;
+mod derivative;
+mod harness;
+mod library;
+mod random;
+mod refuse;
+mod vectorize;
