@@ -27,7 +27,7 @@ pub fn repeat<C: Tree>(rounds: impl Into<Dim>, init: &C, body: impl FnOnce(&Tens
     let out = body(&round, &carry);
     arguments.insert(0, round);
     let looped = same_structure(init, &out, &loc).and_then(|()| {
-        let Lowered { graph, captured } = trace::lower("repeat", Some(trace), &arguments, &tree::tensors(&out))?;
+        let Lowered { graph, captured, .. } = trace::lower("repeat", Some(trace), &arguments, &tree::tensors(&out))?;
         let carried = arguments.len() - 1;
         run(Loop { kind: LoopKind::For(rounds), body: Arc::new(graph), carried }.into(), carried, init, &captured, &loc)
     });
@@ -45,7 +45,7 @@ pub fn repeat_while<C: Tree>(init: &C, condition: impl FnOnce(&C) -> Tensor, bod
         let mut outputs = tree::tensors(&out);
         let carried = outputs.len();
         outputs.push(go_on);
-        let Lowered { graph, captured } = trace::lower("repeat_while", Some(trace), &arguments, &outputs)?;
+        let Lowered { graph, captured, .. } = trace::lower("repeat_while", Some(trace), &arguments, &outputs)?;
         let kind = LoopKind::While(Arc::new(part(&graph, carried..carried + 1)?));
         let body = Arc::new(part(&graph, 0..carried)?);
         run(Loop { kind, body, carried }.into(), carried, init, &captured, &loc)
@@ -69,7 +69,7 @@ pub fn choose<A: Tree, Out: Tree>(
         let mut outputs = tree::tensors(&no);
         let count = outputs.len();
         outputs.extend(tree::tensors(&yes));
-        let Lowered { graph, captured } = trace::lower("choose", Some(trace), &arguments, &outputs)?;
+        let Lowered { graph, captured, .. } = trace::lower("choose", Some(trace), &arguments, &outputs)?;
         let branches = vec![Arc::new(part(&graph, 0..count)?), Arc::new(part(&graph, count..2 * count)?)];
         let operands = (condition.clone(), args.clone());
         let refs = tree::tensors(&operands);

@@ -83,16 +83,22 @@ impl fmt::Debug for Device {
     }
 }
 
-/// Computes tensors together, in one program; afterwards each holds its elements.
+/// Computes tensors together, in one program; afterwards each holds its elements, and so does every tensor on the way
+/// that is still in use elsewhere: nothing is computed twice.
 pub fn eval(tensors: &[Tensor]) -> Result<()> {
     let wanted: Vec<Tensor> = tensors.iter().filter(|t| !t.is_known()).cloned().collect();
     if wanted.is_empty() {
         return Ok(());
     }
-    let lowered = trace::lower("eval", None, &[], &wanted)?;
+    let mut lowered = trace::lower("eval", None, &[], &wanted)?;
+    let mut kept = lowered.held();
+    kept.retain(|(t, _)| !wanted.iter().any(|w| w.key() == t.key()));
+    let mut outputs = lowered.graph.outputs().to_vec();
+    outputs.extend(kept.iter().map(|(_, id)| *id));
+    lowered.graph.set_outputs(outputs);
     let arguments = lowered.captured.iter().map(Tensor::data).collect::<Result<Vec<_>>>()?;
     let values = Device::current().compile(&lowered.graph)?.run(&arguments)?;
-    for (tensor, value) in wanted.iter().zip(values) {
+    for (tensor, value) in wanted.iter().chain(kept.iter().map(|(t, _)| t)).zip(values) {
         tensor.fill(value);
     }
     Ok(())

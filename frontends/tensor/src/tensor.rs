@@ -226,6 +226,11 @@ impl Tensor {
         }
     }
 
+    /// Number of handles to the value.
+    pub(crate) fn handles(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
     pub(crate) fn key(&self) -> usize {
         Arc::as_ptr(&self.0) as usize
     }

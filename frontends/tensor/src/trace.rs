@@ -138,6 +138,24 @@ pub(crate) struct Lowered {
     pub graph: Graph,
     /// Tensors from outside the function that it uses.
     pub captured: Vec<Tensor>,
+    /// The lazy tensors that became nodes, with their nodes.
+    pub inside: Vec<(Tensor, NodeId)>,
+}
+
+impl Lowered {
+    /// The lazy tensors, of those that depend on known elements, that someone outside the graph still holds.
+    pub fn held(&self) -> Vec<(Tensor, NodeId)> {
+        let mut uses: HashMap<usize, usize> = HashMap::new();
+        for (t, _) in &self.inside {
+            if let State::Lazy(_, operands) = t.state() {
+                operands.iter().for_each(|o| *uses.entry(o.key()).or_default() += 1);
+            }
+        }
+        // One more handle is the one in `inside`.
+        let is_held = |t: &Tensor| t.handles() > uses.get(&t.key()).copied().unwrap_or(0) + 1;
+        let worth = |t: &Tensor| t.0.level == KNOWN && t.ty().is_some();
+        self.inside.iter().filter(|(t, _)| worth(t) && is_held(t)).cloned().collect()
+    }
 }
 
 /// The graph behind `outputs` as a function of `arguments`.
@@ -150,7 +168,7 @@ pub(crate) fn lower(name: &str, trace: Option<Trace>, arguments: &[Tensor], outp
     let mut graph = Graph::new(name);
     // Looked up by identity only; never walked, so its order cannot reach the graph.
     let mut ids: HashMap<usize, NodeId> = HashMap::new();
-    let mut captured = Vec::new();
+    let (mut captured, mut inside) = (Vec::new(), Vec::new());
     for t in arguments {
         let name = t.name().unwrap_or_else(|| Arc::from(format!("x{}", ids.len())));
         ids.insert(t.key(), graph.param(&name, t.0.ty.clone(), ParamKind::Input, t.0.loc.clone()));
@@ -173,6 +191,7 @@ pub(crate) fn lower(name: &str, trace: Option<Trace>, arguments: &[Tensor], outp
                 if let Some(name) = t.name() {
                     graph.set_name(id, &name);
                 }
+                inside.push((t.clone(), id));
                 id
             }
             State::Lazy(_, operands) => {
@@ -186,7 +205,7 @@ pub(crate) fn lower(name: &str, trace: Option<Trace>, arguments: &[Tensor], outp
         ids.insert(t.key(), id);
     }
     graph.set_outputs(outputs.iter().filter_map(|t| ids.get(&t.key()).copied()).collect());
-    Ok(Lowered { graph, captured })
+    Ok(Lowered { graph, captured, inside })
 }
 
 fn leaked(t: &Tensor) -> Box<Diag> {
