@@ -40,7 +40,12 @@ pub fn load(graph: &Graph) -> Loaded {
 }
 
 /// Writes the chosen nodes as a graph with the parameters of `like`; also says which rules made its nodes.
-pub fn unload(eg: &EGraph, outputs: &[Id], choice: &dyn Fn(Id) -> Option<ENode>, like: &Graph) -> Result<(Graph, Vec<Origin>)> {
+pub fn unload(
+    eg: &EGraph,
+    outputs: &[Id],
+    choice: &dyn Fn(Id) -> Option<ENode>,
+    like: &Graph,
+) -> Result<(Graph, Vec<Origin>)> {
     let mut out = Graph::new(like.name.clone());
     for param in like.params() {
         let node = like.node(*param);

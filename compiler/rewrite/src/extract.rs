@@ -50,7 +50,11 @@ pub fn extract(eg: &EGraph, model: &Model, roots: &[Id]) -> Choice {
         let candidates = eg[*id]
             .nodes
             .iter()
-            .map(|n| Candidate { node: n.clone(), kids: n.kids.iter().map(|k| at(*k)).collect(), cost: model.node(eg, n) })
+            .map(|n| Candidate {
+                node: n.clone(),
+                kids: n.kids.iter().map(|k| at(*k)).collect(),
+                cost: model.node(eg, n),
+            })
             .collect();
         table.push(Class { candidates, best: None, needs: Vec::new(), total: Cost::MAX, changed: 0, looked: 0 });
     }

@@ -16,6 +16,7 @@ mod cost;
 mod egraph;
 mod extract;
 mod fold;
+mod hoist;
 mod merge;
 mod module;
 mod outline;
@@ -25,6 +26,7 @@ pub mod rules;
 mod saturate;
 
 pub use budget::{Budget, Classes, Device};
+pub use hoist::{Split, split_weights};
 pub use module::optimize;
 pub use report::{BodyReport, Limit, Origin, PhaseReport, Report};
 pub use rules::check::{Rewritten, apply_one};

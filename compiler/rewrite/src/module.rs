@@ -6,12 +6,13 @@ use crate::convert::{self, Loaded};
 use crate::cost::{Cost, Model};
 use crate::egraph::EGraph;
 use crate::extract::extract;
+use crate::hoist::{self, Split};
 use crate::merge;
 use crate::outline;
 use crate::report::{BodyReport, PhaseReport, Report};
 use crate::rules::Phase;
 use crate::saturate::{rules_of, saturate};
-use girih_base::{Diag, Result};
+use girih_base::{Diag, Loc, Result};
 use girih_graph::ops::{Call, Callee, Cond, Loop, LoopKind};
 use girih_graph::{Graph, NodeId, Op};
 use smallvec::SmallVec;
@@ -20,8 +21,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Composites whose bodies are left as they are: targets know them by name.
-pub const KNOWN: &[&str] =
-    &["attention", "rms_norm", "layer_norm", "rope", "rope_interleaved", "swiglu", "softmax"];
+pub const KNOWN: &[&str] = &["attention", "rms_norm", "layer_norm", "rope", "rope_interleaved", "swiglu", "softmax"];
 
 /// Whether a callee is a composite that targets may know by name.
 pub fn is_composite(name: &str) -> bool {
@@ -31,8 +31,8 @@ pub fn is_composite(name: &str) -> bool {
 /// Rewrites a graph into an equal one that costs less on `budget.device`, within `budget`.
 ///
 /// Parameters and outputs keep their order, types and kinds. Each distinct body is optimised once and shared bodies
-/// stay shared. Hitting a limit is reported, never an error. Values that depend on weights only (joined weight
-/// matrices) may appear in the result: they are meant to be computed once, when the weights are loaded.
+/// stay shared. Hitting a limit is reported, never an error. The result may compute values from weights alone (joined
+/// weight matrices), always in the top graph: [`crate::split_weights`] splits them off, to be run once at load time.
 pub fn optimize(graph: &Graph, budget: &Budget) -> Result<(Graph, Report)> {
     let start = Instant::now();
     let mut module = Module::new(budget);
@@ -53,9 +53,26 @@ struct Module<'a> {
     /// Bodies called by each reported body, by index into the report, once per call.
     sites: Vec<Vec<usize>>,
     /// Optimised callees and bodies by address; the originals are kept alive so that no address is reused.
-    callees: HashMap<usize, (Arc<Callee>, Arc<Callee>, usize)>,
+    callees: HashMap<usize, Optimised>,
     bodies: HashMap<usize, (Arc<Graph>, Arc<Graph>, usize)>,
     costs: HashMap<usize, Cost>,
+}
+
+struct Optimised {
+    _old: Arc<Callee>,
+    new: Arc<Callee>,
+    /// How to make the new body's arguments, when it takes prepared weights.
+    split: Option<Arc<Split>>,
+    /// Index into the report.
+    report: usize,
+}
+
+/// The arguments of a split body: those it kept, and the weights prepared by `load`, written at the call.
+fn prepare(out: &mut Graph, split: &Split, args: &[NodeId], loc: &Loc) -> Result<SmallVec<[NodeId; 4]>> {
+    let pick = |at: &[usize]| at.iter().filter_map(|i| args.get(*i).copied()).collect::<SmallVec<[NodeId; 4]>>();
+    let mut new = pick(&split.run_params);
+    new.extend(out.inline(&split.load, &pick(&split.load_params), loc)?);
+    Ok(new)
 }
 
 impl<'a> Module<'a> {
@@ -97,8 +114,17 @@ impl<'a> Module<'a> {
                 continue;
             }
             let node = graph.node(id);
-            let op = self.optimised_op(&node.op, sites)?;
-            let kids: SmallVec<[NodeId; 4]> = graph.operands(id).iter().filter_map(|o| map[o.0 as usize]).collect();
+            let mut kids: SmallVec<[NodeId; 4]> = graph.operands(id).iter().filter_map(|o| map[o.0 as usize]).collect();
+            let op = match &node.op {
+                Op::Call(c) if !is_composite(&c.callee.name) => {
+                    let (callee, split) = self.callee(&c.callee, sites)?;
+                    if let Some(split) = split {
+                        kids = prepare(&mut out, &split, &kids, &node.loc)?;
+                    }
+                    Call { callee }.into()
+                }
+                op => self.optimised_op(op, sites)?,
+            };
             let new = out.add(op, &kids, node.loc.clone())?;
             if let Some(name) = &node.name {
                 out.set_name(new, name);
@@ -111,7 +137,6 @@ impl<'a> Module<'a> {
 
     fn optimised_op(&mut self, op: &Op, sites: &mut Vec<usize>) -> Result<Op> {
         Ok(match op {
-            Op::Call(c) if !is_composite(&c.callee.name) => Call { callee: self.callee(&c.callee, sites)? }.into(),
             Op::Loop(l) => {
                 let kind = match &l.kind {
                     LoopKind::For(n) => LoopKind::For(n.clone()),
@@ -127,18 +152,23 @@ impl<'a> Module<'a> {
         })
     }
 
-    fn callee(&mut self, callee: &Arc<Callee>, sites: &mut Vec<usize>) -> Result<Arc<Callee>> {
+    fn callee(&mut self, callee: &Arc<Callee>, sites: &mut Vec<usize>) -> Result<(Arc<Callee>, Option<Arc<Split>>)> {
         let key = Arc::as_ptr(callee) as usize;
-        if let Some((_, done, at)) = self.callees.get(&key) {
-            sites.push(*at);
-            return Ok(done.clone());
+        if let Some(known) = self.callees.get(&key) {
+            sites.push(known.report);
+            return Ok((known.new.clone(), known.split.clone()));
         }
-        let (body, at) = self.body(&callee.body)?;
-        let done = Arc::new(Callee { name: callee.name.clone(), attrs: callee.attrs.clone(), body });
-        self.costs.insert(Arc::as_ptr(&done) as usize, (self.report.bodies[at].cost_after * 1e12) as Cost);
-        self.callees.insert(key, (callee.clone(), done.clone(), at));
-        sites.push(at);
-        Ok(done)
+        let (mut body, report) = self.body(&callee.body)?;
+        let split = hoist::split_weights(&body)?.map(Arc::new);
+        if let Some(split) = &split {
+            body = split.run.clone();
+        }
+        let new = Arc::new(Callee { name: callee.name.clone(), attrs: callee.attrs.clone(), body });
+        self.costs.insert(Arc::as_ptr(&new) as usize, (self.report.bodies[report].cost_after * 1e12) as Cost);
+        let known = Optimised { _old: callee.clone(), new: new.clone(), split: split.clone(), report };
+        self.callees.insert(key, known);
+        sites.push(report);
+        Ok((new, split))
     }
 
     fn shared(&mut self, body: &Arc<Graph>, sites: &mut Vec<usize>) -> Result<Arc<Graph>> {
@@ -189,9 +219,15 @@ fn optimise_body(graph: &Graph, budget: &Budget, costs: &HashMap<usize, Cost>) -
     phase.limits.retain(|l| *l != crate::report::Limit::Iterations);
     phases.push(phase);
     let (out, origins, after) = read_back(&eg, &model, &outputs, &canonical)?;
-    let (out, origins, merged) = if budget.classes.exact { merge::merge(&out, &budget.device, origins)? } else { (out, origins, 0) };
+    let (out, origins, merged) =
+        if budget.classes.exact { merge::merge(&out, &budget.device, origins)? } else { (out, origins, 0) };
     if merged > 0 {
-        phases.push(PhaseReport { name: "merge", iterations: 1, firings: vec![(merge::RULE, merged)], ..Default::default() });
+        phases.push(PhaseReport {
+            name: "merge",
+            iterations: 1,
+            firings: vec![(merge::RULE, merged)],
+            ..Default::default()
+        });
     }
     check_interface(graph, &out)?;
     let nodes = |g: &Graph| g.live().iter().filter(|l| **l).count();

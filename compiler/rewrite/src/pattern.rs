@@ -45,8 +45,22 @@ pub enum Head {
 
 /// The kinds of operation that patterns may name; any other word that is not a scalar operation is a composite.
 const KINDS: &[&str] = &[
-    "cast", "bitcast", "reshape", "permute", "broadcast", "slice", "pad", "reverse", "window", "concat", "dot", "reduce", "scan",
-    "gather", "iota", "proj",
+    "cast",
+    "bitcast",
+    "reshape",
+    "permute",
+    "broadcast",
+    "slice",
+    "pad",
+    "reverse",
+    "window",
+    "concat",
+    "dot",
+    "reduce",
+    "scan",
+    "gather",
+    "iota",
+    "proj",
 ];
 
 /// A pattern with the names of its slots.
@@ -218,6 +232,10 @@ fn match_node(eg: &EGraph, pat: &Pat, node: &ENode, s: &mut Subst, next: Next) {
         return;
     }
     let before = bind.map(|b| s.ops[b]);
+    // A name bound twice stands for one operation.
+    if before.flatten().is_some_and(|op| op != node.op) {
+        return;
+    }
     if let Some(b) = bind {
         s.ops[*b] = Some(node.op);
     }
@@ -248,7 +266,15 @@ fn match_list(eg: &EGraph, pats: &[Pat], ids: &[Id], s: &mut Subst, next: Next) 
 }
 
 /// Opens operands (from position `from` on) that are themselves `op` until there are as many as patterns.
-fn match_chain(eg: &EGraph, op: ScalarOp, pats: &[Pat], mut terms: SmallVec<[Id; 8]>, from: usize, s: &mut Subst, next: Next) {
+fn match_chain(
+    eg: &EGraph,
+    op: ScalarOp,
+    pats: &[Pat],
+    mut terms: SmallVec<[Id; 8]>,
+    from: usize,
+    s: &mut Subst,
+    next: Next,
+) {
     if terms.len() == pats.len() {
         return match_any_order(eg, pats, &mut terms, s, next);
     }

@@ -1,6 +1,6 @@
 //! The optimiser on a Llama decoder written in plain operations.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod common;
 
@@ -136,4 +136,31 @@ fn two_processes_agree() {
     std::fs::remove_file(&path).unwrap();
     assert_eq!(text(), other);
     assert_eq!(text(), other);
+}
+
+#[test]
+fn weights_are_joined_outside_the_layers() {
+    let g = model(&TINY, 3, true);
+    let (out, _) = optimize(&g, &Budget::default()).unwrap();
+    // Two joined matrices a layer, in the top graph; the body takes them instead of the five it was written with.
+    assert_eq!(count(&out, |op| matches!(op, Op::Concat(_))), 6, "{}", dump(&out));
+    let bodies: Vec<_> =
+        out.ids().filter_map(|id| if let Op::Call(c) = out.op(id) { Some(c.callee.clone()) } else { None }).collect();
+    assert_eq!(bodies[0].body.params().len(), layer_graph(&TINY).params().len() - 5 + 2);
+    // None is left in the layer.
+    assert_eq!(count(&bodies[0].body, |op| matches!(op, Op::Concat(_))), 0);
+
+    let split = girih_rewrite::split_weights(&out).unwrap().unwrap();
+    assert_eq!(split.load.outputs().len(), 6);
+    assert_eq!(count(&split.run, |op| matches!(op, Op::Concat(_))), 0);
+    let b = bindings(3, 2);
+    let inputs = random_inputs(&g, &b);
+    let want = g.eval(&inputs, &b).unwrap();
+    let load_inputs: Vec<_> = split.load_params.iter().map(|i| inputs[*i].clone()).collect();
+    let mut run_inputs: Vec<_> = split.run_params.iter().map(|i| inputs[*i].clone()).collect();
+    run_inputs.extend(split.load.eval(&load_inputs, &b).unwrap());
+    let got = split.run.eval(&run_inputs, &b).unwrap();
+    for (x, y) in got.iter().zip(&want) {
+        allclose(x, y, 1e-6, 1e-6).unwrap();
+    }
 }

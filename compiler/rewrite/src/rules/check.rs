@@ -28,7 +28,9 @@ pub fn apply_one(rule: &Rule, graph: &Graph) -> Result<Rewritten> {
         let root = eg.find(root);
         let meta = eg.analysis.meta(Meta { rule: Some(rule.id), ..Meta::default() });
         let mut build = Build { eg: &mut eg, meta };
-        let Some(new) = rule.apply(&mut build, &Match { pattern: &rule.pattern, subst: &subst, root }) else { continue };
+        let Some(new) = rule.apply(&mut build, &Match { pattern: &rule.pattern, subst: &subst, root }) else {
+            continue;
+        };
         eg.rebuild();
         let choice = |id| eg[eg.find(id)].nodes.first().cloned();
         let (out, _) = convert::unload(&eg, &[new], &choice, graph)?;

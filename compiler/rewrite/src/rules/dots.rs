@@ -25,8 +25,12 @@ pub(super) const RULES: &[Rule] = &[
     Rule::build("dot-scale-left", Reassoc, Algebra, "(dot@d (mul ?x ?c) ?y)", |b, m| dot_scale(b, m, true)),
     Rule::build("dot-scale-right", Reassoc, Algebra, "(dot@d ?y (mul ?x ?c))", |b, m| dot_scale(b, m, false)),
     // (diag(s) x) y = diag(s) (x y)
-    Rule::build("dot-row-scale-left", Reassoc, Algebra, "(dot@d (mul ?x (broadcast@w ?s)) ?y)", |b, m| row_scale(b, m, ScalarOp::Mul)),
-    Rule::build("dot-row-divide-left", Reassoc, Algebra, "(dot@d (div ?x (broadcast@w ?s)) ?y)", |b, m| row_scale(b, m, ScalarOp::Div)),
+    Rule::build("dot-row-scale-left", Reassoc, Algebra, "(dot@d (mul ?x (broadcast@w ?s)) ?y)", |b, m| {
+        row_scale(b, m, ScalarOp::Mul)
+    }),
+    Rule::build("dot-row-divide-left", Reassoc, Algebra, "(dot@d (div ?x (broadcast@w ?s)) ?y)", |b, m| {
+        row_scale(b, m, ScalarOp::Div)
+    }),
     // diag(s) (x y) = (diag(s) x) y
     Rule::build("row-scale-into-dot", Reassoc, Algebra, "(mul (dot@d ?x ?y) (broadcast@w ?s))", row_scale_in),
     // (x a) b = x (a b)
@@ -44,7 +48,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule::build("dot-assoc-left", Reassoc, Algebra, "(dot@o ?x (dot@i ?a ?b))", |b, m| {
         let (x, mid, last) = (m.id("x")?, m.id("a")?, m.id("b")?);
         let (o, i) = (payload!(m, b, "o", Dot), payload!(m, b, "i", Dot));
-        let plain = single(&o) && single(&i) && b.ty(mid)?.rank() == 2 && b.ty(last)?.rank() == 2 && o.contract[0].1 == 0;
+        let plain =
+            single(&o) && single(&i) && b.ty(mid)?.rank() == 2 && b.ty(last)?.rank() == 2 && o.contract[0].1 == 0;
         if !plain || !same_float(b, x, &o, &i) {
             return None;
         }

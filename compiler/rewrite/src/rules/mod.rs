@@ -167,3 +167,8 @@ fn instantiate(b: &mut Build, pat: &Pat, m: &Match) -> Option<Id> {
         Pat::Node { .. } => None,
     }
 }
+
+/// Number of rules whose patterns parse; the tests compare it with the number of rules.
+pub fn parsed() -> usize {
+    compiled().len()
+}

@@ -85,7 +85,12 @@ fn softmax(b: &mut Build, m: &Match) -> Option<Id> {
     let t = b.ty(x)?;
     let [axis] = max.axes[..] else { return None };
     let others: Vec<usize> = (0..t.rank()).filter(|a| *a != axis).collect();
-    if max.monoid != Monoid::Max || sum.monoid != Monoid::Sum || sum.axes != max.axes || w.axes != others || sum.acc != t.dtype {
+    if max.monoid != Monoid::Max
+        || sum.monoid != Monoid::Sum
+        || sum.axes != max.axes
+        || w.axes != others
+        || sum.acc != t.dtype
+    {
         return None;
     }
     b.library(&format!("softmax {axis}"), &[x], |g, p| nn::softmax(g, p[0], axis))

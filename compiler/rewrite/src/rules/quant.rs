@@ -15,7 +15,9 @@ use std::sync::Arc;
 pub(super) const RULES: &[Rule] = &[
     // decode(a) over decode(b) = decode(a over b), rows being decoded one by one
     Rule::build("concat-dequant-2", Exact, Algebra, "(concat@c ?a ?b)", |b, m| concat_dequant(b, m, &["a", "b"])),
-    Rule::build("concat-dequant-3", Exact, Algebra, "(concat@c ?a ?b ?d)", |b, m| concat_dequant(b, m, &["a", "b", "d"])),
+    Rule::build("concat-dequant-3", Exact, Algebra, "(concat@c ?a ?b ?d)", |b, m| {
+        concat_dequant(b, m, &["a", "b", "d"])
+    }),
 ];
 
 /// The callee and argument of a `dequant.*` call in a class.

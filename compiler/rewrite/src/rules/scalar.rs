@@ -15,9 +15,21 @@ fn known(b: &Build, m: &Match) -> bool {
     m.id("c").and_then(|c| b.value(c)).is_some_and(|v| v.is_finite() && v != 0.0) && !ints(b, m)
 }
 
+fn signed(b: &Build, m: &Match) -> bool {
+    b.ty(m.root).is_some_and(|t| t.dtype.is_signed())
+}
+
+/// A constant whose reciprocal rounds no worse than f32.
+fn known_wide(b: &Build, m: &Match) -> bool {
+    known(b, m) && b.ty(m.root).is_some_and(|t| t.dtype.bits() >= 32)
+}
+
 fn power_of_two(b: &Build, m: &Match) -> bool {
     // A normal power of two has no fraction bits, and its reciprocal is exact.
-    known(b, m) && m.id("c").and_then(|c| b.value(c)).is_some_and(|v| v.to_bits() << 12 == 0 && v.abs() < 1e30 && v.abs() > 1e-30)
+    known(b, m)
+        && m.id("c")
+            .and_then(|c| b.value(c))
+            .is_some_and(|v| v.to_bits() << 12 == 0 && v.abs() < 1e30 && v.abs() > 1e-30)
 }
 
 fn both_known(b: &Build, m: &Match) -> bool {
@@ -37,7 +49,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule::text("add-neg", Exact, "(add ?x (neg ?y))", "(sub ?x ?y)"),
     Rule::text("sub-neg", Exact, "(sub ?x (neg ?y))", "(add ?x ?y)"),
     Rule::text("mul-neg-neg", Exact, "(mul (neg ?x) (neg ?y))", "(mul ?x ?y)"),
-    Rule::text("abs-neg", Exact, "(abs (neg ?x))", "(abs ?x)"),
+    Rule::text("abs-neg", Exact, "(abs (neg ?x))", "(abs ?x)").when(signed),
     Rule::text("abs-abs", Exact, "(abs (abs ?x))", "(abs ?x)"),
     Rule::text("square-of-neg", Exact, "(square (neg ?x))", "(square ?x)"),
     Rule::text("square", Exact, "(mul ?x ?x)", "(square ?x)"),
@@ -64,7 +76,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule::text("pow-half", Reassoc, "(pow ?x 0.5)", "(sqrt ?x)"),
     // x / 2^k = x * 2^-k, without rounding
     Rule::build("div-power-of-two", Exact, super::Phase::Simplify, "(div ?x ?c)", reciprocal).when(power_of_two),
-    Rule::build("div-constant", Reassoc, super::Phase::Simplify, "(div ?x ?c)", reciprocal).when(known),
+    Rule::build("div-constant", Reassoc, super::Phase::Simplify, "(div ?x ?c)", reciprocal).when(known_wide),
     // (x * c) * d = x * (c d)
     Rule::text("mul-constants", Reassoc, "(mul (mul ?x ?c) ?d)", "(mul ?x (mul ?c ?d))").when(both_known),
     // (x + c) + d = x + (c + d)

@@ -167,10 +167,12 @@ fn lift_view(b: &mut Build, m: &Match) -> Option<Id> {
     let kids: Option<Vec<Id>> = ["a", "b", "c"].into_iter().take(f.arity()).map(|n| m.id(n)).collect();
     let kids = kids?;
     let first = *kids.iter().find(|k| b.value(**k).is_none())?;
-    let views: Vec<(u32, Id)> = b.eg[first].nodes.iter().filter(|n| liftable(egraph::op(b.eg, n))).map(|n| (n.op, n.kids[0])).collect();
+    let views: Vec<(u32, Id)> =
+        b.eg[first].nodes.iter().filter(|n| liftable(egraph::op(b.eg, n))).map(|n| (n.op, n.kids[0])).collect();
     let (view, source) = views.into_iter().find(|(op, source)| {
         let shape = b.ty(*source).map(|t| t.shape);
-        kids.iter().all(|k| b.value(*k).is_some() || under(b, *k, *op).is_some_and(|s| b.ty(s).map(|t| t.shape) == shape))
+        kids.iter()
+            .all(|k| b.value(*k).is_some() || under(b, *k, *op).is_some_and(|s| b.ty(s).map(|t| t.shape) == shape))
     })?;
     let shape = b.ty(source)?.shape;
     let mut inner = Vec::new();

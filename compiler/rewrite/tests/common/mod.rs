@@ -89,8 +89,10 @@ fn rope(g: &mut Graph, x: NodeId, cos: NodeId, sin: NodeId) -> NodeId {
         g.reshape(p, single.clone()).unwrap()
     };
     let (a, b) = (part(g, 0), part(g, 1));
-    let (ac, bs) = (g.map_broadcast(ScalarOp::Mul, &[a, cos]).unwrap(), g.map_broadcast(ScalarOp::Mul, &[b, sin]).unwrap());
-    let (bc, as_) = (g.map_broadcast(ScalarOp::Mul, &[b, cos]).unwrap(), g.map_broadcast(ScalarOp::Mul, &[a, sin]).unwrap());
+    let (ac, bs) =
+        (g.map_broadcast(ScalarOp::Mul, &[a, cos]).unwrap(), g.map_broadcast(ScalarOp::Mul, &[b, sin]).unwrap());
+    let (bc, as_) =
+        (g.map_broadcast(ScalarOp::Mul, &[b, cos]).unwrap(), g.map_broadcast(ScalarOp::Mul, &[a, sin]).unwrap());
     let (first, second) = (g.map(ScalarOp::Sub, &[ac, bs]).unwrap(), g.map(ScalarOp::Add, &[as_, bc]).unwrap());
     let mut column = single.clone();
     column.push(Dim::ONE);
@@ -120,7 +122,14 @@ fn repeat(g: &mut Graph, x: NodeId, times: i64) -> NodeId {
 }
 
 /// One decoder layer: x [seq, width]; caches [kv_heads, capacity, head]. Gives x and the new caches.
-pub fn layer(g: &mut Graph, c: &Config, x: NodeId, w: &[NodeId], cos: NodeId, sin: NodeId, kc: NodeId, vc: NodeId) -> [NodeId; 3] {
+pub fn layer(
+    g: &mut Graph,
+    c: &Config,
+    x: NodeId,
+    w: &[NodeId],
+    [cos, sin]: [NodeId; 2],
+    [kc, vc]: [NodeId; 2],
+) -> [NodeId; 3] {
     let (s, d) = (seq(), c.head());
     let h = norm(g, x, w[0]);
     let split = |g: &mut Graph, w: NodeId, heads: i64| {
@@ -185,7 +194,7 @@ pub fn layer_graph(c: &Config) -> Graph {
     let (x, cos, sin) = inputs(&mut g, c);
     let w = weights(&mut g, c, "");
     let (kc, vc) = caches(&mut g, c, "");
-    let out = layer(&mut g, c, x, &w, cos, sin, kc, vc);
+    let out = layer(&mut g, c, x, &w, [cos, sin], [kc, vc]);
     g.set_outputs(out.to_vec());
     g
 }
@@ -230,7 +239,7 @@ pub fn model(c: &Config, n: usize, shared: bool) -> Graph {
             let call = g.push(Call { callee: callee.clone() }, &args).unwrap();
             [0, 1, 2].map(|k| g.proj(call, k).unwrap())
         } else {
-            layer(&mut g, c, x, &w[i], cos, sin, kc, vc)
+            layer(&mut g, c, x, &w[i], [cos, sin], [kc, vc])
         };
         x = y;
         states.extend([k, v]);
