@@ -4,6 +4,24 @@
 //! [`ChatTemplate`] turn text into tokens and back, [`Generator`] drives anything that can run a [`Step`].
 //! [`oracle`] computes the same logits in f64, independently of the graph.
 //!
+//! ```no_run
+//! use girih_gguf::{Gguf, Generator, Limits, Model, Options, Sampling, Tokenizer, oracle::Oracle};
+//! # fn main() -> girih_base::Result<()> {
+//! let file = Gguf::open("model.gguf")?;
+//! let (model, tokenizer) = (Model::new(&file, &Options::default())?, Tokenizer::new(file.meta())?);
+//! println!("{} weights, {} states", model.weights.len(), model.states.len());
+//! // A plan compiled from `model.graph` runs the steps; the oracle can stand in for it.
+//! let mut steps = Oracle::new(&file, None)?;
+//! let limits = Limits { context: model.context(), max_tokens: 64, chunk: 256 };
+//! let mut generator = Generator::new(Sampling::default(), limits, tokenizer.stop_tokens().clone())?;
+//! generator.run_text(&mut steps, &tokenizer, "The capital of France is", |text| {
+//!     print!("{text}");
+//!     true
+//! })?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! To add an architecture: one file in `arch/` and one row in its table.
 
 #![deny(unsafe_code)]

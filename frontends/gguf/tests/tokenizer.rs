@@ -6,6 +6,7 @@ mod common;
 use common::{SMOLLM2, V, Writer, s, strs};
 use girih_gguf::{ChatTemplate, Gguf, Message, Tokenizer};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 fn smollm2() -> Option<(Gguf, Tokenizer)> {
     let gguf = Gguf::open(common::model(SMOLLM2)?).unwrap();
@@ -207,7 +208,47 @@ fn hostile_chat_templates_are_refused() {
     assert!(none.is_none());
 }
 
+/// SentencePiece's merging as its paper and llama.cpp do it: of all neighbours that make a token, the best-scored pair.
+fn merge_by_score(text: &str, scores: &BTreeMap<String, f32>) -> Vec<String> {
+    let mut parts: Vec<String> = text.chars().map(String::from).collect();
+    loop {
+        let score = |i: usize| scores.get(&format!("{}{}", parts[i], parts[i + 1])).copied();
+        let mut best: Option<(usize, f32)> = None;
+        for i in 0..parts.len().saturating_sub(1) {
+            if let Some(s) = score(i).filter(|s| best.is_none_or(|(_, b)| *s > b)) {
+                best = Some((i, s));
+            }
+        }
+        let Some((i, _)) = best else { return parts };
+        let right = parts.remove(i + 1);
+        parts[i].push_str(&right);
+    }
+}
+
 proptest! {
+    #[test]
+    fn sentencepiece_merging_equals_the_plain_algorithm(
+        words in proptest::collection::btree_set("[abc\u{2581}]{2,5}", 1..40),
+        shuffle: u32,
+        text in "[abc ]{1,24}",
+    ) {
+        let mut scores: BTreeMap<String, f32> = BTreeMap::new();
+        for (i, w) in words.iter().enumerate() {
+            // Distinct scores in an order that has nothing to do with spelling: multiples modulo a prime.
+            scores.insert(w.clone(), -(((i as u32 + 1) * (1 + shuffle % 100) % 101) as f32));
+        }
+        let chars = ["a", "b", "c", "\u{2581}"];
+        let all: Vec<(String, f32)> = chars.iter().map(|c| (c.to_string(), -99.0)).chain(scores.clone()).collect();
+        let w = Writer::default()
+            .meta("tokenizer.ggml.model", s("llama"))
+            .meta("tokenizer.ggml.tokens", V::Strs(all.iter().map(|t| t.0.clone()).collect()))
+            .meta("tokenizer.ggml.scores", V::F32s(all.iter().map(|t| t.1).collect()))
+            .meta("tokenizer.ggml.add_space_prefix", V::Bool(false));
+        let got = tokenizer(&w).unwrap().encode(&text, true).unwrap();
+        let got: Vec<&str> = got.iter().map(|id| all[*id as usize].0.as_str()).collect();
+        prop_assert_eq!(got, merge_by_score(&text.replace(' ', "\u{2581}"), &scores));
+    }
+
     #[test]
     fn any_text_encodes_without_panic_and_comes_back(text in "\\PC{0,40}") {
         let t = tokenizer(&sentencepiece()).unwrap();

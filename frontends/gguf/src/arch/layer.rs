@@ -31,13 +31,17 @@ impl Layer<'_> {
         let weight = self.tensor(name)?;
         let w = decode(self.g, weight)?;
         let axis = self.g.tensor(x)?.rank().saturating_sub(1);
-        self.g.dot(x, w, &[], &[(axis, 1)])
+        let y = self.g.dot(x, w, &[], &[(axis, 1)])?;
+        self.g.set_name(y, &format!("{name}.out"));
+        Ok(y)
     }
 
     /// RMS norm of `x` over its last axis by the weight of that name.
     pub fn norm(&mut self, x: NodeId, name: &str) -> Result<NodeId> {
         let weight = self.tensor(name)?;
-        norm(self.g, x, weight, self.config.eps)
+        let y = norm(self.g, x, weight, self.config.eps)?;
+        self.g.set_name(y, &format!("{name}.out"));
+        Ok(y)
     }
 
     /// Heads brought out: [seq, heads * head_dim] -> [kv_heads, .., seq, head_dim], with an axis of `group` query heads
@@ -80,6 +84,7 @@ impl Layer<'_> {
             Some(n) => Some(window_mask(self.g, &seq, &all, &pos, n)?),
         };
         let y = nn::attention_plain(self.g, q, seen[0], seen[1], mask, scale, Some(pos))?;
+        self.g.set_name(y, "attention.out");
         let y = self.g.permute(y, &[2, 0, 1, 3])?;
         self.g.reshape(y, vec![seq, Dim::from(c.heads * c.head_dim)])
     }
