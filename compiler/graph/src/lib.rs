@@ -5,6 +5,28 @@
 //! doors need; everything else is a library function over them. Each kind lives in one file of [`ops`] with its shape rule,
 //! its exact meaning, its derivative and its batching rule.
 //!
+//! ```
+//! use girih_base::{Bindings, DType, Loc, ScalarOp};
+//! use girih_graph::eval::Array;
+//! use girih_graph::{Graph, Monoid, ParamKind, TensorTy};
+//!
+//! let mut g = Graph::new("row_norms");
+//! let x = g.param("x", TensorTy::new(DType::F32, [2, 2]), ParamKind::Input, Loc::unknown());
+//! let squares = g.map(ScalarOp::Square, &[x])?;
+//! let sums = g.reduce(Monoid::Sum, squares, &[1])?;
+//! let norms = g.map(ScalarOp::Sqrt, &[sums])?;
+//! g.set_outputs(vec![norms]);
+//! g.verify()?;
+//!
+//! let out = g.eval(&[Array::f32(&[2, 2], &[3., 4., 6., 8.]).into()], &Bindings::new())?;
+//! assert_eq!(out[0].array()?.to_f64(), [5., 10.]);
+//!
+//! let text = g.to_string();
+//! assert!(text.contains("%2 = reduce %1 {monoid = sum, axes = [1], acc = f32} : f32[2]"));
+//! assert_eq!(text.parse::<Graph>()?.to_string(), text);
+//! # Ok::<(), Box<girih_base::Diag>>(())
+//! ```
+//!
 //! Invariant: nothing here mentions threads, memory or a target; petgraph types do not leave this crate.
 
 #![forbid(unsafe_code)]

@@ -53,7 +53,8 @@ impl Verifier {
             return Err(Diag::error("G106", format!("more than {MAX_BODIES} bodies inside each other")));
         }
         for id in graph.ids() {
-            self.node(graph, id, depth).map_err(|e| e.note(format!("in `{}`, value {}", graph.name, title(graph, id))))?;
+            self.node(graph, id, depth)
+                .map_err(|e| e.note(format!("in `{}`, value {}", graph.name, title(graph, id))))?;
         }
         for (i, output) in graph.outputs().iter().enumerate() {
             if output.0 as usize >= graph.len() {
@@ -73,7 +74,10 @@ impl Verifier {
         if let Op::Param(p) = &node.op {
             return match graph.params().get(p.index) {
                 Some(param) if *param == id && operands.is_empty() => Ok(()),
-                _ => Err(Diag::error("G102", format!("parameter {} is not where it says", p.index)).at(&node.loc, "here")),
+                _ => {
+                    Err(Diag::error("G102", format!("parameter {} is not where it says", p.index))
+                        .at(&node.loc, "here"))
+                }
             };
         }
         let tys: Vec<&Ty> = operands.iter().map(|o| graph.ty(*o)).collect();

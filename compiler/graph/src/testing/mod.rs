@@ -90,7 +90,12 @@ pub(crate) struct Grow<'a> {
     pool: Vec<Fact>,
     /// Growing a body: its parameters are given.
     body: bool,
+    /// The extents of this graph: few, so that values often fit together.
+    extents: Vec<i64>,
 }
+
+/// Edge cases, and what lies beside tile sizes.
+const EXTENTS: &[i64] = &[1, 1, 2, 2, 3, 3, 4, 5, 7, 8, 8, 9, 13, 16, 17, 31, 33];
 
 /// Magnitudes beyond this are squashed.
 const LARGE: f64 = 64.0;
@@ -98,7 +103,9 @@ const LARGE: f64 = 64.0;
 impl<'a> Grow<'a> {
     fn new(seed: u64, config: &'a Config, body: bool) -> Grow<'a> {
         let g = Graph::new(if body { "body" } else { "random" });
-        Grow { r: Random(seed), config, g, bindings: Bindings::new(), pool: Vec::new(), body }
+        let mut r = Random(seed);
+        let extents = (0..4).map(|_| *r.pick(EXTENTS)).collect();
+        Grow { r, config, g, bindings: Bindings::new(), pool: Vec::new(), body, extents }
     }
 
     fn step(&mut self) {
@@ -114,15 +121,13 @@ impl<'a> Grow<'a> {
         }
     }
 
-    /// An extent: edge cases and what lies beside tile sizes.
     fn extent(&mut self) -> Dim {
-        let n = *self.r.pick(&[1, 1, 2, 2, 3, 3, 4, 5, 7, 8, 8, 9, 13, 16, 17, 31, 33]);
+        let n = self.extents[self.r.below(self.extents.len())];
         match self.r.below(24) {
             0 => Dim::ZERO,
             1..=4 if self.config.symbols && !self.body => {
                 let name = *self.r.pick(&["n", "m"]);
-                let value = *self.bindings.entry(name.into()).or_insert(n);
-                debug_assert!(value <= 64);
+                self.bindings.entry(name.into()).or_insert(n);
                 Symbol { name: name.into(), min: 0, max: 64, multiple_of: 1 }.into()
             }
             _ => Dim::from(n),
@@ -235,7 +240,7 @@ impl<'a> Grow<'a> {
     fn like(&mut self, ty: &TensorTy) -> Fact {
         let want = Ty::from(ty.clone());
         match self.pick_where(|g, x| *g.ty(x.id) == want) {
-            Some(x) if self.r.below(3) > 0 => x,
+            Some(x) if self.r.below(5) > 0 => x,
             _ => self.fresh(ty.clone()),
         }
     }
