@@ -12,16 +12,17 @@ use std::sync::Arc;
 
 /// A program ready to run on a device.
 pub trait Program: Send + Sync {
-    /// Runs it; one value per output. The arguments are in the order of the graph's parameters.
-    fn run(&self, arguments: &[Data]) -> Result<Vec<Data>>;
+    /// Runs it with one value for each input; gives one for each output.
+    fn run(&self, inputs: &[Data]) -> Result<Vec<Data>>;
 }
 
 /// Something that makes programs of graphs.
 pub trait Executor: Send + Sync {
     /// What users call it.
     fn name(&self) -> String;
-    /// Compiles a graph.
-    fn compile(&self, graph: &Graph) -> Result<Arc<dyn Program>>;
+    /// Compiles a graph whose parameters are inputs, then as many weights as there are values for: those stay as they are
+    /// in every run.
+    fn compile(&self, graph: &Graph, weights: &[Data]) -> Result<Arc<dyn Program>>;
 }
 
 /// Where tensors are computed.
@@ -66,8 +67,8 @@ impl Device {
         self.0.name()
     }
 
-    pub(crate) fn compile(&self, graph: &Graph) -> Result<Arc<dyn Program>> {
-        self.0.compile(graph)
+    pub(crate) fn compile(&self, graph: &Graph, weights: &[Data]) -> Result<Arc<dyn Program>> {
+        self.0.compile(graph, weights)
     }
 }
 
@@ -97,7 +98,7 @@ pub fn eval(tensors: &[Tensor]) -> Result<()> {
     outputs.extend(kept.iter().map(|(_, id)| *id));
     lowered.graph.set_outputs(outputs);
     let arguments = lowered.captured.iter().map(Tensor::data).collect::<Result<Vec<_>>>()?;
-    let values = Device::current().compile(&lowered.graph)?.run(&arguments)?;
+    let values = Device::current().compile(&lowered.graph, &[])?.run(&arguments)?;
     for (tensor, value) in wanted.iter().chain(kept.iter().map(|(t, _)| t)).zip(values) {
         tensor.fill(value);
     }
@@ -107,27 +108,30 @@ pub fn eval(tensors: &[Tensor]) -> Result<()> {
 /// The graph evaluator as a device.
 struct Oracle;
 
-struct OracleProgram(Graph);
+struct OracleProgram {
+    graph: Graph,
+    weights: Vec<Value>,
+}
 
 impl Executor for Oracle {
     fn name(&self) -> String {
         "oracle".into()
     }
-    fn compile(&self, graph: &Graph) -> Result<Arc<dyn Program>> {
-        Ok(Arc::new(OracleProgram(graph.clone())))
+    fn compile(&self, graph: &Graph, weights: &[Data]) -> Result<Arc<dyn Program>> {
+        let weights = weights.iter().map(value_of).collect::<Result<_>>()?;
+        Ok(Arc::new(OracleProgram { graph: graph.clone(), weights }))
     }
 }
 
 impl Program for OracleProgram {
-    fn run(&self, arguments: &[Data]) -> Result<Vec<Data>> {
-        let mut inputs = Vec::with_capacity(arguments.len());
-        for data in arguments {
-            inputs.push(Value::from(Array::decode(data.dtype(), data.shape(), data.bytes())?));
-        }
-        let outputs = self.0.eval(&inputs, &Bindings::new())?;
-        outputs
-            .iter()
-            .map(|value| value.array().and_then(|a| Data::new(a.dtype, a.shape.clone(), a.encode())))
-            .collect()
+    fn run(&self, inputs: &[Data]) -> Result<Vec<Data>> {
+        let mut arguments = inputs.iter().map(value_of).collect::<Result<Vec<_>>>()?;
+        arguments.extend(self.weights.iter().cloned());
+        let outputs = self.graph.eval(&arguments, &Bindings::new())?;
+        outputs.iter().map(|v| v.array().and_then(|a| Data::new(a.dtype, a.shape.clone(), a.encode()))).collect()
     }
+}
+
+fn value_of(data: &Data) -> Result<Value> {
+    Array::decode(data.dtype(), data.shape(), data.bytes()).map(Value::from)
 }

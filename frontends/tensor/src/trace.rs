@@ -183,7 +183,7 @@ pub(crate) fn lower(name: &str, trace: Option<Trace>, arguments: &[Tensor], outp
             _ if outside => {
                 let name = t.name().unwrap_or_else(|| Arc::from(format!("captured{}", captured.len())));
                 captured.push(t.clone());
-                graph.param(&name, t.0.ty.clone(), ParamKind::Weight, t.0.loc.clone())
+                graph.param(&name, t.0.ty.clone(), ParamKind::Input, t.0.loc.clone())
             }
             State::Lazy(op, operands) if operands_done => {
                 let nodes: Vec<NodeId> = operands.iter().filter_map(|o| ids.get(&o.key()).copied()).collect();

@@ -19,7 +19,7 @@ impl Executor for Zeros {
     fn name(&self) -> String {
         "zeros".into()
     }
-    fn compile(&self, graph: &girih::graph::Graph) -> girih::Result<Arc<dyn Program>> {
+    fn compile(&self, graph: &girih::graph::Graph, _: &[Data]) -> girih::Result<Arc<dyn Program>> {
         let operations = graph.ids().filter(|id| !matches!(graph.op(*id), girih::graph::Op::Param(_))).count();
         self.programs.lock().unwrap().push(operations);
         Ok(Arc::new(ZerosProgram(graph.clone(), self.runs.clone())))

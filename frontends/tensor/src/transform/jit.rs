@@ -7,7 +7,7 @@ use crate::tensor::Tensor;
 use crate::trace;
 use crate::tree::{self, Path, Tree, Visitor};
 use girih_base::{Loc, Result};
-use girih_graph::{Callee, Graph, TensorTy};
+use girih_graph::{Callee, Graph, ParamKind, TensorTy};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -108,11 +108,12 @@ impl<Out: Tree> Entry<Out> {
     }
 
     fn call(&self, args: &[Tensor], loc: &Loc) -> Out {
-        let all: Vec<Tensor> = args.iter().chain(&self.captured).cloned().collect();
-        let outputs = if all.iter().any(|t| t.is_traced() || t.refusal().is_some()) {
+        let mut all = args.iter().chain(&self.captured);
+        let outputs = if all.any(|t| t.is_traced() || t.refusal().is_some()) {
+            let all: Vec<Tensor> = args.iter().chain(&self.captured).cloned().collect();
             trace::call(&self.callee, &all, loc)
         } else {
-            self.run(&all, loc)
+            self.run(args, loc)
         };
         match outputs.and_then(|outputs| tree::unflatten(&self.shape, &outputs)) {
             Ok(out) => out,
@@ -122,19 +123,37 @@ impl<Out: Tree> Entry<Out> {
 
     /// A run of the compiled program.
     fn run(&self, args: &[Tensor], loc: &Loc) -> Result<Vec<Tensor>> {
-        crate::run::eval(args)?;
+        let values = |tensors: &[Tensor]| -> Result<Vec<Data>> {
+            crate::run::eval(tensors)?;
+            tensors.iter().map(Tensor::data).collect()
+        };
+        let inputs = values(args)?;
         let device = Device::current();
         let program = self.programs.borrow().get(&device.name()).cloned();
         let program = match program {
             Some(program) => program,
             None => {
-                let program = device.compile(&self.callee.body)?;
+                let program = device.compile(&self.whole(args.len())?, &values(&self.captured)?)?;
                 self.programs.borrow_mut().insert(device.name(), program.clone());
                 program
             }
         };
-        let values: Vec<Data> = args.iter().map(Tensor::data).collect::<Result<_>>()?;
-        Ok(program.run(&values)?.into_iter().map(|value| Tensor::known(value, loc.clone())).collect())
+        Ok(program.run(&inputs)?.into_iter().map(|value| Tensor::known(value, loc.clone())).collect())
+    }
+
+    /// The body as a program of its own: what it captured are its weights.
+    fn whole(&self, inputs: usize) -> Result<Graph> {
+        let body = &self.callee.body;
+        let mut graph = Graph::new(body.name.as_str());
+        let mut ids = Vec::new();
+        for (i, p) in body.params().iter().enumerate() {
+            let kind = if i < inputs { ParamKind::Input } else { ParamKind::Weight };
+            let node = body.node(*p);
+            ids.push(graph.param(node.name.as_deref().unwrap_or(""), node.ty.clone(), kind, node.loc.clone()));
+        }
+        let outputs = graph.inline(body, &ids, &Loc::unknown())?;
+        graph.set_outputs(outputs);
+        Ok(graph)
     }
 }
 
