@@ -101,6 +101,15 @@ impl Model {
         self.config.capacity
     }
 
+    /// Bytes that the KV cache takes; proportional to [`Options::context`].
+    pub fn state_bytes(&self) -> u64 {
+        let bytes = |s: &StateSpec| {
+            let elements = s.ty.const_shape().map_or(0, |shape| shape.iter().map(|d| *d as u64).product());
+            s.ty.dtype.bytes_for(elements)
+        };
+        self.states.iter().map(bytes).sum()
+    }
+
     /// The symbol for the number of tokens in a step.
     pub fn seq(&self) -> Dim {
         seq(self.config.capacity)

@@ -182,6 +182,7 @@ fn parameters_are_tokens_then_weights_then_states() {
         assert_eq!(s.ty.const_shape().unwrap(), [2, 32, 16]);
     }
     assert_eq!(model.weight_bytes(weights), [0u8; 0]);
+    assert_eq!(model.state_bytes(), 6 * 2 * 32 * 16 * 4);
 }
 
 #[test]
@@ -210,6 +211,7 @@ fn models_that_are_not_understood_are_refused() {
     refused(set("llama.block_count", V::U32(4)), &plain, "M012", "blk.3.attn_norm.weight");
     refused(set("llama.block_count", V::U32(u32::MAX)), &plain, "M011", "block_count");
     refused(set("llama.block_count", V::U32(2)), &plain, "M012", "blk.2.");
+    refused(set("split.count", V::U32(3)), &plain, "M011", "one of 3 parts");
     refused(set("llama.expert_count", V::U32(8)), &plain, "M011", "expert_count");
     refused(set("llama.rope.scaling.type", s("yarn")), &plain, "M011", "yarn");
     refused(set("llama.rope.dimension_count", V::U32(15)), &plain, "M011", "15 rotated");

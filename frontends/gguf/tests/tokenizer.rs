@@ -200,6 +200,8 @@ fn hostile_chat_templates_are_refused() {
         "{{ raise_exception('roles must alternate') }}",
         "{% for i in range(99999999) %}{% for j in range(99999) %}x{% endfor %}{% endfor %}",
         "{{ strftime_now('%d') }}",
+        "{{ 'x' * 99999999999 }}",
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
     ] {
         let diag = chat(bad).unwrap_err();
         assert!(diag.code == "M014" && diag.help.is_some(), "{diag}");
@@ -247,6 +249,40 @@ proptest! {
         let got = tokenizer(&w).unwrap().encode(&text, true).unwrap();
         let got: Vec<&str> = got.iter().map(|id| all[*id as usize].0.as_str()).collect();
         prop_assert_eq!(got, merge_by_score(&text.replace(' ', "\u{2581}"), &scores));
+    }
+
+    #[test]
+    fn damaged_vocabularies_never_panic(
+        byte_level: bool,
+        edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        text in "[abc</s>\\[tol\\]é \n]{0,12}",
+    ) {
+        let mut f = if byte_level {
+            Writer::default()
+                .meta("tokenizer.ggml.model", s("gpt2"))
+                .meta("tokenizer.ggml.pre", s("llama-bpe"))
+                .meta("tokenizer.ggml.tokens", strs(&["a", "b", "ab", "abab", "\u{120}", "<s>", "</s>"]))
+                .meta("tokenizer.ggml.token_type", V::I32s(vec![1, 1, 1, 1, 1, 3, 4]))
+                .meta("tokenizer.ggml.merges", strs(&["a b", "ab ab"]))
+                .meta("tokenizer.ggml.bos_token_id", V::U32(5))
+                .finish()
+        } else {
+            sentencepiece().meta("tokenizer.chat_template", s("{{ messages[0].content }}")).finish()
+        };
+        for (at, byte) in edits {
+            let at = at.index(f.len());
+            f[at] = byte;
+        }
+        let Ok(file) = Gguf::from_bytes(f) else { return Ok(()) };
+        if let Ok(t) = Tokenizer::new(file.meta())
+            && let Ok(ids) = t.encode_prompt(&text)
+        {
+            prop_assert!(ids.iter().all(|id| (*id as usize) < t.len()));
+            t.decode(&ids);
+        }
+        if let Ok(Some(chat)) = ChatTemplate::new(file.meta()) {
+            let _ = chat.render(&[Message::new("user", text)], true);
+        }
     }
 
     #[test]

@@ -31,6 +31,11 @@ const ARCHITECTURES: &[Architecture] =
 /// Builds the model of a file with the architecture it names.
 pub(crate) fn build(file: &Gguf, options: &Options) -> Result<(Built, Config)> {
     options.check()?;
+    let parts = file.meta().uint_opt("split.count")?.unwrap_or(1);
+    if parts > 1 {
+        return Err(Diag::error("M011", format!("this file is one of {parts} parts of a model"))
+            .help("join the parts first: `llama-gguf-split --merge first-part.gguf whole.gguf`"));
+    }
     let name = file.meta().str("general.architecture")?;
     match ARCHITECTURES.iter().find(|a| a.name == name) {
         Some(architecture) => (architecture.build)(file, options),
