@@ -117,7 +117,13 @@ fn slice_slice(b: &mut Build, m: &Match) -> Option<Id> {
         s.start[a] = step(&o.start[a]);
         // The limit must not reach past the inner slice's own: x[0..5:2][0..3] ends at 5, not at 6.
         s.limit[a] = step(&o.limit[a]).min_of(&i.limit[a]);
-        s.stride[a] = i.stride[a] * o.stride[a];
+        s.stride[a] = i.stride[a].checked_mul(o.stride[a])?;
+        // One element has one spelling, or steps would grow without end where a slice of a value equals the value.
+        if (s.limit[a].clone() - s.start[a].clone()).known_le(&Dim::from(s.stride[a])).yes()
+            && s.start[a].known_le(&(s.limit[a].clone() - 1)).yes()
+        {
+            (s.limit[a], s.stride[a]) = (s.start[a].clone() + 1, 1);
+        }
     }
     b.add(s, &[m.id("x")?])
 }
