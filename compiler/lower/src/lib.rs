@@ -6,14 +6,15 @@
 
 #![forbid(unsafe_code)]
 
-mod dims;
+pub mod distribute;
 pub mod fuse;
 mod jobs;
 mod lower;
 pub mod program;
 pub mod target;
 
-pub use dims::kernel_dims;
+pub use distribute::distribute;
+pub use girih_tile::verify::each_dim as kernel_dims;
 pub use lower::lower;
 pub use program::{Program, Step, Tensor, TensorKind, TensorRef};
 pub use target::{TargetDesc, TargetKind};

@@ -59,7 +59,8 @@ fn flatten(graph: &Graph) -> Result<Graph> {
     let mut current = graph.clone();
     loop {
         let live = current.live();
-        let calls = current.ids().any(|id| live[id.0 as usize] && matches!(current.op(id), Op::Call(c) if !known(&c.callee)));
+        let calls =
+            current.ids().any(|id| live[id.0 as usize] && matches!(current.op(id), Op::Call(c) if !known(&c.callee)));
         if !calls {
             return Ok(current);
         }
@@ -71,12 +72,15 @@ fn flatten(graph: &Graph) -> Result<Graph> {
             let old = current.operands(id);
             let operands: Vec<NodeId> = old.iter().filter_map(|o| map[o.0 as usize]).collect();
             let new = match &node.op {
-                Op::Param(p) => out.param(node.name.as_deref().unwrap_or("param"), node.ty.clone(), p.kind, node.loc.clone()),
+                Op::Param(p) => {
+                    out.param(node.name.as_deref().unwrap_or("param"), node.ty.clone(), p.kind, node.loc.clone())
+                }
                 Op::Call(c) if !known(&c.callee) => {
                     let results = out.inline(&c.callee.body, &operands, &node.loc)?;
                     if results.len() == 1 {
-                        if let (Some(name), None) = (&node.name, &out.node(results[0]).name) {
-                            out.set_name(results[0], name);
+                        // What the call was named, or what it calls, names the value.
+                        if out.node(results[0]).name.is_none() {
+                            out.set_name(results[0], node.name.as_ref().unwrap_or(&c.callee.name));
                         }
                         results[0]
                     } else {
@@ -222,12 +226,16 @@ impl Lower<'_> {
             self.node(graph, id, list, &mut env, &mut steps)?;
         }
         let outputs = graph.outputs().iter().map(|o| env.get(&stored::core(graph, *o)).copied());
-        let outputs = outputs.collect::<Option<Vec<_>>>().ok_or_else(|| Diag::error("L001", "an output was never computed"))?;
+        let outputs =
+            outputs.collect::<Option<Vec<_>>>().ok_or_else(|| Diag::error("L001", "an output was never computed"))?;
         Ok((steps, outputs))
     }
 
     fn policy(&self) -> Policy {
-        Policy { fold_vectors: self.desc.kind == TargetKind::Gpu }
+        match self.desc.kind {
+            TargetKind::Cpu => Policy { fold_vectors: false, fold_columns: 1024 },
+            TargetKind::Gpu => Policy { fold_vectors: true, fold_columns: 0 },
+        }
     }
 
     /// Turns a node's jobs into steps.
@@ -322,7 +330,9 @@ impl Lower<'_> {
                     carried.push(own);
                 }
                 let given: Vec<TensorRef> = carried.iter().chain(&operands[l.carried..]).copied().collect();
-                let bind = |g: &Graph, given: &[TensorRef]| -> Env { g.params().iter().copied().zip(given.iter().copied()).collect() };
+                let bind = |g: &Graph, given: &[TensorRef]| -> Env {
+                    g.params().iter().copied().zip(given.iter().copied()).collect()
+                };
                 match l.kind {
                     LoopKind::For(count) => {
                         let symbol: Arc<str> = format!("round{}", self.loops).into();
@@ -423,8 +433,11 @@ fn refuse(graph: &Graph, id: NodeId) -> Box<Diag> {
         .at(&node.loc, "this operation")
 }
 
-/// A readable name: the anchor and the first few scalar operations around it.
+/// A readable name: the user's, or the operation's.
 fn kernel_name(graph: &Graph, id: NodeId) -> String {
     use girih_graph::ops::Rule;
-    graph.op(id).name().replace('.', "_")
+    let node = graph.node(id);
+    let name = node.name.as_deref().unwrap_or_else(|| node.op.name());
+    let clean: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
+    if clean.starts_with(|c: char| c.is_ascii_alphabetic()) { clean } else { format!("k_{clean}") }
 }

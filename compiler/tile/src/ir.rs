@@ -416,6 +416,37 @@ impl Op {
         }
     }
 
+    /// Replaces the values this operation reads, not those inside its regions.
+    pub fn map_operands(&mut self, f: &mut dyn FnMut(ValueId) -> ValueId) {
+        let mut each = |v: &mut ValueId| *v = f(*v);
+        match self {
+            Op::ProgramId(_) | Op::Const(_) | Op::Size(_) | Op::Arange(_) => {}
+            Op::Map(_, args) => args.iter_mut().for_each(each),
+            Op::Cast(x) | Op::Bitcast(x) | Op::Splat(x) | Op::Reshape(x) | Op::Permute(x, _) | Op::Broadcast(x, _) => each(x),
+            Op::Load { at, mask, .. } => at.iter_mut().chain(mask).for_each(each),
+            Op::LoadQuant { at, .. } => at.iter_mut().for_each(each),
+            Op::LoadAt { index, mask, .. } => std::iter::once(index).chain(mask).for_each(each),
+            Op::Store { at, value, mask, .. } => at.iter_mut().chain([value]).chain(mask).for_each(each),
+            Op::StoreAt { index, value, mask, .. } | Op::Atomic { index, value, mask, .. } => {
+                [index, value].into_iter().chain(mask).for_each(each);
+            }
+            Op::Dot { a, b, acc } => [a, b].into_iter().chain(acc).for_each(each),
+            Op::Reduce { args, .. } | Op::Scan { args, .. } | Op::Sort { args, .. } => args.iter_mut().for_each(each),
+            Op::For { lo, hi, init, .. } => [lo, hi].into_iter().chain(init).for_each(each),
+            Op::If { cond, .. } => each(cond),
+        }
+    }
+
+    /// The regions of this operation, to change them.
+    pub fn blocks_mut(&mut self) -> Vec<&mut Block> {
+        match self {
+            Op::For { body, .. } => vec![body],
+            Op::If { then, otherwise, .. } => vec![then, otherwise],
+            Op::Reduce { combine: Combine::Body(b), .. } | Op::Scan { combine: Combine::Body(b), .. } => vec![b],
+            _ => Vec::new(),
+        }
+    }
+
     /// The regions of this operation.
     pub fn blocks(&self) -> Vec<&Block> {
         match self {

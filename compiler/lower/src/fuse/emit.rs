@@ -43,6 +43,8 @@ pub(super) struct Emitter<'n> {
     params: BTreeMap<NodeId, usize>,
     args: Vec<NodeId>,
     starts: BTreeMap<AxisId, ValueId>,
+    /// The start of axes that one tile takes whole.
+    zero: Option<ValueId>,
     scopes: Vec<BTreeMap<ExprId, Vec<Val>>>,
 }
 
@@ -56,13 +58,16 @@ pub fn emit(nest: &Nest, schedule: &Schedule, memory: &dyn Memory, name: &str) -
         params: BTreeMap::new(),
         args: Vec::new(),
         starts: BTreeMap::new(),
+        zero: None,
         scopes: vec![BTreeMap::new()],
     };
+    let zero = e.b.int(0);
+    e.zero = Some(zero);
     let mut grid = Vec::new();
     for axis in &schedule.order {
         let inner = nest.axes[axis.0 as usize].row;
         let start = if inner || schedule.whole(nest, *axis) {
-            e.b.int(0)
+            zero
         } else {
             let pid = e.b.program_id(grid.len());
             grid.push(nest.extent(*axis).ceil_div(&Dim::from(schedule.tile(*axis))));
@@ -74,7 +79,8 @@ pub fn emit(nest: &Nest, schedule: &Schedule, memory: &dyn Memory, name: &str) -
     for i in 0..nest.stores.len() {
         e.store(i)?;
     }
-    let kernel = e.b.finish(name, grid);
+    let mut kernel = e.b.finish(name, grid);
+    super::cleanup::drop_unused(&mut kernel);
     Ok(Emitted { kernel, args: e.args })
 }
 
@@ -97,7 +103,12 @@ impl<'n> Emitter<'n> {
             return *i;
         }
         let (name, dtype, len, constant) = self.memory.tensor(tensor);
-        let taken = self.b.params_mut().iter().filter(|p| p.name.trim_end_matches(|c: char| c.is_ascii_digit()) == &*name).count();
+        let taken = self
+            .b
+            .params_mut()
+            .iter()
+            .filter(|p| p.name.trim_end_matches(|c: char| c.is_ascii_digit()) == &*name)
+            .count();
         let name = if taken == 0 { name.to_string() } else { format!("{name}{taken}") };
         let i = self.b.param(&name, dtype, len, want, constant && !write);
         self.params.insert(tensor, i);
@@ -165,7 +176,12 @@ impl<'n> Emitter<'n> {
             }
             Expr::Part(x, i) => {
                 let parts = self.values(*x)?;
-                vec![parts.get(*i).cloned().ok_or_else(|| Diag::error("L004", "a fold has fewer results than are used"))?]
+                vec![
+                    parts
+                        .get(*i)
+                        .cloned()
+                        .ok_or_else(|| Diag::error("L004", "a fold has fewer results than are used"))?,
+                ]
             }
             Expr::Reduce { .. } => self.reduce(e)?,
             Expr::Dot { .. } => vec![self.dot(e)?],
@@ -194,16 +210,21 @@ impl<'n> Emitter<'n> {
     /// An affine coordinate as an i32 tile over `axes`.
     fn affine(&mut self, c: &Affine, axes: &[AxisId]) -> ValueId {
         let shape = self.shape(axes);
-        let base = self.b.size(&c.base);
         // The scalar part: base plus every axis' block start.
-        let mut scalar = base;
+        let mut scalar = if c.base.is(0) { None } else { Some(self.b.size(&c.base)) };
         for (axis, coeff) in &c.terms {
             let start = self.starts[axis];
+            if self.zero == Some(start) {
+                continue;
+            }
             let k = self.b.size(coeff);
             let term = if coeff.is(1) { start } else { self.b.map(ScalarOp::Mul, &[start, k]) };
-            scalar = self.b.map(ScalarOp::Add, &[scalar, term]);
+            scalar = Some(match scalar {
+                None => term,
+                Some(s) => self.b.map(ScalarOp::Add, &[s, term]),
+            });
         }
-        let mut tile = self.b.splat(scalar, &shape);
+        let mut tile = scalar.map(|s| self.b.splat(s, &shape));
         for (i, axis) in axes.iter().enumerate() {
             let coeff = c.coefficient(*axis);
             if coeff.is(0) || shape[i] == 1 {
@@ -215,9 +236,12 @@ impl<'n> Emitter<'n> {
                 let k = self.b.splat(k, &shape);
                 steps = self.b.map(ScalarOp::Mul, &[steps, k]);
             }
-            tile = self.b.map(ScalarOp::Add, &[tile, steps]);
+            tile = Some(match tile {
+                None => steps,
+                Some(t) => self.b.map(ScalarOp::Add, &[t, steps]),
+            });
         }
-        tile
+        tile.unwrap_or_else(|| self.b.constant(Literal::Int(0), TileTy::new(DType::I32, shape)))
     }
 
     /// Whether all bounds hold, as a bool tile over `axes`.
@@ -226,12 +250,18 @@ impl<'n> Emitter<'n> {
         let mut all: Option<ValueId> = None;
         for bound in bounds {
             let v = self.affine(&bound.value, axes);
-            let zero = self.b.constant(Literal::Int(0), TileTy::new(DType::I32, shape.clone()));
             let end = self.b.size(&bound.extent);
             let end = self.b.splat(end, &shape);
-            let low = self.b.map(ScalarOp::Le, &[zero, v]);
             let high = self.b.map(ScalarOp::Lt, &[v, end]);
-            let both = self.b.map(ScalarOp::And, &[low, high]);
+            // A coordinate made of axes going up from a start that is not negative never is.
+            let rising = bound.value.terms.values().chain([&bound.value.base]).all(|c| Dim::ZERO.known_le(c).yes());
+            let both = if rising {
+                high
+            } else {
+                let zero = self.b.constant(Literal::Int(0), TileTy::new(DType::I32, shape.clone()));
+                let low = self.b.map(ScalarOp::Le, &[zero, v]);
+                self.b.map(ScalarOp::And, &[low, high])
+            };
             all = Some(match all {
                 None => both,
                 Some(a) => self.b.map(ScalarOp::And, &[a, both]),
@@ -467,7 +497,8 @@ impl<'n> Emitter<'n> {
         let (m, n, k) = (size(self, roles.m), size(self, roles.n), size(self, roles.k));
         let loops = self.chunked(&axes);
         let zero = if acc_dtype.is_float() { Literal::float(0.0) } else { Literal::Int(0) };
-        let init = if loops.is_empty() { Vec::new() } else { vec![self.b.constant(zero, TileTy::new(acc_dtype, [m, n]))] };
+        let init =
+            if loops.is_empty() { Vec::new() } else { vec![self.b.constant(zero, TileTy::new(acc_dtype, [m, n]))] };
         let out = self.looped(&loops, init, &mut |this, carried| {
             let left = this.matrix(a, roles.m, roles.k, [m, k])?;
             let right = this.matrix(b, roles.k, roles.n, [k, n])?;
@@ -498,7 +529,8 @@ impl<'n> Emitter<'n> {
         let order: Vec<AxisId> = self.ordered(&want.iter().copied().collect());
         let mut id = self.spread(&v, &order);
         // A computed operand may hold anything where the contracted axis has ended.
-        let folded: Vec<AxisId> = [rows, columns].into_iter().flatten().filter(|a| self.nest.axes[a.0 as usize].row).collect();
+        let folded: Vec<AxisId> =
+            [rows, columns].into_iter().flatten().filter(|a| self.nest.axes[a.0 as usize].row).collect();
         let tails = self.tails(&folded);
         if !tails.is_empty() && !matches!(self.nest.node(e).expr, Expr::Quant { .. }) {
             let inside = self.bounds(&tails, &order);
@@ -542,7 +574,14 @@ impl<'n> Emitter<'n> {
         Ok(monoid::results(&monoid, &states).into_iter().map(|id| Val { id, axes: axes.clone() }).collect())
     }
 
-    fn sort(&mut self, args: &[ExprId], axis: AxisId, keys: usize, descending: bool, axes: &[AxisId]) -> Result<Vec<Val>> {
+    fn sort(
+        &mut self,
+        args: &[ExprId],
+        axis: AxisId,
+        keys: usize,
+        descending: bool,
+        axes: &[AxisId],
+    ) -> Result<Vec<Val>> {
         let at = axes.iter().position(|a| *a == axis).ok_or_else(|| Diag::error("L004", "a sort without its axis"))?;
         let mut vals = Vec::new();
         for a in args {

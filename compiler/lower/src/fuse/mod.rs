@@ -4,6 +4,7 @@
 //! [`emit`] writes the tile kernel, [`stored`] chooses what gets memory.
 
 pub mod affine;
+mod cleanup;
 pub mod emit;
 pub mod merge;
 pub mod monoid;

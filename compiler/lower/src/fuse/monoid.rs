@@ -1,7 +1,7 @@
 //! Folds in tile form: identities and merging of running values.
 
 use girih_base::{DType, Diag, Result, ScalarOp};
-use girih_graph::{Monoid, Op as GraphOp, Literal as GraphLiteral};
+use girih_graph::{Literal as GraphLiteral, Monoid, Op as GraphOp};
 use girih_tile::{Block, Builder, Combine, Literal, TileTy, ValueId};
 use std::collections::BTreeMap;
 
@@ -97,7 +97,8 @@ pub fn merge(monoid: &Monoid, b: &mut Builder, x: &[ValueId], y: &[ValueId]) -> 
     Ok(match monoid {
         Monoid::ArgMax | Monoid::ArgMin => {
             // Take the right one if it is better, or as good and earlier; NaN beats everything.
-            let better = if matches!(monoid, Monoid::ArgMax) { b.map(Lt, &[x[0], y[0]]) } else { b.map(Lt, &[y[0], x[0]]) };
+            let better =
+                if matches!(monoid, Monoid::ArgMax) { b.map(Lt, &[x[0], y[0]]) } else { b.map(Lt, &[y[0], x[0]]) };
             let equal = b.map(Eq, &[x[0], y[0]]);
             let (mut better, mut equal) = (better, equal);
             if b.ty(x[0]).dtype.is_float() {
@@ -165,7 +166,11 @@ pub fn merge(monoid: &Monoid, b: &mut Builder, x: &[ValueId], y: &[ValueId]) -> 
                     GraphOp::Const(c) => match &c.value {
                         GraphLiteral::Splat(n) => {
                             let ty = like.with_dtype(c.ty.dtype);
-                            let lit = if ty.dtype.is_float() { Literal::float(n.as_f64()) } else { Literal::Int(n.as_int() as i64) };
+                            let lit = if ty.dtype.is_float() {
+                                Literal::float(n.as_f64())
+                            } else {
+                                Literal::Int(n.as_int() as i64)
+                            };
                             b.constant(lit, ty)
                         }
                         _ => return Err(refuse(&node.op)),

@@ -99,6 +99,11 @@ fn memory_order(nest: &Nest) -> Vec<AxisId> {
 
 /// The extent of a tile of at most `limit` along an axis of `extent`: a divisor if there is a good one (CPU), or a power of two.
 fn fit(extent: &Dim, limit: u64, desc: &TargetDesc) -> u32 {
+    fit_within(extent, limit, desc, 8)
+}
+
+/// [`fit`] where a GPU tile may shrink up to `slack` times to divide the extent.
+fn fit_within(extent: &Dim, limit: u64, desc: &TargetDesc, slack: u64) -> u32 {
     let limit = limit.max(1);
     let most = extent.bounds().1.max(1) as u64;
     if desc.kind == TargetKind::Gpu {
@@ -106,7 +111,7 @@ fn fit(extent: &Dim, limit: u64, desc: &TargetDesc) -> u32 {
         let full = most.next_power_of_two().min(cap);
         // A smaller power of two that divides the extent saves every tail check.
         let exact = extent.as_const().map_or(1, |e| 1u64 << e.trailing_zeros().min(62)).min(full);
-        return if exact * 8 >= full { exact as u32 } else { full as u32 };
+        return if exact * slack >= full { exact as u32 } else { full as u32 };
     }
     if most <= limit {
         return most as u32;
@@ -170,7 +175,8 @@ fn tile_rows(nest: &Nest, desc: &TargetDesc, s: &mut Schedule) {
         }
         let mut depth = if desc.kind == TargetKind::Gpu { 4 } else { (room / width.max(1)).max(1) };
         for a in rows.iter().rev() {
-            let t = if ordered { fit(&nest.extent(*a), u64::MAX >> 1, desc) } else { fit(&nest.extent(*a), depth, desc) };
+            let t =
+                if ordered { fit(&nest.extent(*a), u64::MAX >> 1, desc) } else { fit(&nest.extent(*a), depth, desc) };
             s.tile.insert(*a, t);
             depth = (depth / t.max(1) as u64).max(1);
         }
@@ -220,7 +226,8 @@ fn tile_serial(nest: &Nest, desc: &TargetDesc, s: &mut Schedule) {
 fn tile_dot(nest: &Nest, desc: &TargetDesc, e: ExprId, s: &mut Schedule) {
     let Expr::Dot { a, b, axes } = &nest.node(e).expr else { return };
     let (sa, sb) = (&nest.node(*a).support, &nest.node(*b).support);
-    let last = |f: &dyn Fn(&AxisId) -> bool| s.order.iter().copied().filter(|x| f(x)).max_by_key(|x| most(nest, *x).min(4096));
+    let last =
+        |f: &dyn Fn(&AxisId) -> bool| s.order.iter().copied().filter(|x| f(x)).max_by_key(|x| most(nest, *x).min(4096));
     let m = last(&|x| sa.contains(x) && !sb.contains(x) && !axes.contains(x));
     let n = last(&|x| sb.contains(x) && !sa.contains(x) && !axes.contains(x));
     let k = last(&|x| axes.contains(x));
@@ -228,8 +235,12 @@ fn tile_dot(nest: &Nest, desc: &TargetDesc, e: ExprId, s: &mut Schedule) {
     for a in &s.order {
         s.tile.insert(*a, 1);
     }
-    let others: u64 =
-        s.order.iter().filter(|x| Some(**x) != m && Some(**x) != n && !axes.contains(x)).map(|x| most(nest, *x)).fold(1, u64::saturating_mul);
+    let others: u64 = s
+        .order
+        .iter()
+        .filter(|x| Some(**x) != m && Some(**x) != n && !axes.contains(x))
+        .map(|x| most(nest, *x))
+        .fold(1, u64::saturating_mul);
     let [mut tm, mut tn] = [desc.dot_tile[0] as u64, desc.dot_tile[1] as u64];
     if desc.kind == TargetKind::Cpu {
         let cores = desc.threads.max(1) as u64;
@@ -243,10 +254,12 @@ fn tile_dot(nest: &Nest, desc: &TargetDesc, e: ExprId, s: &mut Schedule) {
         }
     }
     if let Some(a) = m {
-        s.tile.insert(a, fit(&nest.extent(a), tm, desc));
+        s.tile.insert(a, fit_within(&nest.extent(a), tm, desc, 1));
     }
     if let Some(a) = n {
-        s.tile.insert(a, fit(&nest.extent(a), tn, desc));
+        // A fold over the columns wants whole rows.
+        let limit = if nest.axes[a.0 as usize].row { most(nest, a).next_power_of_two() } else { tn };
+        s.tile.insert(a, fit_within(&nest.extent(a), limit, desc, 1));
     }
     if let Some(a) = k {
         let limit = match (desc.kind, nest.extent(a).as_const()) {
@@ -254,7 +267,7 @@ fn tile_dot(nest: &Nest, desc: &TargetDesc, e: ExprId, s: &mut Schedule) {
             (TargetKind::Cpu, None) => 256,
             (TargetKind::Gpu, _) => desc.dot_depth as u64,
         };
-        s.tile.insert(a, fit(&nest.extent(a), limit, desc));
+        s.tile.insert(a, fit_within(&nest.extent(a), limit, desc, 1));
     }
     // Operands come as [.., m, k] and [.., k, n]: the three are last, in the result's order.
     s.order.retain(|x| Some(*x) != m && Some(*x) != n && Some(*x) != k);

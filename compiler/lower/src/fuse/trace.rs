@@ -31,6 +31,8 @@ impl From<Box<Diag>> for Stop {
 pub struct Policy {
     /// Matrix products with one row become folds, with everything before them pulled in.
     pub fold_vectors: bool,
+    /// A fold over the columns of a matrix product joins its kernel when there are at most this many.
+    pub fold_columns: i64,
 }
 
 /// The state of one trace.
@@ -46,7 +48,7 @@ pub struct Trace<'g> {
     guard_sets: Vec<Vec<Bound>>,
     root: NodeId,
     root_axes: Vec<AxisId>,
-    anchored: bool,
+    anchor: Option<NodeId>,
 }
 
 fn key(coords: &[Affine]) -> Vec<(Dim, Vec<(AxisId, Dim)>)> {
@@ -55,7 +57,13 @@ fn key(coords: &[Affine]) -> Vec<(Dim, Vec<(AxisId, Dim)>)> {
 
 impl<'g> Trace<'g> {
     /// A trace of `root` over fresh axes of the given extents.
-    pub fn new(graph: &'g Graph, stored: &'g BTreeSet<NodeId>, root: NodeId, shape: &[Dim], policy: Policy) -> Trace<'g> {
+    pub fn new(
+        graph: &'g Graph,
+        stored: &'g BTreeSet<NodeId>,
+        root: NodeId,
+        shape: &[Dim],
+        policy: Policy,
+    ) -> Trace<'g> {
         let mut nest = Nest::default();
         let root_axes = shape.iter().map(|d| nest.axis(d.clone())).collect();
         Trace {
@@ -68,7 +76,7 @@ impl<'g> Trace<'g> {
             guard_sets: vec![Vec::new()],
             root,
             root_axes,
-            anchored: false,
+            anchor: None,
         }
     }
 
@@ -187,8 +195,11 @@ impl<'g> Trace<'g> {
                 self.pull(operands[0], &inner)
             }
             Op::Slice(s) => {
-                let inner: Vec<_> =
-                    coords.iter().enumerate().map(|(i, c)| c.scale(&Dim::from(s.stride[i])).shift(&s.start[i])).collect();
+                let inner: Vec<_> = coords
+                    .iter()
+                    .enumerate()
+                    .map(|(i, c)| c.scale(&Dim::from(s.stride[i])).shift(&s.start[i]))
+                    .collect();
                 self.pull(operands[0], &inner)
             }
             Op::Reverse(r) => {
@@ -239,7 +250,8 @@ impl<'g> Trace<'g> {
                     let x = operands[0];
                     let Some(tensor) = Self::memory(graph, self.stored, x) else { return Err(Stop::Blocked(x)) };
                     // Decoding works on whole tiles of rows and columns: each coordinate is one axis or fixed.
-                    let plain = |c: &Affine| c.is_constant() || (c.terms.len() == 1 && c.terms.values().all(|k| k.is(1)));
+                    let plain =
+                        |c: &Affine| c.is_constant() || (c.terms.len() == 1 && c.terms.values().all(|k| k.is(1)));
                     if !(plain(&coords[0]) && plain(&coords[1]) && self.guards.is_empty()) {
                         return Err(Stop::Blocked(node));
                     }
@@ -284,7 +296,10 @@ impl<'g> Trace<'g> {
         // A guarded load already reads zero outside: that is the whole answer when zero is what is wanted.
         let zero = matches!(self.nest.node(other).expr, Expr::Const(v) if v == 0.0 && v.is_sign_positive())
             || matches!(self.nest.node(other).expr, Expr::Int(0));
-        if zero && before == 0 && matches!(&self.nest.node(inside).expr, Expr::Load { dynamic, .. } if dynamic.is_empty()) {
+        if zero
+            && before == 0
+            && matches!(&self.nest.node(inside).expr, Expr::Load { dynamic, .. } if dynamic.is_empty())
+        {
             return Ok(inside);
         }
         Ok(self.push(node, Expr::Guard(bounds, inside, other), dtype))
@@ -376,9 +391,11 @@ impl<'g> Trace<'g> {
         if extent.is(1) {
             return self.nest.axis(Dim::ONE);
         }
-        let found = (0..self.nest.axes.len() as u32)
-            .map(AxisId)
-            .find(|a| !used.contains(a) && self.nest.extent(*a) == *extent && (self.nest.axes[a.0 as usize].row || self.root_axes.contains(a)));
+        let found = (0..self.nest.axes.len() as u32).map(AxisId).find(|a| {
+            !used.contains(a)
+                && self.nest.extent(*a) == *extent
+                && (self.nest.axes[a.0 as usize].row || self.root_axes.contains(a))
+        });
         let axis = found.unwrap_or_else(|| {
             let a = self.nest.axis(extent.clone());
             self.nest.axes[a.0 as usize].folded = true;
@@ -386,6 +403,17 @@ impl<'g> Trace<'g> {
         });
         self.nest.axes[axis.0 as usize].row = true;
         axis
+    }
+
+    /// A fold over the columns of a product needs whole rows of it in one tile.
+    fn columns_ok(&self, extent: &Dim) -> Result<(), Stop> {
+        let product = self.nest.exprs.iter().any(|n| matches!(n.expr, Expr::Dot { .. }));
+        match self.anchor {
+            Some(anchor) if product && !extent.as_const().is_some_and(|e| e <= self.policy.fold_columns) => {
+                Err(Stop::Blocked(anchor))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn pull_multi(&mut self, node: NodeId, coords: &[Affine]) -> Result<ExprId, Stop> {
@@ -413,6 +441,7 @@ impl<'g> Trace<'g> {
                 let mut rest = coords.iter();
                 for (a, extent) in shape.iter().enumerate() {
                     if r.axes.contains(&a) {
+                        self.columns_ok(extent)?;
                         let axis = self.fold_axis(extent, &taken);
                         taken.insert(axis);
                         axes.push(axis);
@@ -486,7 +515,7 @@ impl<'g> Trace<'g> {
             return Ok(());
         }
         let repeats = self.root_axes.iter().any(|a| !used.contains(a) && !self.nest.extent(*a).is(1));
-        let allowed = self.anchored && self.policy.fold_vectors;
+        let allowed = self.anchor.is_some() && self.policy.fold_vectors;
         if repeats && !allowed { Err(Stop::Blocked(node)) } else { Ok(()) }
     }
 
@@ -503,10 +532,10 @@ impl<'g> Trace<'g> {
         });
         let covers = self.root_axes.iter().all(|a| self.nest.extent(*a).is(1) || seen.contains(a));
         let no_rows = self.nest.axes.iter().all(|a| !a.row);
-        if self.anchored || !direct || !covers || !no_rows || !self.guards.is_empty() {
+        if self.anchor.is_some() || !direct || !covers || !no_rows || !self.guards.is_empty() {
             return Err(Stop::Blocked(node));
         }
-        self.anchored = true;
+        self.anchor = Some(node);
         let (fa, fb) = (dot.lhs_free(ta.rank()), dot.rhs_free(tb.rank()));
         let mut ca = vec![Affine::constant(Dim::ZERO); ta.rank()];
         let mut cb = vec![Affine::constant(Dim::ZERO); tb.rank()];
