@@ -81,8 +81,19 @@ impl Array {
         if bytes.len() as u64 != dtype.bytes_for(n as u64) {
             return Err(Diag::error("G205", format!("{} bytes for {n} elements of {dtype}", bytes.len())));
         }
-        let mut data = Data::empty(dtype);
-        codec::codes(dtype, bytes).take(n).for_each(|c| data.push(dtype, codec::decode(c, dtype)));
+        let data = match dtype {
+            // The two that whole models come in, without a detour.
+            DType::F32 => {
+                let (words, _) = bytes.as_chunks::<4>();
+                Data::Floats(words.iter().map(|w| f32::from_le_bytes(*w) as f64).collect())
+            }
+            DType::U8 => Data::Ints(bytes.iter().map(|b| *b as i64).collect()),
+            _ => {
+                let mut data = Data::empty(dtype);
+                codec::codes(dtype, bytes).take(n).for_each(|c| data.push(dtype, codec::decode(c, dtype)));
+                data
+            }
+        };
         Ok(Array { dtype, shape: shape.to_vec(), data })
     }
 
@@ -145,8 +156,12 @@ impl Array {
 
     /// The same array with floats rounded to the dtype.
     pub fn rounded(mut self) -> Array {
-        if let (Data::Floats(v), true) = (&mut self.data, self.dtype != DType::F64) {
-            v.iter_mut().for_each(|x| *x = codec::cast(Scalar::Float(*x), self.dtype).as_f64());
+        match (&mut self.data, self.dtype) {
+            (Data::Ints(_), _) | (_, DType::F64) => {}
+            (Data::Floats(v), DType::F32) => v.iter_mut().for_each(|x| *x = *x as f32 as f64),
+            (Data::Floats(v), dtype) => {
+                v.iter_mut().for_each(|x| *x = codec::cast(Scalar::Float(*x), dtype).as_f64());
+            }
         }
         self
     }
@@ -190,6 +205,15 @@ impl Data {
         match self {
             Data::Floats(v) => Data::Floats(positions.map(|i| v[i]).collect()),
             Data::Ints(v) => Data::Ints(positions.map(|i| v[i]).collect()),
+        }
+    }
+
+    /// Copies all elements of `from`, which holds the same kind of numbers, to these positions.
+    pub(crate) fn place(&mut self, from: &Data, at: impl Iterator<Item = usize>) {
+        match (self, from) {
+            (Data::Floats(d), Data::Floats(s)) => at.zip(s).for_each(|(i, x)| d[i] = *x),
+            (Data::Ints(d), Data::Ints(s)) => at.zip(s).for_each(|(i, x)| d[i] = *x),
+            _ => debug_assert!(false, "floats and ints mixed"),
         }
     }
 

@@ -255,9 +255,7 @@ impl Eval for Pad {
             base += cx.extent(low)? as isize * step;
         }
         let steps: Vec<isize> = own.iter().zip(&self.interior).map(|(s, gap)| s * (*gap as isize + 1)).collect();
-        for (i, at) in view::walk(&x.shape, base, &steps).enumerate() {
-            out.data.put(at, &x.data, i);
-        }
+        out.data.place(&x.data, view::walk(&x.shape, base, &steps));
         Ok(out.into())
     }
 }
@@ -296,9 +294,7 @@ impl Eval for Concat {
         let mut out = Array::splat(list[0].dtype, &shape, crate::literal::Number::Int(0));
         let mut start = 0;
         for x in list {
-            for (i, at) in view::walk(&x.shape, start as isize * own[self.axis], &own).enumerate() {
-                out.data.put(at, &x.data, i);
-            }
+            out.data.place(&x.data, view::walk(&x.shape, start as isize * own[self.axis], &own));
             start += x.shape[self.axis];
         }
         Ok(out.into())
@@ -336,9 +332,7 @@ impl Eval for DynUpdate {
         let (x, part, own) = (list[0], list[1], view::strides(&list[0].shape));
         let start = clamped_start(&list[2..], &part.shape, &x.shape)?;
         let mut out = x.clone();
-        for (i, at) in view::walk(&part.shape, offset(&start, &own), &own).enumerate() {
-            out.data.put(at, &part.data, i);
-        }
+        out.data.place(&part.data, view::walk(&part.shape, offset(&start, &own), &own));
         Ok(out.into())
     }
 }

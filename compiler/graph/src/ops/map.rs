@@ -76,6 +76,16 @@ pub(crate) fn apply(op: ScalarOp, dtype: DType, args: &[Scalar]) -> DiagResult<S
     }
 }
 
+/// A function of one to three floats on every row of the columns.
+fn each<T>(columns: &[&[f64]], f: impl Fn(&[f64]) -> T) -> Vec<T> {
+    match columns {
+        [x] => x.iter().map(|x| f(&[*x])).collect(),
+        [x, y] => x.iter().zip(*y).map(|(x, y)| f(&[*x, *y])).collect(),
+        [x, y, z] => x.iter().zip(*y).zip(*z).map(|((x, y), z)| f(&[*x, *y, *z])).collect(),
+        _ => Vec::new(),
+    }
+}
+
 impl Eval for ScalarOp {
     fn eval(&self, args: &[Value], ty: &Ty, cx: &Cx) -> DiagResult<Value> {
         let list = all_arrays(args)?;
@@ -88,6 +98,15 @@ impl Eval for ScalarOp {
             return Ok(out.into());
         }
         let (dtype, to) = (list[0].dtype, ty.tensor().map_or(list[0].dtype, |t| t.dtype));
+        if dtype.is_float() {
+            let columns = list.iter().map(|a| a.floats()).collect::<DiagResult<Vec<_>>>()?;
+            let data = match (self.row().meaning.float, self.row().meaning.test) {
+                (Some(f), _) => Data::Floats(each(&columns, f)),
+                (None, Some(f)) => Data::Ints(each(&columns, |x| f(x) as i64)),
+                (None, None) => return Err(Diag::error("G204", format!("`{}` has no meaning on {dtype}", self.name()))),
+            };
+            return Ok(Array { dtype: to, shape, data }.into());
+        }
         let mut data = Data::empty(to);
         let mut operands = vec![Scalar::Int(0); list.len()];
         for i in 0..list[0].len() {
