@@ -6,6 +6,7 @@
 
 mod body;
 mod engine;
+pub(crate) mod folding;
 mod forward;
 pub(crate) mod looping;
 

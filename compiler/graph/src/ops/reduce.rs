@@ -1,19 +1,19 @@
 //! `Reduce` and `Scan`: folds by a monoid.
 
 use super::layout::inverse;
-use super::{DynSlice, DynUpdate, Loop, LoopKind};
 use super::{Rule, all_tensors, check_axes};
 use crate::batch::{Batch, Batcher, Lane, behind};
 use crate::eval::{Array, Cx, Data, Eval, Value, all_arrays, view};
+use crate::grad::folding::{self, Gives};
 use crate::grad::{Backward, Cotangents, Site, Vjp, no_derivative, zeros};
 use crate::graph::Graph;
-use crate::graph::{NodeId, ParamKind};
+use crate::graph::NodeId;
 use crate::literal::Number;
 use crate::nn::{over, spread, with};
 use crate::text::attrs::{Field, Item, Symbols, attrs};
 use crate::ty::{TensorTy, Ty};
 use girih_base::{Class, DType, Result as DiagResult, Scalar, ScalarOp, codec};
-use girih_base::{Diag, Dim, Loc};
+use girih_base::{Diag, Dim};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -463,6 +463,9 @@ impl Vjp for Reduce {
     /// Where several elements share the maximum (minimum), each gets an equal part; `ArgMax` and `ArgMin` give all of it
     /// to the first one.
     fn vjp(&self, b: &mut Backward, at: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        if let Monoid::Custom(..) = self.monoid {
+            return self.custom_vjp(b, at, cts);
+        }
         let narrow = b.g.tensor(at.operands[0])?.clone();
         let x = b.g.cast(at.operands[0], self.acc)?;
         let ty = narrow.with_dtype(self.acc);
@@ -520,9 +523,8 @@ impl Vjp for Reduce {
                 add_up(b, &parts)?
             }
             (other, _) => {
-                let why = "its body is not invertible in general";
-                return Err(no_derivative(&b.g, at.node, &format!("a `{}` fold", other.name()), why)
-                    .help("write the fold as a counted loop, or with the folds that have a name"));
+                let what = format!("a `{}` fold", other.name());
+                return Err(no_derivative(&b.g, at.node, &what, "no rule is known"));
             }
         };
         Ok(vec![Some(b.g.cast(d, narrow.dtype)?)])
@@ -570,75 +572,72 @@ fn product_of_others(b: &mut Backward, x: NodeId, axes: &[usize]) -> DiagResult<
 }
 
 impl Vjp for Scan {
-    /// Sums are folded backwards; products, maxima and minima are differentiated as the loop they are. Of equal elements
-    /// the earlier one keeps the maximum.
+    /// Sums are folded backwards; other folds are differentiated as the loops they are. Of equal elements the earlier one
+    /// keeps the maximum.
     fn vjp(&self, b: &mut Backward, at: &Site, cts: &[Option<NodeId>]) -> Cotangents {
-        let [Some(ct)] = cts else {
-            if cts.iter().all(Option::is_none) {
-                return Ok(vec![None; at.operands.len()]);
-            }
-            let what = format!("a `{}` scan", self.monoid.name());
-            return Err(no_derivative(&b.g, at.node, &what, "no rule is known").help("write it as a counted loop"));
-        };
-        let dtype = b.g.tensor(at.operands[0])?.dtype;
-        let d = match self.monoid {
-            Monoid::Sum => scan(b, Monoid::Sum, *ct, self.axis, !self.reverse, self.exclusive)?,
-            _ => {
-                let x = b.g.cast(at.operands[0], self.acc)?;
-                let ty = b.g.tensor(x)?.clone();
-                let Some(body) = self.as_loop(&ty)? else {
-                    let what = format!("a `{}` scan", self.monoid.name());
-                    return Err(
-                        no_derivative(&b.g, at.node, &what, "no rule is known").help("write it as a counted loop")
-                    );
-                };
-                let back = b.body(&body, &[0], &[true])?;
-                b.g.inline(&back, &[x, *ct], &Loc::unknown())?[0]
-            }
-        };
-        Ok(vec![Some(b.g.cast(d, dtype)?)])
+        let mut out = vec![None; at.operands.len()];
+        if let (Monoid::Sum, [Some(ct)]) = (&self.monoid, cts) {
+            let dtype = b.g.tensor(at.operands[0])?.dtype;
+            let d = scan(b, Monoid::Sum, *ct, self.axis, !self.reverse, self.exclusive)?;
+            out[0] = Some(b.g.cast(d, dtype)?);
+            return Ok(out);
+        }
+        let how = (self.axis, self.reverse, Gives::Every { exclusive: self.exclusive });
+        let operands = self.monoid.widened(b, at, self.acc)?;
+        let wrt: Vec<usize> = (0..operands.len()).filter(|i| at.needs[*i]).collect();
+        let grads = folding::differentiate(b, at, &self.monoid, how, &operands, &wrt, cts)?;
+        for (w, d) in wrt.iter().zip(grads) {
+            let dtype = b.g.tensor(at.operands[*w])?.dtype;
+            out[*w] = Some(b.g.cast(d, dtype)?);
+        }
+        Ok(out)
     }
 }
 
-impl Scan {
-    /// A graph with a counted loop of the same meaning, for the folds that are one scalar operation.
-    fn as_loop(&self, ty: &TensorTy) -> DiagResult<Option<Graph>> {
-        let (op, identity) = match self.monoid {
-            Monoid::Prod => (ScalarOp::Mul, 1.0),
-            Monoid::Max => (ScalarOp::Max, f64::NEG_INFINITY),
-            Monoid::Min => (ScalarOp::Min, f64::INFINITY),
-            _ => return Ok(None),
-        };
-        let n = ty.shape[self.axis].clone();
-        let mut part = ty.clone();
-        part.shape[self.axis] = Dim::ONE;
+impl Monoid {
+    /// The operands in the dtype they are folded in.
+    fn widened(&self, b: &mut Backward, at: &Site, acc: DType) -> DiagResult<Vec<NodeId>> {
+        match self {
+            Monoid::Custom(..) => Ok(at.operands.clone()),
+            _ => at.operands.iter().map(|o| b.g.cast(*o, acc)).collect(),
+        }
+    }
+}
 
-        let mut body = Graph::new(format!("scan.{}", self.monoid.name()));
-        let mut param = |name: &str, ty: TensorTy| body.param(name, ty, ParamKind::Input, Loc::unknown());
-        let round = param("round", TensorTy::scalar(DType::I32));
-        let (state, out, x) = (param("state", part.clone()), param("out", ty.clone()), param("x", ty.clone()));
-        let place = if self.reverse {
-            let last = body.size(&n - 1, DType::I32)?;
-            body.map(ScalarOp::Sub, &[last, round])?
-        } else {
-            round
-        };
-        let zero = body.scalar(0, DType::I32)?;
-        let starts: Vec<NodeId> = (0..ty.rank()).map(|a| if a == self.axis { place } else { zero }).collect();
-        let at = |first: &[NodeId]| -> Vec<NodeId> { first.iter().chain(&starts).copied().collect() };
-        let element = body.push(DynSlice { sizes: part.shape.clone() }, &at(&[x]))?;
-        let next = body.map(op, &[state, element])?;
-        let written = if self.exclusive { state } else { next };
-        let out = body.push(DynUpdate { donate: true }, &at(&[out, written]))?;
-        body.set_outputs(vec![next, out]);
+impl Reduce {
+    /// The derivative of a custom fold: its axes as one, last axis, folded by a loop.
+    fn custom_vjp(&self, b: &mut Backward, at: &Site, cts: &[Option<NodeId>]) -> Cotangents {
+        let shape = b.g.tensor(at.operands[0])?.shape.clone();
+        let mut order: Vec<usize> = (0..shape.len()).filter(|a| !self.axes.contains(a)).collect();
+        let kept = order.len();
+        order.extend((0..shape.len()).filter(|a| self.axes.contains(a)));
+        let moved: Vec<Dim> = order.iter().map(|a| shape[*a].clone()).collect();
+        let mut flat = moved[..kept].to_vec();
+        flat.push(crate::ty::product(&moved[kept..]));
+        let mut single = moved[..kept].to_vec();
+        single.push(Dim::ONE);
 
-        let mut g = Graph::new(body.name.clone());
-        let x = g.param("x", ty.clone(), ParamKind::Input, Loc::unknown());
-        let (state, out) = (g.splat(identity, part)?, zeros(&mut g, ty)?);
-        let l = g.push(Loop { kind: LoopKind::For(n), body: Arc::new(body), carried: 2 }, &[state, out, x])?;
-        let y = g.proj(l, 1)?;
-        g.set_outputs(vec![y]);
-        Ok(Some(g))
+        let mut operands = Vec::new();
+        for o in &at.operands {
+            let x = b.g.permute(*o, &order)?;
+            operands.push(b.g.reshape(x, flat.clone())?);
+        }
+        let mut wide = Vec::new();
+        for ct in cts {
+            wide.push(match ct {
+                Some(ct) => Some(b.g.reshape(*ct, single.clone())?),
+                None => None,
+            });
+        }
+        let wrt: Vec<usize> = (0..operands.len()).filter(|i| at.needs[*i]).collect();
+        let how = (kept, false, Gives::Last);
+        let grads = folding::differentiate(b, at, &self.monoid, how, &operands, &wrt, &wide)?;
+        let mut out = vec![None; at.operands.len()];
+        for (w, d) in wrt.iter().zip(grads) {
+            let d = b.g.reshape(d, moved.clone())?;
+            out[*w] = Some(b.g.permute(d, &inverse(&order))?);
+        }
+        Ok(out)
     }
 }
 

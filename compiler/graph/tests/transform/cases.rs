@@ -177,6 +177,36 @@ pub fn folds() -> Vec<Case> {
     out
 }
 
+/// Composition of the affine maps `s -> a s + b`: a fold of two values that is not commutative.
+fn affine() -> Monoid {
+    let body = body("affine", &[f64s(&[]), f64s(&[]), f64s(&[]), f64s(&[])], &|g, p| {
+        let a = g.map(ScalarOp::Mul, &[p[2], p[0]])?;
+        let b = g.map(ScalarOp::Mul, &[p[2], p[1]])?;
+        Ok(vec![a, g.map(ScalarOp::Add, &[b, p[3]])?])
+    });
+    Monoid::Custom(body, vec![1.0.into(), 0.0.into()])
+}
+
+/// Folds with a body of their own.
+pub fn custom_folds() -> Vec<Case> {
+    let mut out = Vec::new();
+    for (reverse, exclusive) in [(false, false), (true, true)] {
+        let op = Scan { monoid: affine(), axis: 1, reverse, exclusive, acc: DType::F64 };
+        out.push(case(&format!("scan custom reverse={reverse}"), &[&[2, 4], &[2, 4]], &[], &move |g, x| {
+            let y = g.push(op.clone(), x)?;
+            Ok(vec![g.proj(y, 0)?, g.proj(y, 1)?])
+        }));
+    }
+    for axes in [vec![1], vec![2, 0]] {
+        let op = Reduce { monoid: affine(), axes, acc: DType::F64 };
+        out.push(case("reduce custom", &[&[2, 3, 2], &[2, 3, 2]], &[], &move |g, x| {
+            let y = g.push(op.clone(), x)?;
+            Ok(vec![g.proj(y, 0)?, g.proj(y, 1)?])
+        }));
+    }
+    out
+}
+
 /// Computed positions.
 pub fn indexed() -> Vec<Case> {
     let scatter = |combine, unique| Scatter {
@@ -409,5 +439,8 @@ pub fn scalars() -> Vec<Case> {
 }
 
 pub fn all() -> Vec<Case> {
-    [structural(), folds(), indexed(), control(), functions(), scalars()].into_iter().flatten().collect()
+    [structural(), folds(), custom_folds(), indexed(), control(), functions(), scalars()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

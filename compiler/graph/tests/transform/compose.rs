@@ -293,3 +293,51 @@ fn compact_drops_the_dead_and_merges_the_equal() {
     let inputs = [floats(1, &[2]), floats(2, &[2])];
     assert_eq!(run(&g, &inputs), run(&c, &inputs));
 }
+
+/// A small transformer block over `x` [length, 4], with slices, concatenation and padding around it.
+fn block(length: Dim) -> Graph {
+    let mut g = Graph::new("block");
+    let x = g.param("x", TensorTy::new(DType::F64, [length.clone(), Dim::from(4)]), ParamKind::Input, Loc::unknown());
+    let (w, m) = (input(&mut g, "w", &[4]), input(&mut g, "m", &[4, 4]));
+    let n = nn::rms_norm(&mut g, x, w, 1e-5).unwrap();
+    let q = nn::linear(&mut g, n, m, None).unwrap();
+    let heads = |g: &mut Graph, t: NodeId| g.reshape(t, vec![length.clone(), Dim::from(2), Dim::from(2)]).unwrap();
+    let (q, k) = (heads(&mut g, q), heads(&mut g, n));
+    let y = nn::grouped_attention(&mut g, q, k, k, 0.7, Some(Dim::ZERO)).unwrap();
+    let y = g.reshape(y, vec![length.clone(), Dim::from(4)]).unwrap();
+    let tail = g.slice_axis(y, 0, Dim::ONE, length.clone()).unwrap();
+    let y = g.concat(&[x, tail], 0).unwrap();
+    let y = nn::softmax(&mut g, y, 0).unwrap();
+    let y = nn::cumsum(&mut g, y, 0).unwrap();
+    let y = g.map(ScalarOp::Square, &[y]).unwrap();
+    let loss = nn::mean(&mut g, y, &[0, 1]).unwrap();
+    g.set_outputs(vec![loss]);
+    g
+}
+
+#[test]
+fn symbolic_lengths_and_batches_give_what_constants_give() {
+    let symbolic = block(Dim::symbol("s", 2, 64));
+    let inputs: Vec<Array> = vec![floats(1, &[5, 4]), floats(2, &[4]), floats(3, &[4, 4])];
+    let bindings = [("s".into(), 5), ("b".into(), 2)].into_iter().collect();
+    let bound = |g: &Graph, inputs: &[Array]| -> Vec<Array> {
+        let inputs: Vec<_> = inputs.iter().cloned().map(Into::into).collect();
+        g.eval(&inputs, &bindings).unwrap().iter().map(|v| v.array().unwrap().clone()).collect()
+    };
+    check_gradient(&block(Dim::from(5)), &inputs, &[0, 1, 2], 2e-6);
+    let constant = run(&grad::value_and_grad(&block(Dim::from(5)), &[0, 1, 2]).unwrap(), &inputs);
+    let derived = grad::value_and_grad(&symbolic, &[0, 1, 2]).unwrap();
+    for (got, want) in bound(&derived, &inputs).iter().zip(&constant) {
+        close_arrays(got, want, 1e-12, "symbolic length");
+    }
+    let mapped = batch::vmap(&derived, &[Some(0), None, None], Dim::symbol("b", 1, 8)).unwrap();
+    let other = floats(9, &[5, 4]);
+    let batched = [stack(&[inputs[0].clone(), other.clone()]), inputs[1].clone(), inputs[2].clone()];
+    let second = run(
+        &grad::value_and_grad(&block(Dim::from(5)), &[0, 1, 2]).unwrap(),
+        &[other, inputs[1].clone(), inputs[2].clone()],
+    );
+    for (i, got) in bound(&mapped, &batched).iter().enumerate() {
+        close_arrays(got, &stack(&[constant[i].clone(), second[i].clone()]), 1e-12, "symbolic batch");
+    }
+}

@@ -46,6 +46,12 @@ fn folds_twice() {
 }
 
 #[test]
+fn custom_folds_once_and_twice() {
+    once(cases::custom_folds());
+    twice(cases::custom_folds());
+}
+
+#[test]
 fn indexed_once() {
     once(cases::indexed());
 }

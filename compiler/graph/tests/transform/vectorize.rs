@@ -50,6 +50,12 @@ fn folds() {
 }
 
 #[test]
+fn custom_folds() {
+    mapped(cases::custom_folds());
+    with_derivatives(cases::custom_folds());
+}
+
+#[test]
 fn indexed() {
     mapped(cases::indexed());
 }
