@@ -1,18 +1,66 @@
 //! Girih: a portable ML compiler. The Rust tensor API.
 //!
+//! Programs are functions of [`Tensor`]s, and of structs of them ([`Tree`]). They run as they are written, or are compiled
+//! ([`jit`]), differentiated ([`grad`], [`jvp`]) and batched ([`vmap`]), in any order:
+//!
 //! ```
 //! use girih::prelude::*;
 //!
-//! let x = Tensor::new(&[1f32, 2.0, 3.0], [3]).named("x");
-//! let y = (&x * 2.0 + 1.0).tanh();
-//! assert_eq!(y.dims::<1>()?, [3]);
+//! #[derive(Clone, Tree)]
+//! struct Line {
+//!     slope: Tensor,
+//!     offset: Tensor,
+//! }
 //!
-//! // Errors are values: what cannot be computed says why, and where it was written, when it is read.
-//! let bad = &x + &Tensor::ones(DType::F32, [4]).named("bias");
-//! let why = bad.to_vec::<f32>().unwrap_err().to_string();
-//! assert!(why.contains("`x`") && why.contains("f32[3]") && why.contains("`bias`") && why.contains("f32[4]"));
+//! fn loss(line: &Line, x: &Tensor, y: &Tensor) -> Tensor {
+//!     (x * &line.slope + &line.offset - y).square().mean(..)
+//! }
+//!
+//! let x = Tensor::new(&[-1f32, 0.0, 1.0, 2.0], [4]);
+//! let y = &x * 3.0 - 1.0;
+//! let descent = Sgd { momentum: 0.5, ..Sgd::new(0.1) };
+//! let gradient = grad(loss);
+//! let step = jit(move |line: &Line, state: &optim::SgdState<Line>, x: &Tensor, y: &Tensor| {
+//!     descent.step(line, &gradient(line, x, y), state)
+//! });
+//!
+//! let mut line = Line { slope: Tensor::from(0.0), offset: Tensor::from(0.0) };
+//! let mut state = descent.init(&line);
+//! for _ in 0..100 {
+//!     (line, state) = step(&line, &state, &x, &y);
+//! }
+//! assert!((line.slope.item::<f32>()? - 3.0).abs() < 1e-3);
+//! assert!((line.offset.item::<f32>()? + 1.0).abs() < 1e-3);
 //! # Ok::<(), Box<Diag>>(())
 //! ```
+//!
+//! # Errors
+//!
+//! Nothing that builds a tensor returns a `Result`, and nothing panics: an operation that does not accept its operands gives
+//! a *refused* tensor, and what is made of it is refused for the same reason. Whatever reads elements ([`Tensor::to_vec`],
+//! [`Tensor::item`], [`tree::eval`]) returns a `Result`, whose error tells both shapes, both names and the line:
+//!
+//! ```
+//! # use girih::prelude::*;
+//! let x = Tensor::ones(DType::F32, [32, 100]).named("batch");
+//! let w = Tensor::ones(DType::F32, [128, 10]).named("w1");
+//! let logits = nn::linear(&x, &w, None);
+//! let why = logits.to_vec::<f32>().unwrap_err().to_string();
+//! for part in ["`batch`", "f32[32, 100]", "`w1`", "f32[128, 10]", ".rs:"] {
+//!     assert!(why.contains(part));
+//! }
+//! ```
+//!
+//! # When things are computed
+//!
+//! Outside of `jit`, tensors are lazy: operations add up until elements are read, then run as one program on the
+//! [current device](Device::current), and stay known. Inside of a transformation a tensor stands for a value to come: its
+//! shape is there to be asked for, its elements are not; loops and branches that depend on them are in [`control`].
+//!
+//! # Numbers
+//!
+//! Dtypes never mix by themselves: [`Tensor::cast`] converts. A Rust number beside a tensor takes the tensor's dtype. Shapes
+//! broadcast as in NumPy. Negative axes count from the last, and `..` stands for all of them.
 
 #![forbid(unsafe_code)]
 

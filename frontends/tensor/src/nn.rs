@@ -9,49 +9,49 @@ use girih_graph::nn as lib;
 pub use girih_graph::nn::Conv2d;
 use girih_graph::{Graph, NodeId};
 
-/// `x w + b`: `x` [.., in], `w` [in, out], `b` [out] -> [.., out].
+/// `x w + b`: `x [.., in]`, `w [in, out]`, `b [out]` -> `[.., out]`.
 #[track_caller]
 pub fn linear(x: &Tensor, w: &Tensor, b: Option<&Tensor>) -> Tensor {
     with_optional(&[x, w], b, Loc::caller(), |g, i, b| lib::linear(g, i[0], i[1], b))
 }
 
-/// Rows of `table` [n, d] at integer `ids` [..] -> [.., d].
+/// Rows of `table [n, d]` at integer `ids [..]` -> `[.., d]`.
 #[track_caller]
 pub fn embedding(table: &Tensor, ids: &Tensor) -> Tensor {
     Tensor::apply(&[table, ids], Loc::caller(), |g, i| lib::embedding(g, i[0], i[1]))
 }
 
-/// Cross-correlation of images with kernels: `x` [n, c, h, w], `w` [o, c / groups, kh, kw], `b` [o] -> [n, o, h', w'].
+/// Cross-correlation of images with kernels: `x [n, c, h, w]`, `w [o, c / groups, kh, kw]`, `b [o]` -> `[n, o, h', w']`.
 #[track_caller]
 pub fn conv2d(x: &Tensor, w: &Tensor, b: Option<&Tensor>, how: &Conv2d) -> Tensor {
     with_optional(&[x, w], b, Loc::caller(), |g, i, b| lib::conv2d(g, i[0], i[1], b, how))
 }
 
-/// The largest element of every window: `x` [n, c, h, w] -> [n, c, h', w'].
+/// The largest element of every window: `x [n, c, h, w]` -> `[n, c, h', w']`.
 #[track_caller]
 pub fn max_pool2d(x: &Tensor, size: [i64; 2], stride: [i64; 2]) -> Tensor {
     Tensor::apply(&[x], Loc::caller(), |g, i| lib::max_pool2d(g, i[0], size, stride, [(0, 0); 2]))
 }
 
-/// The average of every window: `x` [n, c, h, w] -> [n, c, h', w'].
+/// The average of every window: `x [n, c, h, w]` -> `[n, c, h', w']`.
 #[track_caller]
 pub fn avg_pool2d(x: &Tensor, size: [i64; 2], stride: [i64; 2]) -> Tensor {
     Tensor::apply(&[x], Loc::caller(), |g, i| lib::avg_pool2d(g, i[0], size, stride, [(0, 0); 2], true))
 }
 
-/// `(x - mean) / sqrt(variance + eps) * w + b` over the last axis: `w` and `b` [n].
+/// `(x - mean) / sqrt(variance + eps) * w + b` over the last axis: `w` and `b [n]`.
 #[track_caller]
 pub fn layer_norm(x: &Tensor, w: &Tensor, b: &Tensor, eps: f64) -> Tensor {
     Tensor::apply(&[x, w, b], Loc::caller(), |g, i| lib::layer_norm(g, i[0], i[1], i[2], eps))
 }
 
-/// `x / sqrt(mean(x^2) + eps) * w` over the last axis: `w` [n].
+/// `x / sqrt(mean(x^2) + eps) * w` over the last axis: `w [n]`.
 #[track_caller]
 pub fn rms_norm(x: &Tensor, w: &Tensor, eps: f64) -> Tensor {
     Tensor::apply(&[x, w], Loc::caller(), |g, i| lib::rms_norm(g, i[0], i[1], eps))
 }
 
-/// Layer normalisation over groups of channels: `x` [n, c, ..], `w` and `b` [c].
+/// Layer normalisation over groups of channels: `x [n, c, ..]`, `w` and `b [c]`.
 #[track_caller]
 pub fn group_norm(x: &Tensor, w: &Tensor, b: &Tensor, groups: usize, eps: f64) -> Tensor {
     Tensor::apply(&[x, w, b], Loc::caller(), |g, i| lib::group_norm(g, i[0], i[1], i[2], groups, eps))
@@ -76,13 +76,13 @@ pub fn log_softmax(x: &Tensor, axis: i64) -> Tensor {
 pub struct Attention<'a> {
     /// Factor of the scores; `1 / sqrt(d)` when absent.
     pub scale: Option<f64>,
-    /// A bool that broadcasts to the scores [.., queries, keys] and hides where it is false.
+    /// A bool that broadcasts to the scores `[.., queries, keys]` and hides where it is false.
     pub mask: Option<&'a Tensor>,
     /// The query at position `i` sees the keys `t <= i + causal`: the number of keys before the first query.
     pub causal: Option<Dim>,
 }
 
-/// `softmax(q k^T scale) v`: `q` [b.., f.., d], `k` [b.., t, d], `v` [b.., t, e] -> [b.., f.., e]. All axes of `k` but its
+/// `softmax(q k^T scale) v`: `q [b.., f.., d]`, `k [b.., t, d]`, `v [b.., t, e]` -> `[b.., f.., e]`. All axes of `k` but its
 /// last two are batch axes; query heads that share a key head are axes of `f..`.
 #[track_caller]
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, how: &Attention) -> Tensor {
@@ -92,13 +92,13 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, how: &Attention) -> Tensor 
     })
 }
 
-/// Rotary position embedding of `x` [.., s, d] with `cos` and `sin` [s, d / 2] from [`rope_tables`].
+/// Rotary position embedding of `x [.., s, d]` with `cos` and `sin [s, d / 2]` from [`rope_tables`].
 #[track_caller]
 pub fn rope(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Tensor {
     Tensor::apply(&[x, cos, sin], Loc::caller(), |g, i| lib::rope(g, i[0], i[1], i[2]))
 }
 
-/// Cosine and sine tables f32 [length, features / 2] for positions `offset..offset + length`.
+/// Cosine and sine tables f32 `[length, features / 2]` for positions `offset..offset + length`.
 #[track_caller]
 pub fn rope_tables(length: impl Into<Dim>, features: usize, offset: impl Into<Dim>, theta: f64) -> (Tensor, Tensor) {
     let (length, offset) = (length.into(), offset.into());
@@ -142,14 +142,14 @@ pub fn dropout(x: &Tensor, key: &crate::random::Key, rate: f64) -> Tensor {
     Tensor::apply(&[x, &key.0], Loc::caller(), |g, i| lib::dropout(g, i[0], i[1], rate))
 }
 
-/// `-log_softmax(logits)[label]` of every example: `logits` [.., classes], integer `labels` [..] -> [..]. A label outside
+/// `-log_softmax(logits)[label]` of every example: `logits [.., classes]`, integer `labels [..]` -> `[..]`. A label outside
 /// the classes gives 0, so that -1 can mark padding.
 #[track_caller]
 pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Tensor {
     Tensor::apply(&[logits, labels], Loc::caller(), |g, i| lib::cross_entropy(g, i[0], i[1]))
 }
 
-/// The share of examples whose largest logit is the label's: `logits` [.., classes], `labels` [..] i32 -> f32 scalar.
+/// The share of examples whose largest logit is the label's: `logits [.., classes]`, `labels [..]` i32 -> f32 scalar.
 #[track_caller]
 pub fn accuracy(logits: &Tensor, labels: &Tensor) -> Tensor {
     logits.argmax(-1).equal(labels).cast(DType::F32).mean(..)

@@ -17,7 +17,7 @@ use crate::tree::Tree;
 use girih_base::{DType, Diag, Dim, Loc, Result};
 use girih_graph::{Graph, NodeId, random as lib};
 
-/// A random key: u32 [2].
+/// A random key: u32 `[2]`.
 #[derive(Clone, Debug, Tree)]
 pub struct Key(pub Tensor);
 
