@@ -103,7 +103,9 @@ impl Eval for ScalarOp {
             let data = match (self.row().meaning.float, self.row().meaning.test) {
                 (Some(f), _) => Data::Floats(each(&columns, f)),
                 (None, Some(f)) => Data::Ints(each(&columns, |x| f(x) as i64)),
-                (None, None) => return Err(Diag::error("G204", format!("`{}` has no meaning on {dtype}", self.name()))),
+                (None, None) => {
+                    return Err(Diag::error("G204", format!("`{}` has no meaning on {dtype}", self.name())));
+                }
             };
             return Ok(Array { dtype: to, shape, data }.into());
         }
