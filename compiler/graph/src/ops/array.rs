@@ -379,9 +379,21 @@ impl Vjp for Pad {
     fn vjp(&self, b: &mut Backward, at: &Site, cts: &[Option<NodeId>]) -> Cotangents {
         let Some(ct) = cts[0] else { return Ok(vec![None, None]) };
         let (part, whole) = (b.g.tensor(at.operands[0])?.clone(), b.g.tensor(ct)?.clone());
-        let limit = (0..part.rank()).map(|a| &self.low[a] + &span(&part.shape[a], self.interior[a])).collect();
-        let stride = self.interior.iter().map(|i| i + 1).collect();
-        let inside = b.g.push(Slice { start: self.low.clone(), limit, stride }, &[ct])?;
+        // `n` elements with gaps cover `n * stride` but for the last gap. With a symbolic `n` that gap is added, so that
+        // the slice has exactly `n` elements in form too.
+        let stride: Vec<i64> = self.interior.iter().map(|i| i + 1).collect();
+        let (mut limit, mut whole_gaps) = (Vec::new(), ct);
+        for (a, n) in part.shape.iter().enumerate() {
+            let gap = self.interior[a];
+            if gap > 0 && n.as_const().is_none() {
+                let extent = &b.g.tensor(whole_gaps)?.shape[a] + gap;
+                whole_gaps = widen(b, whole_gaps, a, Dim::ZERO, 0, &extent)?;
+                limit.push(&self.low[a] + &(n * stride[a]));
+            } else {
+                limit.push(&self.low[a] + &span(n, gap));
+            }
+        }
+        let inside = b.g.push(Slice { start: self.low.clone(), limit, stride }, &[whole_gaps])?;
         let mut out = vec![Some(inside), None];
         if at.needs[1] {
             let (yes, no) = (b.g.splat(1, part.with_dtype(DType::Bool))?, b.g.scalar(0, DType::Bool)?);

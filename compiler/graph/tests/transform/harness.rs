@@ -23,6 +23,7 @@ pub fn ints(shape: &[usize], values: &[i64]) -> Array {
 }
 
 pub fn run(g: &Graph, inputs: &[Array]) -> Vec<Array> {
+    g.verify().unwrap_or_else(|e| panic!("{}: {e:?}", g.name));
     let inputs: Vec<Value> = inputs.iter().cloned().map(Value::from).collect();
     let out = g.eval(&inputs, &Bindings::new()).unwrap_or_else(|e| panic!("{}: {e}", g.name));
     out.iter().map(|v| v.array().unwrap().clone()).collect()

@@ -5,6 +5,7 @@
 mod cases;
 mod compose;
 mod derivative;
+mod fuzz;
 mod harness;
 mod library;
 mod random;
