@@ -16,9 +16,6 @@ use crate::ops::Op;
 use crate::ty::Ty;
 use girih_base::{Bindings, Diag, Dim, Result};
 
-/// More elements than this are refused rather than allocated.
-const MAX_ELEMENTS: usize = 1 << 32;
-
 /// The meaning of one kind of operation; implemented in the kind's file.
 pub trait Eval {
     /// The value of a node of type `ty`, given its operands, which have the types that inference accepted.
@@ -32,16 +29,25 @@ pub struct Cx<'a> {
     pub bindings: &'a Bindings,
     /// A `while` loop that runs longer is an error.
     pub max_rounds: u64,
+    /// A value with more elements is an error, before it is allocated.
+    pub max_elements: usize,
 }
 
 impl<'a> Cx<'a> {
-    /// A context with the default limit of a million rounds per `while` loop.
+    /// A context with the default limits: a million rounds of a `while` loop, 2^28 elements of a value.
     pub fn new(bindings: &'a Bindings) -> Cx<'a> {
-        Cx { bindings, max_rounds: 1_000_000 }
+        Cx { bindings, max_rounds: 1_000_000, max_elements: 1 << 28 }
     }
 
-    /// The value of a size.
+    /// The value of a size; its symbols must have values within their bounds.
     pub fn dim(&self, dim: &Dim) -> Result<i64> {
+        for s in dim.symbols() {
+            let value = self.bindings.get(&s.name).copied().unwrap_or(s.min);
+            if value < s.min || value > s.max || value % s.multiple_of.max(1) != 0 {
+                let rule = format!("it lies in {}..={} and is a multiple of {}", s.min, s.max, s.multiple_of);
+                return Err(Diag::error("G203", format!("the size `{}` cannot be {value}", s.name)).note(rule));
+            }
+        }
         dim.eval(self.bindings).map_err(|name| {
             Diag::error("G203", format!("the size `{name}` has no value")).help("give it one in the bindings")
         })
@@ -58,8 +64,10 @@ impl<'a> Cx<'a> {
         let shape = dims.iter().map(|d| self.extent(d)).collect::<Result<Vec<_>>>()?;
         let count = shape.iter().filter(|n| **n > 0).try_fold(1usize, |a, n| a.checked_mul(*n));
         match count {
-            Some(n) if n <= MAX_ELEMENTS => Ok(shape),
-            _ => Err(Diag::error("G203", format!("{shape:?} is too large to evaluate"))),
+            Some(n) if n <= self.max_elements => Ok(shape),
+            _ => Err(Diag::error("G203", format!("{shape:?} is too large to evaluate"))
+                .note(format!("the limit is {} elements", self.max_elements))
+                .help("raise `Cx::max_elements` if that is right")),
         }
     }
 
@@ -101,6 +109,9 @@ impl Graph {
 
     /// Evaluates without looking at the inputs; bodies are called this way.
     pub(crate) fn eval_body(&self, inputs: Vec<Value>, cx: &Cx) -> Result<Vec<Value>> {
+        if let Some(o) = self.outputs().iter().find(|o| o.0 as usize >= self.len()) {
+            return Err(Diag::error("G202", format!("`{}` has no value %{} to put out", self.name, o.0)));
+        }
         let live = self.live();
         let mut uses = vec![0usize; self.len()];
         for id in self.ids().filter(|id| live[id.0 as usize]) {

@@ -124,9 +124,20 @@ fn sizes_are_values_under_bindings() {
     let out = g.eval(&[], &Bindings::from([("n".into(), 3)])).unwrap();
     assert_eq!(out[0].array().unwrap().int(0), 10);
     assert_eq!(out[1].array().unwrap().shape, [3]);
+    assert_eq!(g.eval(&[], &Bindings::from([("n".into(), 11)])).unwrap_err().code, "G203");
     let missing = g.eval(&[], &Bindings::new()).unwrap_err();
     assert_eq!(missing.code, "G203");
     assert!(missing.message.contains("`n`"));
+}
+
+#[test]
+fn huge_values_are_refused_before_they_are_made() {
+    let mut g = Graph::new("huge");
+    let x = g.splat(0.0, TensorTy::new(DType::F32, [1i64 << 40, 1 << 40])).unwrap();
+    g.set_outputs(vec![x]);
+    assert_eq!(g.eval(&[], &Bindings::new()).unwrap_err().code, "G203");
+    g.set_outputs(vec![NodeId(7)]);
+    assert_eq!(g.eval(&[], &Bindings::new()).unwrap_err().code, "G202");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::round_trip;
 use girih_base::{Bindings, Diag};
 use girih_graph::eval::{Data, Value, compare::allclose};
 use girih_graph::testing::{Config, Kind, random_graph};
-use girih_graph::{Graph, Ty, text};
+use girih_graph::{Graph, NodeId, Op, Ty, text};
 use proptest::prelude::*;
 
 fn check_value(value: &Value, ty: &Ty, bindings: &Bindings) {
@@ -36,6 +36,23 @@ fn check_seed(seed: u64, config: &Config) -> Result<(), Box<Diag>> {
     Ok(())
 }
 
+/// The graph with every call replaced by the body.
+fn inlined(g: &Graph) -> Graph {
+    let mut out = Graph::new(g.name.clone());
+    let mut map: Vec<NodeId> = Vec::new();
+    for id in g.ids() {
+        let node = g.node(id);
+        let operands: Vec<NodeId> = g.operands(id).iter().map(|o| map[o.0 as usize]).collect();
+        map.push(match &node.op {
+            Op::Param(p) => out.param("p", node.ty.clone(), p.kind, node.loc.clone()),
+            Op::Call(c) => out.inline(&c.callee.body, &operands, &node.loc).unwrap()[0],
+            op => out.add(op.clone(), &operands, node.loc.clone()).unwrap(),
+        });
+    }
+    out.set_outputs(g.outputs().iter().map(|o| map[o.0 as usize]).collect());
+    out
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -44,6 +61,19 @@ proptest! {
         let config = Config { nodes, ..Config::default() };
         if let Err(diag) = check_seed(seed, &config) {
             panic!("seed {seed}, {nodes} nodes: {diag}\n{}", random_graph(seed, &config).graph);
+        }
+    }
+
+    #[test]
+    fn a_call_means_its_body(seed: u64) {
+        let weights = vec![(Kind::Fresh, 1), (Kind::Map, 3), (Kind::Call, 3)];
+        let sample = random_graph(seed, &Config { nodes: 10, weights, ..Config::default() });
+        let flat = inlined(&sample.graph);
+        flat.verify().unwrap();
+        let want = sample.graph.eval(&sample.inputs, &sample.bindings).unwrap();
+        let got = flat.eval(&sample.inputs, &sample.bindings).unwrap();
+        for (a, b) in got.iter().zip(&want) {
+            allclose(a, b, 0.0, 0.0).unwrap();
         }
     }
 
