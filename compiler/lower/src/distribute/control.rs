@@ -1,0 +1,304 @@
+//! Statements in order, loops with carried tiles, branches.
+
+use super::emit::{Emit, Leaf, UNROLL};
+use super::layout::Layout;
+use super::plan::{pulled, pure};
+use girih_base::{DType, Result, ScalarOp};
+use girih_simt::{self as simt, Space, Ty, ValueId as Sv};
+use girih_tile::{Block, Op, Stmt, ValueId as Tv};
+
+/// Where a value that a region hands out lives.
+#[derive(Clone)]
+struct Slot {
+    layout: Layout,
+    local: u32,
+    array: bool,
+}
+
+impl Emit<'_> {
+    /// The coordinates of the program instance from the workgroup's index; the last grid axis is fastest.
+    pub fn delinearise(&mut self) {
+        let mut rest = self.group();
+        let mut out = Vec::new();
+        let grid = self.kernel.grid.clone();
+        for (axis, extent) in grid.iter().enumerate().rev() {
+            if axis == 0 {
+                out.push(rest);
+                break;
+            }
+            if extent.is(1) {
+                out.push(self.uint(0));
+                continue;
+            }
+            let n = self.dim(extent);
+            out.push(self.index(ScalarOp::Rem, &[rest, n]));
+            rest = self.index(ScalarOp::Div, &[rest, n]);
+        }
+        out.reverse();
+        self.grid = out;
+    }
+
+    /// A remark in the generated source.
+    pub fn comment(&mut self, text: &str) {
+        self.b.effect(simt::Op::Comment(text.into()));
+    }
+
+    fn announce(&mut self, what: &str, v: Tv) {
+        let ty = &self.kernel.values[v.0 as usize].ty;
+        if ty.shape.is_empty() {
+            return;
+        }
+        let shape: Vec<String> = ty.shape.iter().map(u32::to_string).collect();
+        let name = self.kernel.values[v.0 as usize].name.as_deref().map(|n| format!("{n}: ")).unwrap_or_default();
+        self.comment(&format!("{name}{what} [{}] {}", shape.join(", "), ty.dtype));
+    }
+
+    /// Emits a region's statements.
+    pub fn block(&mut self, block: &Block) -> Result<()> {
+        for s in &block.stmts {
+            self.here = s.loc.clone();
+            self.b.set_loc(s.loc.clone());
+            self.stmt(s)?;
+            self.end_statement();
+        }
+        Ok(())
+    }
+
+    fn define(&mut self, v: Tv, value: Sv) {
+        let name = self.kernel.values[v.0 as usize].name.clone();
+        self.b.name(value, name);
+        self.leaves.insert(v, Leaf::Regs(Layout::scalar(self.plan.lanes), vec![value]));
+    }
+
+    fn stmt(&mut self, s: &Stmt) -> Result<()> {
+        let unused = s.results.iter().all(|r| self.plan.uses[r.0 as usize] == 0);
+        match &s.op {
+            Op::ProgramId(axis) => {
+                let id = self.grid.get(*axis).copied();
+                let id = id.unwrap_or_else(|| self.uint(0));
+                let id = self.b.cast(id, DType::I32);
+                self.define(s.results[0], id);
+            }
+            Op::Size(d) => {
+                let d = self.dim(d);
+                let d = self.b.cast(d, DType::I32);
+                self.define(s.results[0], d);
+            }
+            Op::Store { param, view, at, value, mask } => {
+                self.announce(&format!("store to {}", self.kernel.params[*param].name), *value);
+                self.store(*param, view, at, *value, *mask)?;
+            }
+            Op::StoreAt { param, index, value, mask } => {
+                self.announce(&format!("scatter to {}", self.kernel.params[*param].name), *value);
+                self.store_at(*param, *index, *value, *mask)?;
+            }
+            Op::Atomic { op, param, index, value, mask } => {
+                self.announce(&format!("atomic update of {}", self.kernel.params[*param].name), *value);
+                self.atomic(*op, *param, *index, *value, *mask, s.results[0], unused)?;
+            }
+            Op::Dot { a, b, acc } if !unused => {
+                self.announce("dot", s.results[0]);
+                self.dot(*a, *b, *acc, s.results[0])?;
+            }
+            Op::Reduce { args, axis, combine } if !unused => {
+                self.announce(&format!("fold along axis {axis}"), args[0]);
+                self.reduce(args, *axis, combine, &s.results)?;
+            }
+            Op::Scan { args, axis, combine, reverse } if !unused => {
+                self.announce(&format!("running fold along axis {axis}"), args[0]);
+                self.scan(args, *axis, combine, *reverse, &s.results)?;
+            }
+            Op::Sort { args, axis, keys, descending } if !unused => {
+                self.announce(&format!("sort along axis {axis}"), args[0]);
+                self.sort(args, *axis, *keys, *descending, &s.results)?;
+            }
+            Op::For { lo, hi, step, init, body } => self.counted(*lo, *hi, *step, init, body, &s.results)?,
+            Op::If { cond, then, otherwise } => self.branch(*cond, then, otherwise, &s.results)?,
+            _ if unused => {}
+            op => {
+                let v = s.results[0];
+                if pure(self.kernel, op) && self.plan.deferred[v.0 as usize] {
+                    return Ok(());
+                }
+                if matches!(op, Op::Load { .. } | Op::LoadAt { .. } | Op::LoadQuant { .. }) {
+                    self.announce("load", v);
+                }
+                let layout = self.plan.layout[v.0 as usize].clone();
+                let leaf = self.keep(v, &layout)?;
+                self.leaves.insert(v, leaf);
+            }
+        }
+        Ok(())
+    }
+
+    fn slot(&mut self, v: Tv, name: &str) -> Result<Slot> {
+        let layout = self.plan.layout[v.0 as usize].clone();
+        let ty = Ty::vec(self.compute(self.dtype(v))?, layout.width());
+        let array = layout.vectors() > 1;
+        let local = self.b.local(name, ty, array.then(|| layout.vectors()));
+        Ok(Slot { layout, local, array })
+    }
+
+    fn fill_slot(&mut self, slot: &Slot, v: Tv) -> Result<()> {
+        self.prepare(v, &slot.layout, slot.layout.vectors() > UNROLL)?;
+        if slot.array {
+            return self.fill(v, &slot.layout, slot.local);
+        }
+        let x = self.eval(v, &slot.layout, &Default::default())?;
+        let x = self.wide(x, slot.layout.width());
+        self.b.set(slot.local, x);
+        Ok(())
+    }
+
+    fn leaf_of(&mut self, slot: &Slot, name: Option<std::sync::Arc<str>>) -> Leaf {
+        if slot.array {
+            return Leaf::Array(slot.layout.clone(), slot.local);
+        }
+        let v = self.b.get(slot.local);
+        self.b.name(v, name);
+        Leaf::Regs(slot.layout.clone(), vec![v])
+    }
+
+    fn counted(&mut self, lo: Tv, hi: Tv, step: u32, init: &[Tv], body: &Block, results: &[Tv]) -> Result<()> {
+        let mut slots = Vec::new();
+        for (i, v) in init.iter().enumerate() {
+            let param = body.params[i + 1];
+            let named = [param, results[i], body.results[i], *v]
+                .into_iter()
+                .find_map(|v| self.kernel.values[v.0 as usize].name.clone());
+            let slot = self.slot(param, named.as_deref().unwrap_or("carried"))?;
+            self.fill_slot(&slot, *v)?;
+            self.end_statement();
+            slots.push(slot);
+        }
+        let (lo, hi) = (self.scalar(lo)?, self.scalar(hi)?);
+        // A first value known to be positive lets the loop count in u32 directly; else it counts rounds from zero.
+        let direct = self.b.known(lo).is_some_and(|v| v >= 0);
+        let (first, end) = if direct {
+            let end = match self.b.known(hi) {
+                Some(v) => self.uint(v.max(0) as u32),
+                None => {
+                    let zero = self.b.int(0);
+                    let end = self.map(ScalarOp::Max, &[hi, zero]);
+                    self.as_uint(end)
+                }
+            };
+            (self.as_uint(lo), end)
+        } else {
+            let zero = self.b.int(0);
+            let span = self.map(ScalarOp::Sub, &[hi, lo]);
+            let span = self.map(ScalarOp::Max, &[span, zero]);
+            (self.uint(0), self.as_uint(span))
+        };
+        let name = self.kernel.values[body.params[0].0 as usize].name.clone();
+        self.repeat(first, end, step, |e, i| {
+            e.b.name(i, name);
+            let i = e.b.cast(i, DType::I32);
+            let i = if direct { i } else { e.map(ScalarOp::Add, &[lo, i]) };
+            e.define(body.params[0], i);
+            for (slot, p) in slots.iter().zip(&body.params[1..]) {
+                let leaf = e.leaf_of(slot, None);
+                e.leaves.insert(*p, leaf);
+            }
+            e.block(body)?;
+            e.hand_on(&slots, &body.results)
+        })?;
+        for (slot, r) in slots.iter().zip(results) {
+            let leaf = self.leaf_of(slot, self.kernel.values[r.0 as usize].name.clone());
+            self.leaves.insert(*r, leaf);
+        }
+        Ok(())
+    }
+
+    /// Writes the new carried values, none before all old ones have been read.
+    fn hand_on(&mut self, slots: &[Slot], yields: &[Tv]) -> Result<()> {
+        let mut late: Vec<(u32, Option<(u32, u32)>, Sv)> = Vec::new();
+        let mut direct = Vec::new();
+        for (slot, y) in slots.iter().zip(yields) {
+            if matches!(self.leaves.get(y), Some(Leaf::Array(_, a)) if *a == slot.local) {
+                continue;
+            }
+            let dynamic = slot.layout.vectors() > UNROLL;
+            self.prepare(*y, &slot.layout, dynamic)?;
+            if !slot.array {
+                let x = self.eval(*y, &slot.layout, &Default::default())?;
+                let x = self.wide(x, slot.layout.width());
+                late.push((slot.local, None, x));
+                continue;
+            }
+            let carried: Vec<u32> = slots.iter().filter(|s| s.array).map(|s| s.local).collect();
+            if self.only_reads_itself(*y, &slot.layout, slot.local, &carried) {
+                direct.push((slot.clone(), *y));
+                continue;
+            }
+            let ty = self.b.locals[slot.local as usize].elem;
+            let next = self.b.local("next", ty, Some(slot.layout.vectors()));
+            self.fill(*y, &slot.layout, next)?;
+            let zero = self.uint(0);
+            late.push((slot.local, Some((next, slot.layout.vectors())), zero));
+        }
+        for (slot, y) in direct {
+            self.fill(y, &slot.layout, slot.local)?;
+        }
+        for (local, copy, x) in late {
+            match copy {
+                None => self.b.set(local, x),
+                Some((next, n)) => self.each(n, |e, idx| {
+                    let at = match idx.dynamic {
+                        Some((i, _)) => i,
+                        None => e.uint(idx.fixed),
+                    };
+                    let x = e.b.load(Space::Local(next), at);
+                    e.b.store(Space::Local(local), at, x);
+                    Ok(())
+                })?,
+            }
+        }
+        self.end_statement();
+        Ok(())
+    }
+
+    /// Whether evaluating `v` reads no carried array but `own`, and that one only at the place being written.
+    fn only_reads_itself(&self, v: Tv, l: &Layout, own: u32, carried: &[u32]) -> bool {
+        match self.over.get(&v).or(self.leaves.get(&v)) {
+            Some(Leaf::Array(held, a)) => !carried.contains(a) || (*a == own && held == l),
+            Some(_) => true,
+            None => match self.plan.defs.get(&v) {
+                Some(s) => s.op.operands().into_iter().all(|x| {
+                    let pull = pulled(&s.op, l, &self.plan.bits[x.0 as usize], &self.plan.bits[v.0 as usize]);
+                    self.only_reads_itself(x, &pull, own, carried)
+                }),
+                None => false,
+            },
+        }
+    }
+
+    fn branch(&mut self, cond: Tv, then: &Block, otherwise: &Block, results: &[Tv]) -> Result<()> {
+        let slots = results.iter().map(|r| {
+            let name = self.kernel.values[r.0 as usize].name.clone();
+            self.slot(*r, name.as_deref().unwrap_or("chosen"))
+        });
+        let slots = slots.collect::<Result<Vec<_>>>()?;
+        let cond = self.scalar(cond)?;
+        let mut arms = Vec::new();
+        for block in [then, otherwise] {
+            self.open();
+            let done = self.block(block).and_then(|()| {
+                slots.iter().zip(&block.results).try_for_each(|(slot, v)| {
+                    self.fill_slot(slot, *v)?;
+                    self.end_statement();
+                    Ok(())
+                })
+            });
+            arms.push(self.close());
+            done?;
+        }
+        let (otherwise, then) = (arms.pop().unwrap_or_default(), arms.pop().unwrap_or_default());
+        self.b.effect(simt::Op::If(cond, then, otherwise));
+        for (slot, r) in slots.iter().zip(results) {
+            let leaf = self.leaf_of(slot, self.kernel.values[r.0 as usize].name.clone());
+            self.leaves.insert(*r, leaf);
+        }
+        Ok(())
+    }
+}
