@@ -1,0 +1,193 @@
+//! The CPU as a device.
+
+use crate::exec::Worker;
+use crate::memory::{ALIGNMENT, Aligned, Buffer, Mem};
+use crate::pool::Pool;
+use crate::program::Program;
+use crate::simd::Isa;
+use crate::{compile, launch};
+use girih_base::{Diag, Result};
+use girih_exec::{BufferRef, Command, Device, KernelRef, MemRef, SharedBytes};
+use girih_plan::{Format, KernelCode};
+use std::ops::Range;
+use std::sync::Mutex;
+
+/// Identity of the target whose plans this device runs.
+pub const TARGET: &str = "cpu";
+
+/// Runs Tile IR kernels on the processor, in host memory.
+pub struct CpuDevice {
+    buffers: Vec<Option<Buffer>>,
+    kernels: Vec<Program>,
+    pool: Pool,
+    workers: Vec<Mutex<Worker>>,
+}
+
+impl Default for CpuDevice {
+    fn default() -> CpuDevice {
+        CpuDevice::new()
+    }
+}
+
+impl CpuDevice {
+    /// A device that uses every processor the process may run on.
+    pub fn new() -> CpuDevice {
+        CpuDevice::with_threads(default_threads())
+    }
+
+    /// A device that uses this many threads (at least one). Results do not depend on the number.
+    pub fn with_threads(threads: usize) -> CpuDevice {
+        let pool = Pool::new(threads.max(1));
+        let workers = (0..pool.threads()).map(|_| Mutex::default()).collect();
+        CpuDevice { buffers: Vec::new(), kernels: Vec::new(), pool, workers }
+    }
+
+    fn insert(&mut self, buffer: Buffer) -> BufferRef {
+        let free = self.buffers.iter().position(Option::is_none);
+        let at = free.unwrap_or(self.buffers.len());
+        if at == self.buffers.len() {
+            self.buffers.push(None);
+        }
+        self.buffers[at] = Some(buffer);
+        BufferRef(at as u32)
+    }
+
+    fn buffer(&mut self, buffer: BufferRef) -> Result<Mem> {
+        match self.buffers.get_mut(buffer.0 as usize) {
+            Some(Some(b)) => Ok(b.mem()),
+            _ => {
+                Err(Diag::error("X004", format!("no buffer {}", buffer.0)).note("it was never allocated, or was freed"))
+            }
+        }
+    }
+
+    /// A range of a buffer, checked.
+    fn range(&mut self, buffer: BufferRef, offset: u64, bytes: u64) -> Result<Mem> {
+        let mem = self.buffer(buffer)?;
+        if offset.checked_add(bytes).is_none_or(|end| end > mem.bytes as u64) {
+            let have = mem.bytes;
+            return Err(Diag::error("X004", format!("bytes {offset}.. ({bytes} of them) of a buffer of {have} bytes")));
+        }
+        Ok(Mem { ptr: mem.ptr.wrapping_add(offset as usize), bytes: bytes as usize, writable: mem.writable })
+    }
+}
+
+/// Instruction set and number of threads, for the list of devices: `AVX-512, 2 threads`.
+pub fn describe() -> String {
+    let threads = default_threads();
+    format!("{}, {threads} {}", Isa::get().name(), if threads == 1 { "thread" } else { "threads" })
+}
+
+pub(crate) fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn read_only() -> Box<Diag> {
+    Diag::error("X004", "this buffer is read-only: it shares its memory with whoever provided it")
+}
+
+impl Device for CpuDevice {
+    fn name(&self) -> String {
+        let threads = self.pool.threads();
+        format!("CPU ({}, {threads} {})", Isa::get().name(), if threads == 1 { "thread" } else { "threads" })
+    }
+
+    fn target(&self) -> String {
+        TARGET.into()
+    }
+
+    fn alignment(&self) -> u64 {
+        ALIGNMENT as u64
+    }
+
+    fn allocate(&mut self, bytes: u64) -> Result<BufferRef> {
+        let bytes = usize::try_from(bytes).map_err(|_| Diag::error("X001", format!("{bytes} bytes are too many")))?;
+        let memory = Aligned::zeroed(bytes)?;
+        Ok(self.insert(Buffer::Owned { memory, bytes }))
+    }
+
+    fn adopt(&mut self, data: SharedBytes, range: Range<usize>) -> Result<BufferRef> {
+        let all = (*data).as_ref();
+        let Some(part) = all.get(range.clone()) else {
+            return Err(Diag::error("X004", format!("bytes {range:?} of {} bytes", all.len())));
+        };
+        // Elements are read in place, so they must be aligned for the widest dtype.
+        if (part.as_ptr() as usize).is_multiple_of(8) {
+            return Ok(self.insert(Buffer::Shared { data, range }));
+        }
+        let buffer = self.allocate(part.len() as u64)?;
+        self.write(buffer, 0, part)?;
+        Ok(buffer)
+    }
+
+    fn free(&mut self, buffer: BufferRef) {
+        if let Some(slot) = self.buffers.get_mut(buffer.0 as usize) {
+            *slot = None;
+        }
+    }
+
+    fn write(&mut self, buffer: BufferRef, offset: u64, data: &[u8]) -> Result<()> {
+        let mem = self.range(buffer, offset, data.len() as u64)?;
+        if !mem.writable {
+            return Err(read_only());
+        }
+        // SAFETY: the range was checked, and `data` is borrowed from outside the device.
+        unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), mem.ptr, data.len()) };
+        Ok(())
+    }
+
+    fn read(&mut self, buffer: BufferRef, offset: u64, data: &mut [u8]) -> Result<()> {
+        let mem = self.range(buffer, offset, data.len() as u64)?;
+        // SAFETY: the range was checked, and `data` is borrowed from outside the device.
+        unsafe { std::ptr::copy_nonoverlapping(mem.ptr, data.as_mut_ptr(), data.len()) };
+        Ok(())
+    }
+
+    fn load(&mut self, code: &KernelCode) -> Result<KernelRef> {
+        if code.format != Format::Tile {
+            return Err(Diag::error("X004", format!("kernel `{}` is not Tile IR", code.name))
+                .note("the plan was compiled for another target")
+                .help("compile the graph again for the cpu target"));
+        }
+        let kernel = girih_tile::parse(&code.text)?;
+        self.kernels.push(compile::compile(&kernel)?);
+        Ok(KernelRef(self.kernels.len() as u32 - 1))
+    }
+
+    fn submit(&mut self, commands: &[Command<'_>]) -> Result<()> {
+        for command in commands {
+            match command {
+                Command::Launch { kernel, args, bindings } => {
+                    let args =
+                        args.iter().map(|m| self.range(m.buffer, m.offset, m.bytes)).collect::<Result<Vec<_>>>()?;
+                    let Some(program) = self.kernels.get(kernel.0 as usize) else {
+                        return Err(Diag::error("X004", format!("no kernel {}", kernel.0)));
+                    };
+                    launch::launch(program, args, bindings, &mut self.pool, &self.workers)?;
+                }
+                Command::Copy { from, to } => self.copy(from, to)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn synchronize(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl CpuDevice {
+    fn copy(&mut self, from: &MemRef, to: &MemRef) -> Result<()> {
+        let (src, dst) =
+            (self.range(from.buffer, from.offset, from.bytes)?, self.range(to.buffer, to.offset, to.bytes)?);
+        if src.bytes != dst.bytes {
+            return Err(Diag::error("X004", format!("a copy of {} bytes to {}", src.bytes, dst.bytes)));
+        }
+        if !dst.writable {
+            return Err(read_only());
+        }
+        // SAFETY: both ranges were checked; `copy` allows overlap.
+        unsafe { std::ptr::copy(src.ptr, dst.ptr, src.bytes) };
+        Ok(())
+    }
+}

@@ -1,0 +1,360 @@
+//! Structured loads and stores.
+
+use super::{Launch, ViewAt, Worker, elements, outside};
+use crate::compile::write_literal;
+use crate::memory::Mem;
+use crate::program::{Inst, Lane, Slot, Tile};
+use crate::simd::strided::{self, Nest};
+use crate::simd::{fallback, memory};
+use girih_base::{DType, Result};
+use girih_tile::verify::MAX_RANK;
+use girih_tile::{Literal, Op, ValueId};
+
+/// The part of a tile that exists, in tile coordinates, and where it lies.
+struct Window {
+    lo: [usize; MAX_RANK],
+    /// Extents of the existing part; some are 0 when nothing exists.
+    shape: [usize; MAX_RANK],
+    strides: [isize; MAX_RANK],
+    /// Element offset of the tile's coordinate zero.
+    origin: i64,
+    /// Every element exists.
+    whole: bool,
+}
+
+impl ViewAt {
+    fn window(&self, at: &[i64], tile: &[usize]) -> Window {
+        let mut w = Window {
+            lo: [0; MAX_RANK],
+            shape: [1; MAX_RANK],
+            strides: [0; MAX_RANK],
+            origin: self.offset,
+            whole: true,
+        };
+        for (i, (extent, stride)) in self.axes.iter().enumerate() {
+            let lo = (-at[i]).clamp(0, tile[i] as i64);
+            let hi = extent.saturating_sub(at[i]).clamp(lo, tile[i] as i64);
+            w.whole &= lo == 0 && hi == tile[i] as i64;
+            (w.lo[i], w.shape[i], w.strides[i]) = (lo as usize, (hi - lo) as usize, *stride as isize);
+            w.origin = w.origin.saturating_add(at[i].saturating_mul(*stride));
+        }
+        w
+    }
+
+    /// The part of row `outer` (tile coordinates of all axes but the last) that the guards let exist, within `lo..hi`
+    /// of the last axis.
+    fn guarded(&self, at: &[i64], outer: &[usize], (mut lo, mut hi): (i64, i64)) -> (i64, i64) {
+        for (base, coeffs, extent) in &self.guards {
+            let last = coeffs.len().saturating_sub(1);
+            let mut fixed = *base;
+            for (i, c) in coeffs.iter().enumerate() {
+                let here = at[i].saturating_add(outer.get(i).map_or(0, |o| *o as i64));
+                fixed = fixed.saturating_add(c.saturating_mul(if i == last { at[i] } else { here }));
+            }
+            // 0 <= fixed + c * j < extent
+            match coeffs.last().copied().unwrap_or(0) {
+                0 if (0..*extent).contains(&fixed) => {}
+                0 => return (lo, lo),
+                c if c > 0 => {
+                    lo = lo.max((-fixed).div_euclid(c) + ((-fixed).rem_euclid(c) != 0) as i64);
+                    let end = extent.saturating_sub(fixed);
+                    hi = hi.min(end.div_euclid(c) + (end.rem_euclid(c) != 0) as i64);
+                }
+                c => {
+                    let c = -c;
+                    // fixed - c j >= 0  and  fixed - c j < extent
+                    hi = hi.min(fixed.div_euclid(c) + 1);
+                    let start = fixed.saturating_sub(*extent);
+                    lo = lo.max(start.div_euclid(c) + 1);
+                }
+            }
+        }
+        (lo, hi.max(lo))
+    }
+}
+
+impl Window {
+    /// Checks that the existing part lies inside a parameter of `len` elements.
+    fn check(&self, rank: usize, len: i64) -> Result<(), i64> {
+        let (mut first, mut last) = (self.start(rank), self.start(rank));
+        for i in 0..rank {
+            let span = (self.strides[i] as i64).saturating_mul(self.shape[i] as i64 - 1);
+            first = first.saturating_add(span.min(0));
+            last = last.saturating_add(span.max(0));
+        }
+        if first < 0 {
+            return Err(first);
+        }
+        if last >= len { Err(last) } else { Ok(()) }
+    }
+
+    /// Element offset of the first existing element.
+    fn start(&self, rank: usize) -> i64 {
+        (0..rank).fold(self.origin, |o, i| o.saturating_add((self.strides[i] as i64).saturating_mul(self.lo[i] as i64)))
+    }
+
+    fn empty(&self, rank: usize) -> bool {
+        self.shape[..rank].contains(&0)
+    }
+}
+
+/// Calls `f` with every coordinate of all axes but the last.
+fn each_row(shape: &[usize], mut f: impl FnMut(&[usize]) -> Result<()>) -> Result<()> {
+    let outer = &shape[..shape.len().saturating_sub(1)];
+    let mut at = [0usize; MAX_RANK];
+    for _ in 0..outer.iter().product::<usize>() {
+        f(&at[..outer.len()])?;
+        for i in (0..outer.len()).rev() {
+            at[i] += 1;
+            if at[i] < outer[i] {
+                break;
+            }
+            at[i] = 0;
+        }
+    }
+    Ok(())
+}
+
+impl Worker {
+    fn coordinates(&self, at: &[ValueId]) -> [i64; MAX_RANK] {
+        let mut out = [0; MAX_RANK];
+        out.iter_mut().zip(at).for_each(|(o, v)| *o = self.i32(v.0 as usize));
+        out
+    }
+
+    pub(super) fn load(&mut self, l: &Launch<'_>, inst: &Inst) -> Result<()> {
+        let Op::Load { param, at, mask, other, .. } = &inst.op else { return Ok(()) };
+        let (id, view, mem) = (inst.dst[0], &l.views[inst.table], l.args[*param]);
+        let (slot, info) = (&l.program.slots[id], &l.program.params[*param]);
+        let rank = slot.shape.len();
+        let at = self.coordinates(at);
+        let w = view.window(&at, &slot.shape);
+        let (dtype, len, bytes) = (info.dtype, elements(l, *param), slot.lane.bytes());
+        if mask.is_some() || !view.guards.is_empty() {
+            return self.load_rows(l, inst, &at, w, *other);
+        }
+        if !w.empty(rank) {
+            w.check(rank, len).map_err(|at| outside(l, *param, at))?;
+        }
+        if w.whole && Lane::is_memory(dtype) && !info.stored {
+            let ptr = mem.ptr.wrapping_offset(w.origin as isize * bytes as isize);
+            self.tiles[id] = Tile { ptr, strides: w.strides };
+            return Ok(());
+        }
+        let room = self.room(l, id);
+        self.tiles[id] = room;
+        if !w.whole {
+            // SAFETY: the room of the slot.
+            unsafe { fill(slot, room.ptr, *other) };
+            if w.empty(rank) {
+                return Ok(());
+            }
+        }
+        let (start, to) = (w.start(rank) as isize, room_start(&room, &w, rank, bytes));
+        let nest = Nest::new(&w.shape[..rank], [&w.strides, &room.strides]);
+        nest.each(|[from, into]| {
+            // SAFETY: the window was checked against the parameter and lies inside the tile.
+            unsafe {
+                load_run(dtype, mem, start + from, nest.step, to.wrapping_offset(into * bytes as isize), nest.inner)
+            };
+            Ok(())
+        })
+    }
+
+    /// Row by row, element by element where there is a mask.
+    fn load_rows(&mut self, l: &Launch<'_>, inst: &Inst, at: &[i64], w: Window, other: Literal) -> Result<()> {
+        let Op::Load { param, mask, .. } = &inst.op else { return Ok(()) };
+        let (id, view, mem, len) = (inst.dst[0], &l.views[inst.table], l.args[*param], elements(l, *param));
+        let (slot, dtype) = (&l.program.slots[id], l.program.params[*param].dtype);
+        let mask = mask.map(|m| self.dense(l, m.0 as usize, 0)).transpose()?;
+        let room = self.room(l, id);
+        self.tiles[id] = room;
+        // SAFETY: the room of the slot.
+        unsafe { fill(slot, room.ptr, other) };
+        let bytes = slot.lane.bytes();
+        each_existing(view, at, &slot.shape, &w, |first, stride, tile, lo, hi| {
+            let run = |lo: i64, hi: i64| -> Result<()> {
+                inside(first, stride, lo, hi, len).map_err(|at| outside(l, *param, at))?;
+                // SAFETY: just checked; the row lies in the tile.
+                unsafe {
+                    let to = room.ptr.add((tile + lo as usize) * bytes);
+                    memory::load(
+                        dtype,
+                        mem.ptr,
+                        (first + lo * stride) as isize,
+                        stride as isize,
+                        to,
+                        (hi - lo) as usize,
+                    );
+                }
+                Ok(())
+            };
+            match mask {
+                None => run(lo, hi),
+                // SAFETY: the mask has the tile's shape.
+                Some(mask) => each_true(mask, tile, lo, hi, run),
+            }
+        })
+    }
+
+    pub(super) fn store(&mut self, l: &Launch<'_>, inst: &Inst) -> Result<()> {
+        let Op::Store { param, at, value, mask, .. } = &inst.op else { return Ok(()) };
+        let (id, view, mem) = (value.0 as usize, &l.views[inst.table], l.args[*param]);
+        let (slot, dtype, len) = (&l.program.slots[id], l.program.params[*param].dtype, elements(l, *param));
+        let rank = slot.shape.len();
+        let at = self.coordinates(at);
+        let w = view.window(&at, &slot.shape);
+        let (tile, bytes) = (self.tiles[id], slot.lane.bytes());
+        if w.empty(rank) {
+            return Ok(());
+        }
+        if mask.is_some() || !view.guards.is_empty() {
+            let mask = mask.map(|m| self.dense(l, m.0 as usize, 0)).transpose()?;
+            let src = self.dense(l, id, 1)?;
+            return each_existing(view, &at, &slot.shape, &w, |first, stride, tile, lo, hi| {
+                let run = |lo: i64, hi: i64| -> Result<()> {
+                    inside(first, stride, lo, hi, len).map_err(|at| outside(l, *param, at))?;
+                    // SAFETY: just checked; the row lies in the tile.
+                    unsafe {
+                        let from = src.add((tile + lo as usize) * bytes);
+                        let n = (hi - lo) as usize;
+                        memory::store(dtype, mem.ptr, (first + lo * stride) as isize, stride as isize, from, n);
+                    }
+                    Ok(())
+                };
+                match mask {
+                    None => run(lo, hi),
+                    Some(mask) => each_true(mask, tile, lo, hi, run),
+                }
+            });
+        }
+        w.check(rank, len).map_err(|at| outside(l, *param, at))?;
+        let start = w.start(rank) as isize;
+        let from = room_start(&tile, &w, rank, bytes);
+        if Lane::is_memory(dtype) {
+            let to = mem.ptr.wrapping_offset(start * bytes as isize);
+            if to.cast_const() != from.cast_const() {
+                // SAFETY: the window was checked; values never lie in a parameter that is stored to, except in the
+                // place of this very store, which the comparison found.
+                unsafe { strided::copy(bytes, &w.shape[..rank], (from, &tile.strides), (to, &w.strides)) };
+            }
+            return Ok(());
+        }
+        let nest = Nest::new(&w.shape[..rank], [&w.strides, &tile.strides]);
+        let strip = self.strips.as_mut_ptr();
+        nest.each(|[into, at]| {
+            for done in (0..nest.inner).step_by(super::STRIP) {
+                let n = super::STRIP.min(nest.inner - done);
+                // SAFETY: the window was checked and lies inside the tile.
+                unsafe {
+                    let piece = from.wrapping_offset((at + done as isize * nest.step[1]) * bytes as isize);
+                    strided::copy(bytes, &[n], (piece, &[nest.step[1]]), (strip, &[1]));
+                    memory::store(dtype, mem.ptr, start + into + done as isize * nest.step[0], nest.step[0], strip, n);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Where an operation computes its result: in the place of the store that alone uses it when every element of that
+    /// place exists and rows are contiguous, otherwise in the value's room.
+    pub(super) fn place(&mut self, l: &Launch<'_>, inst: &Inst) -> Tile {
+        let id = inst.dst[0];
+        let Some(d) = &inst.direct else { return self.room(l, id) };
+        let slot = &l.program.slots[id];
+        let (view, rank) = (&l.views[d.table], slot.shape.len());
+        let mut at = [0; MAX_RANK];
+        at.iter_mut().zip(&d.at).for_each(|(o, v)| *o = self.i32(*v));
+        let w = view.window(&at, &slot.shape);
+        let rows = (0..rank).rev().find(|i| slot.shape[*i] > 1).is_none_or(|i| w.strides[i] == 1);
+        if !w.whole || !rows || !view.guards.is_empty() || w.check(rank, elements(l, d.param)).is_err() {
+            return self.room(l, id);
+        }
+        let ptr = l.args[d.param].ptr.wrapping_offset(w.origin as isize * slot.lane.bytes() as isize);
+        Tile { ptr, strides: w.strides }
+    }
+}
+
+/// # Safety
+/// The run lies inside the parameter and the destination.
+unsafe fn load_run(dtype: DType, mem: Mem, first: isize, step: [isize; 2], to: *mut u8, n: usize) {
+    let bytes = Lane::of(dtype).bytes() as isize;
+    // SAFETY: the caller's promise.
+    unsafe {
+        if step[1] == 1 || n == 1 {
+            memory::load(dtype, mem.ptr, first, step[0], to, n);
+        } else {
+            for i in 0..n as isize {
+                memory::load(dtype, mem.ptr, first + i * step[0], 1, to.offset(i * step[1] * bytes), 1);
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `at` is the contiguous room of the slot.
+unsafe fn fill(slot: &Slot, at: *mut u8, value: Literal) {
+    // SAFETY: the caller's promise; a slot has at least one element.
+    unsafe {
+        write_literal(at, slot, value);
+        let bytes = slot.lane.bytes();
+        strided::copy(bytes, &[slot.len - 1], (at, &[0]), (at.add(bytes), &[1]));
+    }
+}
+
+fn room_start(tile: &Tile, w: &Window, rank: usize, bytes: usize) -> *mut u8 {
+    let offset: isize = (0..rank).map(|i| tile.strides[i] * w.lo[i] as isize).sum();
+    tile.ptr.wrapping_offset(offset * bytes as isize)
+}
+
+/// Calls `f(first, stride, tile, lo, hi)` for each row: tile elements `tile + lo .. tile + hi` exist, and element `j` of
+/// the row lies at `first + j * stride`.
+fn each_existing(
+    view: &ViewAt,
+    at: &[i64],
+    shape: &[usize],
+    w: &Window,
+    mut f: impl FnMut(i64, i64, usize, i64, i64) -> Result<()>,
+) -> Result<()> {
+    let last = shape.len().wrapping_sub(1);
+    let width = shape.last().copied().unwrap_or(1);
+    let mut row = 0;
+    each_row(shape, |outer| {
+        let here = row;
+        row += width;
+        let exists = outer.iter().enumerate().all(|(i, o)| (w.lo[i]..w.lo[i] + w.shape[i]).contains(o));
+        if !exists {
+            return Ok(());
+        }
+        let bounds = if shape.is_empty() { (0, 1) } else { (w.lo[last] as i64, (w.lo[last] + w.shape[last]) as i64) };
+        let (lo, hi) = view.guarded(at, outer, bounds);
+        if lo >= hi {
+            return Ok(());
+        }
+        let first = outer.iter().enumerate().fold(w.origin, |o, (i, c)| o + w.strides[i] as i64 * *c as i64);
+        f(first, if shape.is_empty() { 0 } else { w.strides[last] as i64 }, here, lo, hi)
+    })
+}
+
+fn inside(first: i64, stride: i64, lo: i64, hi: i64, len: i64) -> Result<(), i64> {
+    let (a, b) = (first + lo * stride, first + (hi - 1) * stride);
+    [a, b].into_iter().find(|at| !(0..len).contains(at)).map_or(Ok(()), Err)
+}
+
+/// Calls `run` for each stretch of true mask elements in `lo..hi` of a row.
+fn each_true(mask: *const u8, row: usize, lo: i64, hi: i64, run: impl Fn(i64, i64) -> Result<()>) -> Result<()> {
+    // SAFETY: the mask is contiguous and has the tile's shape.
+    let on = |j: i64| unsafe { fallback::read(Lane::Bool, mask.add(row + j as usize)).as_int() != 0 };
+    let mut j = lo;
+    while j < hi {
+        let start = j;
+        while j < hi && on(j) {
+            j += 1;
+        }
+        if j > start {
+            run(start, j)?;
+        }
+        j += 1;
+    }
+    Ok(())
+}

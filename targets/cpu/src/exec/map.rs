@@ -1,0 +1,238 @@
+//! `map`, `cast`, `bitcast`: plans the loops over strided operands and calls the vectorised inner loops.
+
+use super::{Launch, STRIP, Worker};
+use crate::program::{Inst, Lane, Tile};
+use crate::simd::float::{self, Operands};
+use crate::simd::strided::Nest;
+use crate::simd::{cast, fallback, ints, strided};
+use girih_base::scalar::Output;
+use girih_base::{Diag, Result, ScalarOp};
+use girih_tile::ValueId;
+
+/// Operands of an inner loop.
+#[derive(Clone, Copy)]
+struct Inner {
+    op: ScalarOp,
+    /// Lane of the operands that decide (the last one).
+    lane: Lane,
+    /// Bytes of each operand's elements.
+    bytes: [usize; 3],
+    count: usize,
+    /// The vectorised loop exists.
+    fast: bool,
+}
+
+impl Worker {
+    pub(super) fn map(&mut self, l: &Launch<'_>, inst: &Inst, op: ScalarOp, args: &[ValueId]) -> Result<()> {
+        let slot = &l.program.slots[inst.dst[0]];
+        let last = &l.program.slots[args[args.len() - 1].0 as usize];
+        let exact = Lane::is_memory(last.dtype);
+        let fast = match last.lane {
+            Lane::F32 => float::has_f32(op),
+            Lane::F64 => float::has_f64(op),
+            Lane::Bool => ints::has_bool(op),
+            _ => ints::has(op, exact),
+        };
+        let mut inner = Inner { op, lane: last.lane, bytes: [1; 3], count: args.len(), fast };
+        let out = self.place(l, inst);
+        let mut tiles = [out; 3];
+        for (i, arg) in args.iter().enumerate() {
+            tiles[i] = self.tiles[arg.0 as usize];
+            inner.bytes[i] = l.program.slots[arg.0 as usize].lane.bytes();
+        }
+        let [a, b, c] = [0, 1, 2].map(|i: usize| &tiles[i.min(args.len() - 1)]);
+        let nest = Nest::new(&slot.shape, [&out.strides, &a.strides, &b.strides, &c.strides]);
+        let out_bytes = slot.lane.bytes();
+        let (strips, n) = (self.strips.as_mut_ptr(), nest.inner);
+        let step = if n == 1 { [1; 4] } else { nest.step };
+        let dtype = last.dtype;
+        let _ = nest.each(|at| {
+            let part = |t: &Tile, i: usize| t.ptr.wrapping_offset(at[i + 1] * inner.bytes[i] as isize).cast_const();
+            let from = [part(a, 0), part(b, 1), part(c, 2)];
+            // SAFETY: the nest visits elements of the tiles only; results never overlap operands (each has its room).
+            unsafe {
+                let to = out.ptr.wrapping_offset(at[0] * out_bytes as isize);
+                inner.run(dtype, (to, out_bytes), from, [step[1], step[2], step[3]], n, strips);
+            }
+            Ok::<(), ()>(())
+        });
+        if !exact && op.row().output == Output::Same && inner.fast {
+            // SAFETY: values of these dtypes lie contiguous in their rooms.
+            unsafe { cast::narrow(slot.dtype, out.ptr, slot.len) };
+        }
+        self.tiles[inst.dst[0]] = out;
+        Ok(())
+    }
+
+    pub(super) fn cast(&mut self, l: &Launch<'_>, inst: &Inst, x: usize) -> Result<()> {
+        let (from, to) = (&l.program.slots[x], &l.program.slots[inst.dst[0]]);
+        let src = self.tiles[x];
+        if from.dtype == to.dtype
+            || from.lane == Lane::F32 && to.dtype == girih_base::DType::F32 && inst.direct.is_none()
+        {
+            self.copy_value(l, inst.dst[0], x);
+            return Ok(());
+        }
+        let out = self.place(l, inst);
+        let nest = Nest::new(&to.shape, [&out.strides, &src.strides]);
+        let strips = self.strips.as_mut_ptr();
+        let (a, b) = (from.lane.bytes(), to.lane.bytes());
+        let _ = nest.each(|[o, i]| {
+            let (to_at, from_at) = (out.ptr.wrapping_offset(o * b as isize), src.ptr.wrapping_offset(i * a as isize));
+            // SAFETY: the nest visits elements of the tiles only.
+            unsafe {
+                if nest.step[1] == 1 || nest.inner == 1 {
+                    cast::convert(from.dtype, from_at, to.dtype, to_at, nest.inner);
+                } else {
+                    for start in (0..nest.inner).step_by(STRIP) {
+                        let n = STRIP.min(nest.inner - start);
+                        let piece = from_at.wrapping_offset(start as isize * nest.step[1] * a as isize);
+                        strided::copy(a, &[n], (piece, &[nest.step[1]]), (strips, &[1]));
+                        cast::convert(from.dtype, strips, to.dtype, to_at.wrapping_add(start * b), n);
+                    }
+                }
+            }
+            Ok::<(), ()>(())
+        });
+        self.tiles[inst.dst[0]] = out;
+        Ok(())
+    }
+
+    /// Makes `dst` a contiguous copy of `src` (same lanes).
+    pub(super) fn copy_value(&mut self, l: &Launch<'_>, dst: usize, src: usize) {
+        let (from, room) = (self.tiles[src], self.room(l, dst));
+        let slot = &l.program.slots[dst];
+        if from.ptr != room.ptr {
+            // SAFETY: both hold the whole shape; rooms of different values do not overlap.
+            unsafe {
+                strided::copy(slot.lane.bytes(), &slot.shape, (from.ptr, &from.strides), (room.ptr, &room.strides));
+            }
+        }
+        self.tiles[dst] = room;
+    }
+
+    pub(super) fn bitcast(&mut self, l: &Launch<'_>, inst: &Inst, x: usize) -> Result<()> {
+        use girih_base::codec::{decode, encode};
+        let (from, to) = (&l.program.slots[x], &l.program.slots[inst.dst[0]]);
+        if Lane::is_memory(from.dtype) && Lane::is_memory(to.dtype) || from.dtype == to.dtype {
+            self.copy_value(l, inst.dst[0], x);
+            return Ok(());
+        }
+        if from.len != to.len {
+            return Err(Diag::error("X004", "a bit cast changes the number of elements"));
+        }
+        let src = self.dense(l, x, 0)?;
+        let out = self.room(l, inst.dst[0]);
+        for i in 0..to.len {
+            // SAFETY: both hold `len` lanes.
+            unsafe {
+                let code = encode(fallback::read(from.lane, src.add(i * from.lane.bytes())), from.dtype);
+                fallback::write(to.lane, out.ptr.add(i * to.lane.bytes()), decode(code, to.dtype));
+            }
+        }
+        self.tiles[inst.dst[0]] = out;
+        Ok(())
+    }
+}
+
+impl Inner {
+    /// # Safety
+    /// `n` elements lie at `to` and, `step` elements apart, at each of `from`; `strips` has room for three strips.
+    unsafe fn run(
+        &self,
+        dtype: girih_base::DType,
+        (to, to_bytes): (*mut u8, usize),
+        from: [*const u8; 3],
+        step: [isize; 3],
+        n: usize,
+        strips: *mut u8,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if !self.fast {
+                let lanes: [Lane; 3] = [self.first_lane(), self.lane, self.lane];
+                for i in 0..n {
+                    let mut args = [girih_base::codec::Scalar::Int(0); 3];
+                    for k in 0..self.count {
+                        let at = from[k].wrapping_offset(i as isize * step[k] * self.bytes[k] as isize);
+                        args[k] = fallback::read(lanes[k], at);
+                    }
+                    let value = fallback::apply(self.op, dtype, &args[..self.count]);
+                    let lane = if self.op.row().output == Output::Bool { Lane::Bool } else { self.lane };
+                    fallback::write(lane, to.add(i * to_bytes), value);
+                }
+                return;
+            }
+            let steps = &step[..self.count];
+            if n > 1 && steps.iter().all(|s| *s == 0) {
+                self.call(to, from, [1; 3], 1);
+                let value = (to.cast_const(), &[0isize][..]);
+                if n > 1 {
+                    strided::copy(to_bytes, &[n - 1], value, (to.add(to_bytes), &[1]));
+                }
+                return;
+            }
+            if steps.iter().enumerate().all(|(i, s)| *s == 1 || *s == 0 && self.repeats(i)) {
+                return self.call(to, from, step.map(|s| s as usize), n);
+            }
+            // Operands the loop cannot take as they lie are copied piece by piece.
+            for start in (0..n).step_by(STRIP) {
+                let len = STRIP.min(n - start);
+                let (mut at, mut by) = (from, [1usize; 3]);
+                for k in 0..self.count {
+                    let bytes = self.bytes[k];
+                    let piece = from[k].wrapping_offset(start as isize * step[k] * bytes as isize);
+                    at[k] = match step[k] {
+                        1 => piece,
+                        0 if self.repeats(k) => {
+                            by[k] = 0;
+                            from[k]
+                        }
+                        s => {
+                            let strip = strips.wrapping_add(k * STRIP * 8);
+                            if s != 0 || start == 0 {
+                                strided::copy(bytes, &[len], (piece, &[s]), (strip, &[1]));
+                            }
+                            strip.cast_const()
+                        }
+                    };
+                }
+                self.call(to.add(start * to_bytes), at, by, len);
+            }
+        }
+    }
+
+    fn first_lane(&self) -> Lane {
+        if self.op == ScalarOp::Select { Lane::Bool } else { self.lane }
+    }
+
+    /// Whether the vectorised loop takes operand `i` as one repeated element (when another operand advances).
+    fn repeats(&self, i: usize) -> bool {
+        match (self.lane, self.op) {
+            (Lane::F32 | Lane::F64, ScalarOp::Select) => i > 0,
+            (Lane::F32 | Lane::F64, ScalarOp::Clamp) => true,
+            (Lane::F32 | Lane::F64, _) => self.count == 2,
+            _ => false,
+        }
+    }
+
+    /// # Safety
+    /// As the inner loops demand.
+    unsafe fn call(&self, to: *mut u8, at: [*const u8; 3], step: [usize; 3], n: usize) {
+        macro_rules! go {
+            ($f:path, $t:ty) => {
+                // SAFETY: the caller's promise.
+                unsafe { $f(self.op, to.cast::<$t>(), Operands { at: at.map(|p| p.cast::<$t>()), step }, n) }
+            };
+        }
+        match self.lane {
+            Lane::F32 => go!(float::map_f32, f32),
+            Lane::F64 => go!(float::map_f64, f64),
+            Lane::I32 => go!(ints::map_int, i32),
+            Lane::U32 => go!(ints::map_int, u32),
+            Lane::I64 => go!(ints::map_int, i64),
+            Lane::U64 => go!(ints::map_int, u64),
+            Lane::Bool => go!(ints::map_bool, u8),
+        }
+    }
+}

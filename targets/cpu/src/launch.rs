@@ -1,0 +1,121 @@
+//! Launches: checks what is bound, resolves sizes, and runs the grid over the threads.
+
+use crate::exec::{Launch, ViewAt, Worker};
+use crate::memory::Mem;
+use crate::pool::Pool;
+use crate::program::Program;
+use girih_base::{Bindings, Diag, Dim, Result};
+use girih_tile::View;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Below about this much work (elements touched), one thread is faster than several.
+const SMALL: u64 = 16 << 10;
+
+/// Runs a program over memory.
+pub(crate) fn launch(
+    program: &Program,
+    args: Vec<Mem>,
+    bindings: &Bindings,
+    pool: &mut Pool,
+    workers: &[Mutex<Worker>],
+) -> Result<()> {
+    let size = |d: &Dim| size(program, d, bindings);
+    check(program, &args, &size)?;
+    let grid = program.grid.iter().map(|d| Ok(size(d)?.max(0) as u64)).collect::<Result<Vec<u64>>>()?;
+    let count =
+        grid.iter().try_fold(1u64, |n, g| n.checked_mul(*g)).filter(|_| grid.iter().all(|g| *g <= i32::MAX as u64));
+    let Some(count) = count else {
+        return Err(refuse(program, format!("a grid of {grid:?} instances is too large")));
+    };
+    if count == 0 {
+        return Ok(());
+    }
+    let views = program.views.iter().map(|v| resolve(v, &size)).collect::<Result<Vec<_>>>()?;
+    let dims = program.dims.iter().map(&size).collect::<Result<Vec<_>>>()?;
+    let threads = pool.threads();
+    let alone = threads == 1 || count == 1 || program.sequential || count.saturating_mul(program.work) < SMALL;
+    let heavy = program.dots && (count as usize) < threads && program.work.saturating_mul(count) > 16 * SMALL;
+    let inner_threads = if heavy { threads } else { 1 };
+    let l = Launch { program, args, views, dims, grid, inner_threads };
+    let lock = |i: usize| workers[i % workers.len()].lock().unwrap_or_else(PoisonError::into_inner);
+    if alone || heavy {
+        let mut worker = lock(0);
+        worker.prepare(&l)?;
+        return (0..count).try_for_each(|i| worker.instance(&l, i));
+    }
+    let chunk = (count / (threads as u64 * 8)).max(1);
+    let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+    let first_error: Mutex<Option<(u64, Box<Diag>)>> = Mutex::new(None);
+    let fine = pool.run(&|thread| {
+        let mut worker = lock(thread);
+        let fail = |at: u64, diag: Box<Diag>| {
+            stop.store(true, Ordering::Relaxed);
+            let mut slot = first_error.lock().unwrap_or_else(PoisonError::into_inner);
+            if slot.as_ref().is_none_or(|(other, _)| at < *other) {
+                *slot = Some((at, diag));
+            }
+        };
+        if let Err(diag) = worker.prepare(&l) {
+            return fail(0, diag);
+        }
+        while !stop.load(Ordering::Relaxed) {
+            let start = next.fetch_add(chunk, Ordering::Relaxed);
+            if start >= count {
+                break;
+            }
+            for i in start..(start + chunk).min(count) {
+                if let Err(diag) = worker.instance(&l, i) {
+                    return fail(i, diag);
+                }
+            }
+        }
+    });
+    match first_error.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some((_, diag)) => Err(diag),
+        None if !fine => Err(refuse(program, "a thread stopped unexpectedly".into())),
+        None => Ok(()),
+    }
+}
+
+fn refuse(program: &Program, why: String) -> Box<Diag> {
+    Diag::error("X004", format!("kernel `{}` cannot be launched: {why}", program.name))
+}
+
+fn size(program: &Program, dim: &Dim, bindings: &Bindings) -> Result<i64> {
+    dim.eval(bindings).map_err(|name| refuse(program, format!("size `{name}` has no value")))
+}
+
+/// What is bound must be there, large enough, aligned, writable where it is written, and apart from what is written.
+fn check(program: &Program, args: &[Mem], size: &dyn Fn(&Dim) -> Result<i64>) -> Result<()> {
+    if args.len() != program.params.len() {
+        return Err(refuse(program, format!("{} arguments for {} parameters", args.len(), program.params.len())));
+    }
+    for (i, (p, mem)) in program.params.iter().zip(args).enumerate() {
+        let len = size(&p.len)?.max(0) as u64;
+        let bytes = len.saturating_mul(p.dtype.bits() as u64).div_ceil(8);
+        if bytes > mem.bytes as u64 {
+            return Err(refuse(program, format!("`{}` needs {bytes} bytes, {} are bound", p.name, mem.bytes)));
+        }
+        if !(mem.ptr as usize).is_multiple_of((p.dtype.bits() as usize / 8).max(1)) {
+            return Err(refuse(program, format!("the memory bound to `{}` is not aligned for {}", p.name, p.dtype)));
+        }
+        if p.stored && !mem.writable {
+            return Err(refuse(program, format!("`{}` is written, but bound to read-only memory", p.name)));
+        }
+        let end = |m: &Mem| m.ptr as usize + m.bytes;
+        for (q, other) in program.params[..i].iter().zip(args) {
+            let overlap = (mem.ptr as usize) < end(other) && (other.ptr as usize) < end(mem);
+            if overlap && (p.stored || q.stored) {
+                return Err(refuse(program, format!("`{}` and `{}` overlap", p.name, q.name)));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn resolve(view: &View, size: &dyn Fn(&Dim) -> Result<i64>) -> Result<ViewAt> {
+    let axes = view.axes.iter().map(|a| Ok((size(&a.extent)?.max(0), size(&a.stride)?))).collect::<Result<_>>()?;
+    let guard = |g: &girih_tile::Guard| Ok((size(&g.base)?, g.coeffs.clone(), size(&g.extent)?));
+    Ok(ViewAt { offset: size(&view.offset)?, axes, guards: view.guards.iter().map(guard).collect::<Result<_>>()? })
+}

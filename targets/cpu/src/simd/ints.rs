@@ -1,0 +1,208 @@
+//! Scalar operations on integers and bools.
+
+use super::float::Operands;
+use super::versions;
+use girih_base::ScalarOp;
+
+/// Whether [`map_int`] has the operation for lanes as wide as their dtype (`exact`), or for narrower dtypes, whose
+/// results are wrapped afterwards.
+pub(crate) fn has(op: ScalarOp, exact: bool) -> bool {
+    use ScalarOp::*;
+    let any = matches!(
+        op,
+        Add | Sub | Mul | Neg | Min | Max | Eq | Ne | Lt | Le | Gt | Ge | And | Or | Xor | Square | Relu | Select
+    );
+    any || exact && matches!(op, Not | Div | Rem | Abs | Shl | Shr)
+}
+
+/// Whether [`map_bool`] has the operation.
+pub(crate) fn has_bool(op: ScalarOp) -> bool {
+    use ScalarOp::*;
+    matches!(op, And | Or | Xor | Not | Eq | Ne | Select)
+}
+
+/// A lane with integer arithmetic.
+pub(crate) trait Int: Copy + Ord + Default {
+    fn add(self, o: Self) -> Self;
+    fn sub(self, o: Self) -> Self;
+    fn mul(self, o: Self) -> Self;
+    fn div(self, o: Self) -> Self;
+    fn rem(self, o: Self) -> Self;
+    fn abs(self) -> Self;
+    fn and(self, o: Self) -> Self;
+    fn or(self, o: Self) -> Self;
+    fn xor(self, o: Self) -> Self;
+    fn not(self) -> Self;
+    fn shl(self, o: Self) -> Self;
+    fn shr(self, o: Self) -> Self;
+}
+
+macro_rules! int {
+    ($t:ty, $abs:expr) => {
+        impl Int for $t {
+            #[inline(always)]
+            fn add(self, o: Self) -> Self {
+                self.wrapping_add(o)
+            }
+            #[inline(always)]
+            fn sub(self, o: Self) -> Self {
+                self.wrapping_sub(o)
+            }
+            #[inline(always)]
+            fn mul(self, o: Self) -> Self {
+                self.wrapping_mul(o)
+            }
+            #[inline(always)]
+            fn div(self, o: Self) -> Self {
+                if o == 0 { self } else { self.wrapping_div(o) }
+            }
+            #[inline(always)]
+            fn rem(self, o: Self) -> Self {
+                if o == 0 { 0 } else { self.wrapping_rem(o) }
+            }
+            #[inline(always)]
+            fn abs(self) -> Self {
+                $abs(self)
+            }
+            #[inline(always)]
+            fn and(self, o: Self) -> Self {
+                self & o
+            }
+            #[inline(always)]
+            fn or(self, o: Self) -> Self {
+                self | o
+            }
+            #[inline(always)]
+            fn xor(self, o: Self) -> Self {
+                self ^ o
+            }
+            #[inline(always)]
+            fn not(self) -> Self {
+                !self
+            }
+            // Shift counts are taken modulo the width, which is a power of two.
+            #[inline(always)]
+            fn shl(self, o: Self) -> Self {
+                self.wrapping_shl(o as u32)
+            }
+            #[inline(always)]
+            fn shr(self, o: Self) -> Self {
+                self.wrapping_shr(o as u32)
+            }
+        }
+    };
+}
+int!(i32, i32::wrapping_abs);
+int!(i64, i64::wrapping_abs);
+int!(u32, |v| v);
+int!(u64, |v| v);
+
+/// # Safety
+/// As for [`map_int`].
+#[inline(always)]
+unsafe fn loop2<T: Copy, R>(dst: *mut R, a: Operands<T>, n: usize, f: impl Fn(T, T) -> R) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let dst = std::slice::from_raw_parts_mut(dst, n);
+        let (x, y) = (std::slice::from_raw_parts(a.at[0], n), std::slice::from_raw_parts(a.at[1], n));
+        for i in 0..n {
+            dst[i] = f(x[i], y[i]);
+        }
+    }
+}
+
+/// # Safety
+/// As for [`map_int`].
+#[inline(always)]
+unsafe fn loop1<T: Copy, R>(dst: *mut R, a: Operands<T>, n: usize, f: impl Fn(T) -> R) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (dst, x) = (std::slice::from_raw_parts_mut(dst, n), std::slice::from_raw_parts(a.at[0], n));
+        for i in 0..n {
+            dst[i] = f(x[i]);
+        }
+    }
+}
+
+/// # Safety
+/// As for [`map_int`].
+#[inline(always)]
+unsafe fn choose<T: Copy>(dst: *mut T, a: Operands<T>, n: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let dst = std::slice::from_raw_parts_mut(dst, n);
+        let mask = std::slice::from_raw_parts(a.at[0].cast::<u8>(), n);
+        let (x, y) = (std::slice::from_raw_parts(a.at[1], n), std::slice::from_raw_parts(a.at[2], n));
+        for i in 0..n {
+            dst[i] = if mask[i] != 0 { x[i] } else { y[i] };
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn generic_int<const FMA: bool, T: Int>(op: ScalarOp, dst: *mut T, a: Operands<T>, n: usize) {
+    let flag = dst.cast::<u8>();
+    // SAFETY: the caller's promise.
+    unsafe {
+        match op {
+            ScalarOp::Add => loop2(dst, a, n, T::add),
+            ScalarOp::Sub => loop2(dst, a, n, T::sub),
+            ScalarOp::Mul => loop2(dst, a, n, T::mul),
+            ScalarOp::Div => loop2(dst, a, n, T::div),
+            ScalarOp::Rem => loop2(dst, a, n, T::rem),
+            ScalarOp::Min => loop2(dst, a, n, |x, y| if x < y { x } else { y }),
+            ScalarOp::Max => loop2(dst, a, n, |x, y| if x > y { x } else { y }),
+            ScalarOp::And => loop2(dst, a, n, T::and),
+            ScalarOp::Or => loop2(dst, a, n, T::or),
+            ScalarOp::Xor => loop2(dst, a, n, T::xor),
+            ScalarOp::Shl => loop2(dst, a, n, T::shl),
+            ScalarOp::Shr => loop2(dst, a, n, T::shr),
+            ScalarOp::Neg => loop1(dst, a, n, |x| T::default().sub(x)),
+            ScalarOp::Abs => loop1(dst, a, n, T::abs),
+            ScalarOp::Not => loop1(dst, a, n, T::not),
+            ScalarOp::Square => loop1(dst, a, n, |x| x.mul(x)),
+            ScalarOp::Relu => loop1(dst, a, n, |x| if x > T::default() { x } else { T::default() }),
+            ScalarOp::Eq => loop2(flag, a, n, |x, y| (x == y) as u8),
+            ScalarOp::Ne => loop2(flag, a, n, |x, y| (x != y) as u8),
+            ScalarOp::Lt => loop2(flag, a, n, |x, y| (x < y) as u8),
+            ScalarOp::Le => loop2(flag, a, n, |x, y| (x <= y) as u8),
+            ScalarOp::Gt => loop2(flag, a, n, |x, y| (x > y) as u8),
+            ScalarOp::Ge => loop2(flag, a, n, |x, y| (x >= y) as u8),
+            ScalarOp::Select => choose(dst, a, n),
+            _ => {}
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn generic_bool<const FMA: bool>(op: ScalarOp, dst: *mut u8, a: Operands<u8>, n: usize) {
+    let truth = |x: u8| (x != 0) as u8;
+    // SAFETY: the caller's promise.
+    unsafe {
+        match op {
+            ScalarOp::And => loop2(dst, a, n, |x, y| truth(x) & truth(y)),
+            ScalarOp::Or => loop2(dst, a, n, |x, y| truth(x) | truth(y)),
+            ScalarOp::Xor | ScalarOp::Ne => loop2(dst, a, n, |x, y| truth(x) ^ truth(y)),
+            ScalarOp::Eq => loop2(dst, a, n, |x, y| truth(x) ^ truth(y) ^ 1),
+            ScalarOp::Not => loop1(dst, a, n, |x| truth(x) ^ 1),
+            ScalarOp::Select => choose(dst, a, n),
+            _ => {}
+        }
+    }
+}
+
+versions! {
+    /// `dst = op(a...)` over `n` elements; comparisons write bytes.
+    ///
+    /// # Safety
+    /// Every operand has `n` elements; `dst` has room for `n` and overlaps no operand.
+    pub(crate) unsafe fn map_int<T: Int>(op: ScalarOp, dst: *mut T, a: Operands<T>, n: usize) = generic_int
+}
+
+versions! {
+    /// As [`map_int`], on bytes that are true unless 0.
+    ///
+    /// # Safety
+    /// As for [`map_int`].
+    pub(crate) unsafe fn map_bool(op: ScalarOp, dst: *mut u8, a: Operands<u8>, n: usize) = generic_bool
+}
