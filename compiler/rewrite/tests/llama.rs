@@ -164,3 +164,28 @@ fn weights_are_joined_outside_the_layers() {
         allclose(x, y, 1e-6, 1e-6).unwrap();
     }
 }
+
+#[test]
+fn flat_layers_become_calls_of_one_body() {
+    let g = model(&SMOLLM2, 24, false);
+    let (out, report) = optimize(&g, &Budget::default()).unwrap();
+    assert_eq!(report.bodies.len(), 2, "{}", report.render());
+    assert!(report.bodies[0].calls >= 23, "{}", report.render());
+    assert!(count(&out, |op| matches!(op, Op::Call(c) if &*c.callee.name == "block")) >= 23);
+}
+
+#[test]
+fn flat_layers_mean_the_same_as_calls() {
+    for n in [1, 2, 3, 5] {
+        let g = model(&TINY, n, false);
+        let (out, report) = optimize(&g, &Budget::default()).unwrap();
+        out.verify().unwrap();
+        assert_eq!(report.composites("attention"), n, "{}", report.render());
+        let b = bindings(3, 2);
+        let inputs = random_inputs(&g, &b);
+        let (want, got) = (g.eval(&inputs, &b).unwrap(), out.eval(&inputs, &b).unwrap());
+        for (x, y) in got.iter().zip(&want) {
+            allclose(x, y, 1e-6, 1e-6).unwrap();
+        }
+    }
+}
