@@ -11,9 +11,9 @@ use crate::ty::TensorTy;
 use control::{call, cond, fence, repeat};
 use elements::{bitcast, cast, fresh, iota, map};
 use folds::{dot, reduce, scan, sort};
+use girih_base::DType;
 use indexed::{gather, scatter};
 use shapes::{broadcast, concat, dyn_slice, dyn_update, pad, permute, reshape, reverse, slice, window};
-use girih_base::DType;
 
 macro_rules! kinds {
     ($($kind:ident $function:ident $weight:literal,)*) => {

@@ -244,7 +244,6 @@ impl Parser {
         }
         Ok(sites.into_iter().rev().reduce(|outer, inner| inner.inlined_at(&outer)).unwrap_or_default())
     }
-
 }
 
 /// Tensors, axes and tuples in a type.
