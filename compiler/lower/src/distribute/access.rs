@@ -1,6 +1,6 @@
 //! Structured and computed loads and stores: addresses, bounds, vectors.
 
-use super::buffers::{aligned, find_loops};
+use super::buffers::aligned;
 use super::emit::Leaf;
 use super::emit::{Emit, Idx, UNROLL};
 use super::layout::Layout;
@@ -187,9 +187,7 @@ impl Emit<'_> {
     }
 
     fn fast(&self, view: &View, at: &[Tv], bits: &[u8]) -> Option<usize> {
-        let mut loops = Default::default();
-        find_loops(&self.kernel.body, &mut loops);
-        aligned(&self.plan, &loops, view, at, bits)
+        aligned(&self.plan, &self.counters, view, at, bits)
     }
 
     /// The index where it is allowed, else 0: a load must stay inside even when its result is not used.

@@ -1,6 +1,6 @@
 //! The state of code emission: where values are, index arithmetic without repetition, regions and workgroup scratch.
 
-use super::buffers::BufferInfo;
+use super::buffers::{BufferInfo, Loops, find_loops};
 use super::layout::{Bit, Layout};
 use super::plan::Plan;
 use crate::TargetDesc;
@@ -55,6 +55,8 @@ pub struct Emit<'k> {
     pub plan: Plan<'k>,
     pub b: Builder,
     pub buffers: Vec<BufferInfo>,
+    /// Loop variables with first value and step.
+    pub counters: Loops,
     pub leaves: BTreeMap<Tv, Leaf>,
     /// Leaves that hold for the current statement only (converted or spilled).
     pub over: BTreeMap<Tv, Leaf>,
@@ -91,12 +93,15 @@ pub struct Term {
 
 impl<'k> Emit<'k> {
     pub fn new(kernel: &'k tile::Kernel, desc: &'k TargetDesc, plan: Plan<'k>, buffers: Vec<BufferInfo>) -> Emit<'k> {
+        let mut counters = Loops::new();
+        find_loops(&kernel.body, &mut counters);
         Emit {
             kernel,
             desc,
             plan,
             b: Builder::new(),
             buffers,
+            counters,
             leaves: BTreeMap::new(),
             over: BTreeMap::new(),
             grid: Vec::new(),

@@ -34,8 +34,6 @@ struct Walk<'k, 'p> {
     natural: Vec<Option<Layout>>,
     wanted: Vec<Option<Layout>>,
     sinks: Vec<BTreeSet<(usize, usize)>>,
-    home: Vec<usize>,
-    blocks: usize,
     stmts: usize,
 }
 
@@ -54,11 +52,10 @@ pub fn plan<'k>(kernel: &'k Kernel, desc: &TargetDesc) -> Result<Plan<'k>> {
     let plan =
         Plan { lanes, bits, layout: Vec::new(), deferred: vec![false; n], uses: vec![0; n], defs: BTreeMap::new() };
     let (natural, wanted, sinks) = (vec![None; n], vec![None; n], vec![BTreeSet::new(); n]);
-    let mut walk = Walk { kernel, desc, plan, natural, wanted, sinks, home: vec![0; n], blocks: 0, stmts: 0 };
+    let mut walk = Walk { kernel, desc, plan, natural, wanted, sinks, stmts: 0 };
     walk.index(&kernel.body);
     walk.forward(&kernel.body);
     walk.backward(&kernel.body);
-    walk.blocks = 0;
     walk.defer(&kernel.body, 0);
     for i in 0..n {
         let chosen = walk.natural[i].clone().or(walk.wanted[i].clone());
@@ -195,11 +192,6 @@ pub fn dot_layout(m: u8, n: u8, lanes: usize, block: [u32; 2]) -> Layout {
 
 impl<'k> Walk<'k, '_> {
     fn index(&mut self, block: &'k Block) {
-        let id = self.blocks;
-        self.blocks += 1;
-        for p in &block.params {
-            self.home[p.0 as usize] = id;
-        }
         for r in &block.results {
             self.plan.uses[r.0 as usize] += 1;
         }
@@ -208,11 +200,16 @@ impl<'k> Walk<'k, '_> {
                 self.plan.uses[v.0 as usize] += 1;
             }
             for r in &s.results {
-                self.home[r.0 as usize] = id;
                 self.plan.defs.insert(*r, s);
             }
             for b in regions(&s.op) {
                 self.index(b);
+            }
+            if let Op::Reduce { combine: Combine::Body(b), .. } | Op::Scan { combine: Combine::Body(b), .. } = &s.op {
+                // Bodies of folds are emitted in place, so only where their values come from matters.
+                for s in &b.stmts {
+                    self.plan.defs.extend(s.results.iter().map(|r| (*r, s)));
+                }
             }
         }
     }

@@ -31,6 +31,10 @@ pub fn to_ints(raw: &[u8]) -> Vec<i32> {
 
 /// A view with these extents and strides, every access checked.
 pub fn view(axes: &[(usize, usize)]) -> View {
-    let axis = |(extent, stride): &(usize, usize)| ViewAxis { extent: Dim::from(*extent), stride: Dim::from(*stride), inside: false };
+    let axis = |(extent, stride): &(usize, usize)| ViewAxis {
+        extent: Dim::from(*extent),
+        stride: Dim::from(*stride),
+        inside: false,
+    };
     View { offset: Dim::ZERO, axes: axes.iter().map(axis).collect(), guards: Vec::new() }
 }

@@ -46,7 +46,9 @@ fn transposed(x: &[f32], rows: usize, columns: usize) -> Vec<f32> {
 
 #[test]
 fn matmul_every_way() {
-    for (m, k, n, tile) in [(64, 32, 64, [64, 4, 64]), (33, 17, 29, [32, 16, 32]), (16, 8, 20, [16, 8, 16]), (5, 12, 8, [8, 4, 8])] {
+    for (m, k, n, tile) in
+        [(64, 32, 64, [64, 4, 64]), (33, 17, 29, [32, 16, 32]), (16, 8, 20, [16, 8, 16]), (5, 12, 8, [8, 4, 8])]
+    {
         for (at, bt) in [(false, false), (false, true), (true, false), (true, true)] {
             let kernel = matmul(m, k, n, tile, at, bt);
             let (a, b) = (random(m * k, 1), random(k * n, 2));
@@ -61,7 +63,9 @@ fn matmul_every_way() {
 /// One row, one column, and both.
 #[test]
 fn thin_products() {
-    for (m, k, n, tile) in [(1, 64, 48, [1, 16, 16]), (40, 64, 1, [16, 64, 1]), (1, 256, 1, [1, 64, 1]), (3, 5, 2, [4, 8, 2])] {
+    for (m, k, n, tile) in
+        [(1, 64, 48, [1, 16, 16]), (40, 64, 1, [16, 64, 1]), (1, 256, 1, [1, 64, 1]), (3, 5, 2, [4, 8, 2])]
+    {
         for bt in [false, true] {
             let kernel = matmul(m, k, n, tile, false, bt);
             let (a, b) = (random(m * k, 3), random(k * n, 4));

@@ -31,8 +31,16 @@ fn broadcasts_and_tails() {
         let grid = vec![n(rows.div_ceil(tile[0] as usize)), n(columns.div_ceil(tile[1] as usize))];
         let kernel = b.finish("affine", grid);
         let (xs, ss, ts) = (random(rows * columns, 1), random(rows, 2), random(columns, 3));
-        let want: Vec<f32> = (0..rows * columns).map(|i| (xs[i] * ss[i / columns] + ts[i % columns]).max(0.0)).collect();
-        expect_f32(&kernel, &[bytes(&xs), bytes(&ss), bytes(&ts), bytes(&vec![9.0; rows * columns])], &[], 3, &want, 1e-6);
+        let want: Vec<f32> =
+            (0..rows * columns).map(|i| (xs[i] * ss[i / columns] + ts[i % columns]).max(0.0)).collect();
+        expect_f32(
+            &kernel,
+            &[bytes(&xs), bytes(&ss), bytes(&ts), bytes(&vec![9.0; rows * columns])],
+            &[],
+            3,
+            &want,
+            1e-6,
+        );
     }
 }
 
@@ -57,7 +65,14 @@ fn transpose_with_symbols() {
     for (m, n) in [(1, 1), (16, 16), (37, 21)] {
         let xs = random(m * n, 4);
         let want: Vec<f32> = (0..m * n).map(|i| xs[i % m * n + i / m]).collect();
-        expect_f32(&kernel, &[bytes(&xs), bytes(&vec![0.0; m * n])], &[("m", m as i64), ("n", n as i64)], 1, &want, 0.0);
+        expect_f32(
+            &kernel,
+            &[bytes(&xs), bytes(&vec![0.0; m * n])],
+            &[("m", m as i64), ("n", n as i64)],
+            1,
+            &want,
+            0.0,
+        );
     }
 }
 
@@ -77,12 +92,22 @@ fn guards_and_masks() {
     let rest = b.map(ScalarOp::Rem, &[i, two]);
     let none = b.constant(Literal::Int(0), TileTy::new(DType::I32, [64]));
     let even = b.map(ScalarOp::Eq, &[rest, none]);
-    let store = girih_tile::Op::Store { param: out, view: view(&[(34, 1)]), at: vec![zero], value: t, mask: Some(even) };
+    let store =
+        girih_tile::Op::Store { param: out, view: view(&[(34, 1)]), at: vec![zero], value: t, mask: Some(even) };
     b.push(store, vec![]);
     let kernel = b.finish("pad", vec![Dim::ONE]);
     let xs = random(30, 5);
-    let want: Vec<f32> =
-        (0..34).map(|i| if i % 2 == 1 { -1.0 } else if (2..32).contains(&i) { xs[i - 2] } else { 7.0 }).collect();
+    let want: Vec<f32> = (0..34)
+        .map(|i| {
+            if i % 2 == 1 {
+                -1.0
+            } else if (2..32).contains(&i) {
+                xs[i - 2]
+            } else {
+                7.0
+            }
+        })
+        .collect();
     expect_f32(&kernel, &[bytes(&xs), bytes(&vec![-1.0; 34])], &[], 1, &want, 0.0);
 }
 

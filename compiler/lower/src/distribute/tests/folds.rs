@@ -137,7 +137,9 @@ fn fold_with_a_body() {
 /// Running sums along each axis, both ways; and a linear recurrence `y = a y + x`, which does not commute.
 #[test]
 fn scans() {
-    for (shape, axis, reverse) in [([4u32, 64u32], 1, false), ([64, 4], 0, true), ([2, 1024], 1, true), ([16, 16], 0, false)] {
+    for (shape, axis, reverse) in
+        [([4u32, 64u32], 1, false), ([64, 4], 0, true), ([2, 1024], 1, true), ([16, 16], 0, false)]
+    {
         let (r, c) = (shape[0] as usize, shape[1] as usize);
         let mut b = Builder::new();
         let x = b.param("x", F32, Dim::from(r * c), Access::Read, true);

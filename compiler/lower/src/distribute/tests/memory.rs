@@ -60,7 +60,16 @@ fn small_floats() {
     let codes: Vec<u8> = (0..=255).collect();
     for (dtype, samples) in [
         (DType::F8E4M3Fn, vec![(0x01, 0.001953125), (0x08, 0.015625), (0x38, 1.0), (0x7e, 448.0), (0xc0, -2.0)]),
-        (DType::F8E5M2, vec![(0x01, 1.52587890625e-5), (0x04, 6.103515625e-5), (0x3c, 1.0), (0x7b, 57344.0), (0xfc, f32::NEG_INFINITY)]),
+        (
+            DType::F8E5M2,
+            vec![
+                (0x01, 1.52587890625e-5),
+                (0x04, 6.103515625e-5),
+                (0x3c, 1.0),
+                (0x7b, 57344.0),
+                (0xfc, f32::NEG_INFINITY),
+            ],
+        ),
     ] {
         let desc = TargetDesc::webgpu();
         let decoded = run_on(&desc, &copy(dtype, F32, 256, 64), &[codes.clone(), vec![0; 1024]], &[]).remove(1);

@@ -26,7 +26,14 @@ pub fn targets() -> Vec<TargetDesc> {
             subgroup_size: [32, 32],
             ..base.clone()
         },
-        TargetDesc { name: "cpu".into(), threads: 8, dot_block: [8, 8], subgroups: true, subgroup_size: [8, 8], ..base },
+        TargetDesc {
+            name: "cpu".into(),
+            threads: 8,
+            dot_block: [8, 8],
+            subgroups: true,
+            subgroup_size: [8, 8],
+            ..base
+        },
     ]
 }
 
@@ -44,7 +51,14 @@ pub fn run_on(desc: &TargetDesc, kernel: &Kernel, buffers: &[Vec<u8>], sizes: &[
 }
 
 /// Runs on every target and compares buffer `out` as f32.
-pub fn expect_f32(kernel: &Kernel, buffers: &[Vec<u8>], sizes: &[(&str, i64)], out: usize, want: &[f32], tolerance: f32) {
+pub fn expect_f32(
+    kernel: &Kernel,
+    buffers: &[Vec<u8>],
+    sizes: &[(&str, i64)],
+    out: usize,
+    want: &[f32],
+    tolerance: f32,
+) {
     for desc in targets() {
         let got = data::floats(&run_on(&desc, kernel, buffers, sizes)[out]);
         compare(&desc.name, &got, want, tolerance);
