@@ -15,6 +15,9 @@ pub struct Budget {
     pub matches: usize,
     /// Which classes of rules may fire.
     pub classes: Classes,
+    /// Whether weights may be joined into larger ones for products that share an operand. A driver that turns this on
+    /// prepares weights once, with [`crate::split_weights`].
+    pub join_weights: bool,
     /// The device whose time is minimised.
     pub device: Device,
 }
@@ -73,6 +76,7 @@ impl Default for Budget {
             nodes: 50_000,
             matches: 20_000,
             classes: Classes::default(),
+            join_weights: true,
             device: Device::default(),
         }
     }

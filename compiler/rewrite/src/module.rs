@@ -219,8 +219,11 @@ fn optimise_body(graph: &Graph, budget: &Budget, costs: &HashMap<usize, Cost>) -
     phase.limits.retain(|l| *l != crate::report::Limit::Iterations);
     phases.push(phase);
     let (out, origins, after) = read_back(&eg, &model, &outputs, &canonical)?;
-    let (out, origins, merged) =
-        if budget.classes.exact { merge::merge(&out, &budget.device, origins)? } else { (out, origins, 0) };
+    let (out, origins, merged) = if budget.classes.exact && budget.join_weights {
+        merge::merge(&out, &budget.device, origins)?
+    } else {
+        (out, origins, 0)
+    };
     if merged > 0 {
         phases.push(PhaseReport {
             name: "merge",

@@ -182,6 +182,11 @@ impl<'g> Flat<'g> {
         }
         let results = self.results(run);
         let (kinds, results) = self.kinds(run, &arguments, results);
+        // Short or elementwise repetitions (rounds of a random generator) are better fused than called.
+        let product = |at: usize| matches!(self.graph.op(self.nodes[at]), Op::Dot(_));
+        if !(run.start..run.start + run.period).any(product) {
+            return None;
+        }
         // A repetition that hands on everything it computes is no layer.
         (!results.is_empty() && results.len() <= 8).then_some(Plan { run, arguments, kinds, results })
     }

@@ -16,11 +16,12 @@ fn dots(g: &girih_graph::Graph) -> usize {
 
 #[test]
 fn a_smollm2_layer_is_recognised() {
-    for repeat_kv in [false, true] {
-        let g = layer_graph(&Config { repeat_kv, ..SMOLLM2 });
+    for (repeat_kv, rotate_half) in [(false, false), (true, false), (false, true), (true, true)] {
+        let g = layer_graph(&Config { repeat_kv, rotate_half, ..SMOLLM2 });
+        let rope = if rotate_half { "rope" } else { "rope_interleaved" };
         let (out, report) = optimize(&g, &Budget::default()).unwrap();
         let text = format!("{}\n{}", report.render(), dump(&out));
-        for (name, n) in [("attention", 1), ("rms_norm", 2), ("rope_interleaved", 2), ("swiglu", 1)] {
+        for (name, n) in [("attention", 1), ("rms_norm", 2), (rope, 2), ("swiglu", 1)] {
             assert_eq!(report.composites(name), n, "{name} (repeat_kv {repeat_kv}):\n{text}");
         }
         // Of seven products, query, key and value are one, gate and up are one.
@@ -38,8 +39,8 @@ fn a_smollm2_layer_is_recognised() {
 
 #[test]
 fn results_do_not_change() {
-    for repeat_kv in [false, true] {
-        let g = layer_graph(&Config { repeat_kv, ..TINY });
+    for (repeat_kv, rotate_half) in [(false, false), (true, true)] {
+        let g = layer_graph(&Config { repeat_kv, rotate_half, ..TINY });
         let (out, _) = optimize(&g, &Budget::default()).unwrap();
         for (s, p) in [(1, 0), (3, 2), (5, 0), (1, 7)] {
             let b = bindings(s, p);

@@ -13,7 +13,8 @@ use girih_graph::{Op, nn};
 use std::sync::OnceLock;
 
 pub(super) const RULES: &[Rule] = &[
-    // softmax(mask(q k^T scale)) v
+    // softmax(mask(q k^T scale)) v. A query that sees no key at all is outside the promise: NaN when written with -inf, the
+    // average of the values in the composite.
     Rule::build("attention", Reassoc, Composite, "(dot@o (softmax ?s) ?v)", attention),
 ];
 

@@ -1,7 +1,7 @@
 //! Rotary position embedding recognised from plain operations, for both ways of pairing features.
 
-use super::Class::Reassoc;
-use super::Phase::Composite;
+use super::Class::{Exact, Reassoc};
+use super::Phase::{Algebra, Composite};
 use super::Rule;
 use super::attention::unrepeated;
 use crate::build::Build;
@@ -48,6 +48,19 @@ pub(super) const RULES: &[Rule] = &[
             b.library("rope_interleaved", &args, |g, p| nn::rope_interleaved(g, p[0], p[1], p[2]))
         },
     ),
+    // f(c, c) = (f(c), f(c)) and the same for repetition: tables of two equal halves, seen through what was done to them
+    Rule::build("map-twice", Exact, Algebra, "(map@f (concat@t ?c ?c))", |b, m| {
+        let (f, t) = (payload!(m, b, "f", Map), payload!(m, b, "t", Concat));
+        let half = b.map(f, &[m.id("c")?])?;
+        b.concat(&[half, half], t.axis)
+    }),
+    Rule::build("broadcast-twice", Exact, Algebra, "(broadcast@w (concat@t ?c ?c))", |b, m| {
+        let (w, t, c) = (payload!(m, b, "w", Broadcast), payload!(m, b, "t", Concat), m.id("c")?);
+        let mut shape = w.shape.clone();
+        shape[w.axes[t.axis]] = b.ty(c)?.shape[t.axis].clone();
+        let half = b.broadcast(c, &shape, &w.axes)?;
+        b.concat(&[half, half], w.axes[t.axis])
+    }),
     // x cos + (-b, a) sin, the tables being two equal halves
     Rule::build(
         "rope-rotate-half",

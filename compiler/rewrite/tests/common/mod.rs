@@ -20,11 +20,14 @@ pub struct Config {
     pub capacity: i64,
     /// Keys and values repeated for each query head (as PyTorch exports write it) instead of grouped queries.
     pub repeat_kv: bool,
+    /// Rotates halves with doubled tables (as Hugging Face writes it) instead of neighbours.
+    pub rotate_half: bool,
 }
 
 pub const SMOLLM2: Config =
-    Config { width: 576, heads: 9, kv_heads: 3, hidden: 1536, capacity: 2048, repeat_kv: false };
-pub const TINY: Config = Config { width: 24, heads: 6, kv_heads: 2, hidden: 20, capacity: 8, repeat_kv: false };
+    Config { width: 576, heads: 9, kv_heads: 3, hidden: 1536, capacity: 2048, repeat_kv: false, rotate_half: false };
+pub const TINY: Config =
+    Config { width: 24, heads: 6, kv_heads: 2, hidden: 20, capacity: 8, repeat_kv: false, rotate_half: false };
 
 pub const WEIGHTS: &[&str] = &["norm1", "wq", "wk", "wv", "wo", "norm2", "gate", "up", "down"];
 
@@ -101,6 +104,18 @@ fn rope(g: &mut Graph, x: NodeId, cos: NodeId, sin: NodeId) -> NodeId {
     g.reshape(y, shape).unwrap()
 }
 
+fn rope_half(g: &mut Graph, x: NodeId, cos: NodeId, sin: NodeId) -> NodeId {
+    let d = g.tensor(x).unwrap().shape[2].clone();
+    let half = d.exact_div(&Dim::from(2)).unwrap();
+    let (cos, sin) = (g.concat(&[cos, cos], 1).unwrap(), g.concat(&[sin, sin], 1).unwrap());
+    let (a, b) = (g.slice_axis(x, 2, Dim::ZERO, half.clone()).unwrap(), g.slice_axis(x, 2, half, d).unwrap());
+    let b = g.map(ScalarOp::Neg, &[b]).unwrap();
+    let turned = g.concat(&[b, a], 2).unwrap();
+    let straight = g.map_broadcast(ScalarOp::Mul, &[x, cos]).unwrap();
+    let turned = g.map_broadcast(ScalarOp::Mul, &[turned, sin]).unwrap();
+    g.map(ScalarOp::Add, &[straight, turned]).unwrap()
+}
+
 fn softmax(g: &mut Graph, x: NodeId) -> NodeId {
     let ty = g.tensor(x).unwrap().clone();
     let last = ty.rank() - 1;
@@ -138,7 +153,8 @@ pub fn layer(
         g.permute(y, &[1, 0, 2]).unwrap()
     };
     let (q, k, v) = (split(g, w[1], c.heads), split(g, w[2], c.kv_heads), split(g, w[3], c.kv_heads));
-    let (q, k) = (rope(g, q, cos, sin), rope(g, k, cos, sin));
+    let turn = if c.rotate_half { rope_half } else { rope };
+    let (q, k) = (turn(g, q, cos, sin), turn(g, k, cos, sin));
     let zero = g.scalar(0i64, DType::I32).unwrap();
     let at = g.size(pos(), DType::I32).unwrap();
     let kc = g.push(DynUpdate { donate: true }, &[kc, k, zero, at, zero]).unwrap();

@@ -560,6 +560,22 @@ pub fn samples(rule: &str) -> Vec<Build> {
             }],
         ),
         (
+            "map-twice",
+            &[|s| {
+                let x = s.p(&[2, 3]);
+                let y = s.g.concat(&[x, x], 1)?;
+                s.m(Neg, &[y])
+            }],
+        ),
+        (
+            "broadcast-twice",
+            &[|s| {
+                let x = s.p(&[2, 3]);
+                let y = s.g.concat(&[x, x], 1)?;
+                s.w(y, &[2, 4, 6], &[0, 2])
+            }],
+        ),
+        (
             "rope-rotate-half",
             &[|s| {
                 let (x, c, t) = (s.p(&[3, 8]), s.p(&[3, 4]), s.p(&[3, 4]));
