@@ -3,7 +3,7 @@
 use super::engine::active;
 use super::{Backward, Site, no_derivative, zeros};
 use crate::graph::{Graph, NodeId, ParamKind};
-use crate::ops::{DynSlice, DynUpdate, Loop, LoopKind, Tuple};
+use crate::ops::{DynSlice, DynUpdate, Loop, LoopKind, Op, Tuple};
 use crate::ty::{TensorTy, Ty};
 use girih_base::{DType, Dim, Loc, Result, ScalarOp};
 use std::sync::Arc;
@@ -25,9 +25,8 @@ pub(crate) struct SavedLoop {
 /// Appends a loop that also stacks the carried values its derivative reads; gives a tuple like the original's.
 pub(crate) fn keep(b: &mut Backward, l: &Loop, operands: &[NodeId], needs: &[bool]) -> Result<NodeId> {
     let LoopKind::For(rounds) = &l.kind else {
-        let node = b.g.push(l.clone(), operands)?;
-        return Err(no_derivative(&b.g, node, "a `while` loop", "the number of rounds is not known beforehand")
-            .help("use a counted loop that stops changing its values when it is done"));
+        // Refused only if a cotangent reaches it.
+        return b.g.push(l.clone(), operands);
     };
     let tys = tensor_types(b, l, operands)?;
     if rounds.is(0) {
@@ -89,6 +88,11 @@ pub(crate) fn keep(b: &mut Backward, l: &Loop, operands: &[NodeId], needs: &[boo
 /// The backward loop of a node that [`keep`] made.
 pub(crate) fn back(b: &mut Backward, at: &Site, cts: &[Option<NodeId>]) -> Result<Vec<Option<NodeId>>> {
     let Some(saved) = b.loops.remove(&at.node) else {
+        if let Op::Loop(Loop { kind: LoopKind::While(_), .. }) = b.g.op(at.node) {
+            let why = "the number of rounds is not known beforehand";
+            return Err(no_derivative(&b.g, at.node, "a `while` loop", why)
+                .help("use a counted loop that stops changing its values when it is done"));
+        }
         return Err(no_derivative(&b.g, at.node, "this loop", "nothing was kept from its rounds"));
     };
     let shift = saved.kept.len();

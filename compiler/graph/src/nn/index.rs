@@ -68,6 +68,21 @@ pub fn where_(g: &mut Graph, condition: NodeId, x: NodeId, y: NodeId) -> Result<
     g.map_broadcast(ScalarOp::Select, &[condition, x, y])
 }
 
+/// The value of `x` (a float), through which no gradient flows. Shape and dtype kept.
+pub fn stop_gradient(g: &mut Graph, x: NodeId) -> Result<NodeId> {
+    let dtype = g.tensor(x)?.dtype;
+    let bits = match dtype.bits() {
+        4 => DType::U4,
+        8 => DType::U8,
+        16 => DType::U16,
+        32 => DType::U32,
+        _ => DType::U64,
+    };
+    // Bits have no derivative.
+    let y = g.bitcast(x, bits)?;
+    g.bitcast(y, dtype)
+}
+
 /// Position (i32) of the first largest element along `axis`, which vanishes.
 pub fn argmax(g: &mut Graph, x: NodeId, axis: usize) -> Result<NodeId> {
     let both = g.reduce(Monoid::ArgMax, x, &[axis])?;

@@ -19,7 +19,7 @@ pub use attention::{attention, attention_plain, grouped_attention};
 pub(crate) use batched::batched_composite;
 pub use conv::{Conv2d, avg_pool2d, conv2d, max_pool2d};
 pub use dequant::dequant;
-pub use index::{argmax, cumsum, embedding, one_hot, take, take_along, top_k, where_};
+pub use index::{argmax, cumsum, embedding, one_hot, stop_gradient, take, take_along, top_k, where_};
 pub use loss::{cross_entropy, mean, mean_squared_error};
 pub use norm::{group_norm, layer_norm, log_softmax, rms_norm, softmax};
 pub use rope::{rope, rope_interleaved, rope_tables};

@@ -1,9 +1,9 @@
 //! What has no derivative or no batch says so.
 
-use crate::harness::{check_batch, ints};
+use crate::harness::{check_batch, ints, run};
 use girih_base::{DType, Dim, Loc, ScalarOp};
-use girih_graph::ops::{Kernel, KernelLevel, Loop, LoopKind};
-use girih_graph::{Graph, NodeId, ParamKind, TensorTy, batch, grad, nn, random};
+use girih_graph::ops::{Kernel, KernelLevel, Loop, LoopKind, Scan};
+use girih_graph::{Graph, Monoid, NodeId, ParamKind, TensorTy, batch, grad, nn, random};
 use std::sync::Arc;
 
 fn input(g: &mut Graph, name: &str, dtype: DType, shape: &[usize]) -> NodeId {
@@ -49,6 +49,31 @@ fn while_loops_batch_but_have_no_derivative() {
     let e = grad::vjp(&while_loop(DType::F64), &[0]).unwrap_err();
     assert!(e.message.contains("`while` loop cannot be differentiated"), "{e}");
     assert!(e.to_string().contains("model.rs:8:1") && e.help.is_some(), "{e}");
+}
+
+#[test]
+fn while_loops_off_the_path_do_not_matter() {
+    let mut g = Graph::new("stopped");
+    let x = input(&mut g, "x", DType::F64, &[]);
+    let limit = g.scalar(100.0, DType::F64).unwrap();
+    let doubled = g.inline(&while_loop(DType::F64), &[x, limit], &Loc::unknown()).unwrap()[0];
+    let scale = nn::stop_gradient(&mut g, doubled).unwrap();
+    let y = g.map(ScalarOp::Mul, &[x, scale]).unwrap();
+    g.set_outputs(vec![y]);
+    let at = girih_graph::eval::Array::from_f64(DType::F64, &[], [3.0]);
+    // 3 doubles to 192, and 192 x has the slope 192.
+    assert_eq!(run(&grad::grad(&g, &[0]).unwrap(), &[at])[0].to_f64(), [192.0]);
+}
+
+#[test]
+fn scans_without_a_rule_say_so() {
+    let mut g = Graph::new("scan");
+    let x = input(&mut g, "x", DType::F64, &[3]);
+    let op = Scan { monoid: Monoid::Welford, axis: 0, reverse: false, exclusive: false, acc: DType::F64 };
+    let y = g.push(op, &[x]).unwrap();
+    let y = g.proj(y, 0).unwrap();
+    g.set_outputs(vec![y]);
+    assert!(grad::vjp(&g, &[0]).unwrap_err().message.contains("a `welford` scan cannot be differentiated"));
 }
 
 #[test]
