@@ -6,8 +6,12 @@
 
 #![forbid(unsafe_code)]
 
+mod check;
+pub mod file;
+
 use girih_base::{DType, Dim, Symbol};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// A compiled graph.
@@ -37,6 +41,21 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Size of the arena that intermediate buffers share, in bytes.
     pub arena_bytes: u64,
+}
+
+/// The most bytes a plan takes when it runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Weights; shared by all plans of an engine, and with the host where the device can.
+    pub weights: u64,
+    /// States; shared by all plans of an engine.
+    pub states: u64,
+    /// The arena of intermediates.
+    pub arena: u64,
+    /// Constants and what is derived from weights once.
+    pub kept: u64,
+    /// Inputs and outputs.
+    pub ports: u64,
 }
 
 /// A tensor that crosses the boundary of a plan.
@@ -153,15 +172,18 @@ pub enum Step {
         /// Number of rounds.
         count: Dim,
         /// One round.
+        #[serde(deserialize_with = "nested")]
         body: Vec<Step>,
     },
     /// Runs `test`, then `body`, while the bool in `flag` is true after `test`.
     While {
         /// Steps that compute the flag.
+        #[serde(deserialize_with = "nested")]
         test: Vec<Step>,
         /// One byte-sized bool.
         flag: BufferId,
         /// One round.
+        #[serde(deserialize_with = "nested")]
         body: Vec<Step>,
     },
     /// Runs the branch chosen by the i32 in `choice`, clamped.
@@ -171,6 +193,22 @@ pub enum Step {
         /// Whether `choice` is a bool.
         is_bool: bool,
         /// The branches.
+        #[serde(deserialize_with = "nested")]
         branches: Vec<Vec<Step>>,
     },
+}
+
+/// Steps nest at most this deep in a file; a hostile one must not exhaust the stack.
+const DEEPEST: usize = 64;
+
+fn nested<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+    thread_local!(static DEPTH: Cell<usize> = const { Cell::new(0) });
+    let depth = DEPTH.get();
+    if depth == DEEPEST {
+        return Err(serde::de::Error::custom("steps are nested too deep"));
+    }
+    DEPTH.set(depth + 1);
+    let value = T::deserialize(from);
+    DEPTH.set(depth);
+    value
 }
