@@ -1,1 +1,91 @@
-//! Girih's cross-crate tests and benchmarks.
+//! What the cross-crate tests share: compile a graph, run it on a device, compare with the reference evaluator.
+
+use girih_base::{Bindings, DType, Result};
+use girih_driver::{Options, Target, compile};
+use girih_exec::{Device, Engine, Weight};
+use girih_graph::eval::{Array, Value};
+use girih_graph::{Graph, Op, ParamKind};
+use std::sync::Arc;
+
+/// A target with a way to make its device.
+pub struct Rig {
+    /// Name for messages.
+    pub name: &'static str,
+    /// Compiles.
+    pub target: Box<dyn Target>,
+    /// Runs.
+    pub device: Box<dyn Fn() -> Box<dyn Device>>,
+}
+
+/// The CPU target.
+pub fn cpu() -> Rig {
+    Rig {
+        name: "cpu",
+        target: Box::new(girih_cpu::CpuTarget::new()),
+        device: Box::new(|| Box::new(girih_cpu::CpuDevice::new())),
+    }
+}
+
+/// Compiles and runs a graph of tensors; gives the results (new states included, last).
+pub fn run(rig: &Rig, graph: &Graph, inputs: &[Value], bindings: &Bindings, options: &Options) -> Result<Vec<Value>> {
+    let plan = compile(graph, &*rig.target, options)?.plan;
+    let outputs = plan.outputs.clone();
+    let states = plan.states.clone();
+    let mut given = Vec::new();
+    let mut weights = Vec::new();
+    let mut initial = Vec::new();
+    for (p, v) in graph.params().iter().zip(inputs) {
+        let bytes = v.array()?.encode();
+        match graph.op(*p) {
+            Op::Param(x) if x.kind == ParamKind::Weight => {
+                let range = 0..bytes.len();
+                weights.push(Weight { data: Arc::new(bytes), range });
+            }
+            Op::Param(x) if x.kind == ParamKind::State => initial.push(bytes),
+            _ => given.push(bytes),
+        }
+    }
+    let mut engine = Engine::new((rig.device)(), weights);
+    let program = engine.load(plan)?;
+    for (i, bytes) in initial.iter().enumerate() {
+        engine.write_state(i, bytes)?;
+    }
+    let given: Vec<&[u8]> = given.iter().map(|b| &b[..]).collect();
+    let mut results = engine.run(program, &given, bindings)?;
+    for i in 0..states.len() {
+        results.push(engine.read_state(i)?);
+    }
+    results
+        .iter()
+        .zip(outputs.iter().chain(&states))
+        .map(|(bytes, port)| {
+            let shape: Vec<usize> =
+                port.shape.iter().map(|d| d.eval(bindings).unwrap_or(0).max(0) as usize).collect();
+            Ok(Value::Array(Array::decode(port.dtype, &shape, bytes)?.into()))
+        })
+        .collect()
+}
+
+/// Random inputs for every parameter of a graph with the given symbol values.
+pub fn random_inputs(graph: &Graph, bindings: &Bindings, seed: u64) -> Vec<Value> {
+    graph
+        .params()
+        .iter()
+        .enumerate()
+        .filter_map(|(i, p)| {
+            let ty = graph.ty(*p).tensor()?;
+            let shape: Vec<usize> = ty.shape.iter().map(|d| d.eval(bindings).unwrap_or(0).max(0) as usize).collect();
+            Some(Value::Array(Array::random(ty.dtype, &shape, seed * 1000 + i as u64).into()))
+        })
+        .collect()
+}
+
+/// The relative tolerance that suits a dtype's rounding.
+pub fn tolerance(dtype: DType) -> f64 {
+    match dtype {
+        DType::F64 => 1e-12,
+        DType::F16 => 4e-3,
+        DType::Bf16 => 3e-2,
+        _ => 2e-5,
+    }
+}
