@@ -9,11 +9,13 @@
 #![forbid(unsafe_code)]
 
 pub mod build;
+mod cost;
 pub mod ir;
 pub mod text;
 pub mod verify;
 
 pub use build::Builder;
+pub use cost::{Cost, cost};
 pub use ir::*;
 pub use text::{parse, print, print_without_locs};
 pub use verify::verify;

@@ -303,7 +303,7 @@ impl Verifier<'_> {
                 if matches!(op, AtomicOp::And | AtomicOp::Or | AtomicOp::Xor) && p.dtype.is_float() {
                     return Err("bitwise operations take integers".into());
                 }
-                self.results(stmt, &[v.clone()])
+                self.results(stmt, std::slice::from_ref(v))
             }
             Op::Dot { a, b, acc } => {
                 let (r, a, b) = (self.result(stmt)?, self.ty(*a), self.ty(*b));

@@ -145,10 +145,10 @@ proptest! {
         let end = (at + len).min(text.len());
         if text.is_char_boundary(at) && text.is_char_boundary(end) {
             text.replace_range(at..end, &with);
-            if let Ok(k) = parse(&text) {
-                if verify(&k).is_ok() {
-                    prop_assert_eq!(parse(&print(&k)).unwrap(), k);
-                }
+            if let Ok(k) = parse(&text)
+                && verify(&k).is_ok()
+            {
+                prop_assert_eq!(parse(&print(&k)).unwrap(), k);
             }
         }
     }
