@@ -249,3 +249,36 @@ impl Ty {
         Ty { dtype, lanes }
     }
 }
+
+impl Op {
+    /// The values this operation reads, not counting those inside its regions.
+    pub fn operands(&self) -> Vec<ValueId> {
+        match self {
+            Op::Const(_) | Op::Uniform(_) | Op::Builtin(_) | Op::Get(_) | Op::Barrier | Op::Loop(_) => Vec::new(),
+            Op::Break | Op::Continue | Op::Return | Op::Comment(_) => Vec::new(),
+            Op::Map(_, args) | Op::MakeVec(args) => args.clone(),
+            Op::Cast(x) | Op::Bitcast(x) | Op::Component(x, _) | Op::UnpackHalf(x) | Op::PackHalf(x) => vec![*x],
+            Op::Load(_, x) | Op::Set(_, x) | Op::Subgroup(_, x) | Op::If(x, ..) => vec![*x],
+            Op::ComponentAt(x, y) | Op::Store(_, x, y) | Op::Atomic(_, _, x, y) => vec![*x, *y],
+            Op::CompareExchange(_, x, y, z) => vec![*x, *y, *z],
+            Op::For { lo, hi, .. } => vec![*lo, *hi],
+        }
+    }
+
+    /// The array this operation reaches.
+    pub fn space(&self) -> Option<Space> {
+        match self {
+            Op::Load(s, _) | Op::Store(s, ..) | Op::Atomic(_, s, ..) | Op::CompareExchange(s, ..) => Some(*s),
+            _ => None,
+        }
+    }
+
+    /// The regions of this operation.
+    pub fn blocks(&self) -> Vec<&[Stmt]> {
+        match self {
+            Op::If(_, then, otherwise) => vec![then, otherwise],
+            Op::For { body, .. } | Op::Loop(body) => vec![body],
+            _ => Vec::new(),
+        }
+    }
+}

@@ -40,6 +40,7 @@ pub fn targets() -> Vec<TargetDesc> {
 /// Distributes and runs; gives the buffers afterwards.
 pub fn run_on(desc: &TargetDesc, kernel: &Kernel, buffers: &[Vec<u8>], sizes: &[(&str, i64)]) -> Vec<Vec<u8>> {
     let simt = super::distribute(kernel, desc).unwrap_or_else(|d| panic!("{}: {d}", desc.name));
+    girih_simt::verify::verify(&simt).unwrap_or_else(|d| panic!("{}: {d}", desc.name));
     let sizes: Bindings = sizes.iter().map(|(n, v)| ((*n).into(), *v)).collect();
     let mut buffers: Vec<Vec<u8>> = buffers.to_vec();
     for b in &mut buffers {

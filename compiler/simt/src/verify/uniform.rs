@@ -1,0 +1,139 @@
+//! Barriers and subgroup operations must be reached by all threads together. A value is uniform when it does not depend
+//! on the thread's index, on memory that the kernel writes, or on control flow that does.
+
+use crate::ir::*;
+use girih_base::{Diag, Result};
+
+struct Check<'k> {
+    kernel: &'k Kernel,
+    varies: Vec<bool>,
+    local_varies: Vec<bool>,
+    changed: bool,
+}
+
+/// Refuses barriers that some threads may not reach.
+pub fn check(kernel: &Kernel) -> Result<()> {
+    let (values, locals) = (kernel.values.len(), kernel.locals.len());
+    let mut c = Check { kernel, varies: vec![false; values], local_varies: vec![false; locals], changed: true };
+    // What varies only grows, so this ends; loops carry variation from their end to their start.
+    while c.changed {
+        c.changed = false;
+        c.mark(&kernel.body, false);
+    }
+    let mut left = false;
+    c.barriers(&kernel.body, false, &mut left)
+}
+
+impl Check<'_> {
+    fn flag(&mut self, v: Option<ValueId>) {
+        if let Some(slot) = v.and_then(|v| self.varies.get_mut(v.0 as usize)) {
+            self.changed |= !*slot;
+            *slot = true;
+        }
+    }
+
+    fn flag_local(&mut self, i: u32) {
+        let slot = &mut self.local_varies[i as usize];
+        self.changed |= !*slot;
+        *slot = true;
+    }
+
+    fn varies(&self, v: ValueId) -> bool {
+        self.varies[v.0 as usize]
+    }
+
+    fn mark(&mut self, stmts: &[Stmt], divergent: bool) {
+        // A divergent break or continue leaves the rest of the loop to some threads only.
+        let mut divergent = divergent;
+        for s in stmts {
+            let source = match &s.op {
+                Op::Builtin(b) => matches!(b, Builtin::LocalIndex | Builtin::SubgroupLane),
+                Op::Atomic(..) | Op::CompareExchange(..) | Op::Subgroup(..) => true,
+                Op::Load(Space::Buffer(i), _) => self.kernel.buffers[*i as usize].written,
+                Op::Load(Space::Local(i), _) | Op::Get(i) => self.local_varies[*i as usize],
+                _ => false,
+            };
+            let mixed = source || s.op.operands().iter().any(|v| self.varies(*v));
+            if mixed {
+                self.flag(s.result);
+            }
+            match &s.op {
+                Op::Set(i, _) | Op::Store(Space::Local(i), ..) if mixed || divergent => self.flag_local(*i),
+                Op::If(_, then, otherwise) => {
+                    self.mark(then, divergent || mixed);
+                    self.mark(otherwise, divergent || mixed);
+                    divergent |= mixed && (leaves(then) || leaves(otherwise));
+                }
+                Op::For { index, body, uniform, .. } => {
+                    if mixed {
+                        self.flag(Some(*index));
+                    }
+                    self.mark(body, divergent || mixed || (!uniform && mixed));
+                }
+                Op::Loop(body) => {
+                    let escapes = self.escapes(body);
+                    self.mark(body, divergent || escapes);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether some threads may leave this loop before others.
+    fn escapes(&self, stmts: &[Stmt]) -> bool {
+        stmts.iter().any(|s| match &s.op {
+            Op::If(c, a, b) => (self.varies(*c) && (leaves(a) || leaves(b))) || self.escapes(a) || self.escapes(b),
+            _ => false,
+        })
+    }
+
+    fn barriers(&self, stmts: &[Stmt], divergent: bool, left: &mut bool) -> Result<()> {
+        for s in stmts {
+            match &s.op {
+                Op::Barrier | Op::Subgroup(..) if divergent || *left => {
+                    let what = if s.op == Op::Barrier { "barrier" } else { "subgroup operation" };
+                    return Err(Diag::error("S003", format!("this {what} is reached by some threads only"))
+                        .at(&s.loc, "under a condition that differs between threads")
+                        .help("make the condition depend on the workgroup's index and sizes alone"));
+                }
+                Op::If(c, then, otherwise) => {
+                    let varies = divergent || self.varies(*c);
+                    self.barriers(then, varies, left)?;
+                    self.barriers(otherwise, varies, left)?;
+                    *left |= varies && (returns(then) || returns(otherwise));
+                }
+                Op::For { lo, hi, body, .. } => {
+                    let varies = divergent || self.varies(*lo) || self.varies(*hi) || self.escapes(body);
+                    self.barriers(body, varies, left)?;
+                }
+                Op::Loop(body) => self.barriers(body, divergent || self.escapes(body), left)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn any(stmts: &[Stmt], f: &dyn Fn(&Op) -> bool) -> bool {
+    stmts.iter().any(|s| {
+        f(&s.op)
+            || match &s.op {
+                Op::If(_, a, b) => any(a, f) || any(b, f),
+                _ => false,
+            }
+    })
+}
+
+/// A break, continue or return of the innermost loop.
+fn leaves(stmts: &[Stmt]) -> bool {
+    any(stmts, &|op| matches!(op, Op::Break | Op::Continue | Op::Return)) || returns(stmts)
+}
+
+fn returns(stmts: &[Stmt]) -> bool {
+    stmts.iter().any(|s| match &s.op {
+        Op::Return => true,
+        Op::If(_, a, b) => returns(a) || returns(b),
+        Op::For { body, .. } | Op::Loop(body) => returns(body),
+        _ => false,
+    })
+}
