@@ -137,6 +137,7 @@ fn check(op: ScalarOp, dtype: DType, args: &[Scalar], got: Scalar) {
     let bound = match op.row().accuracy {
         Accuracy::Exact => 0.0,
         Accuracy::Ulp(u) => u * ulp(dtype, w),
+        Accuracy::UlpGrowing(a, b) => (a + b * args[0].as_f64().abs()) * ulp(dtype, w),
         Accuracy::AbsOrUlp(abs, u) => abs.max(u * ulp(dtype, w)),
     };
     // A result that should be infinite may be the largest number only within the bound.

@@ -4,9 +4,7 @@
 pub(super) trait Block {
     const N: usize;
     const BYTES: usize;
-    /// Number of elements decoded at a time; `N` is a multiple.
-    const PART: usize;
-    /// Decodes part `part` of a block into the first `PART` elements of `out`.
+    /// Decodes elements `32 * part..` of a block.
     fn part(block: &[u8], part: usize, out: &mut [f32; 32]);
 }
 
@@ -38,7 +36,6 @@ pub(super) struct Q4_0;
 impl Block for Q4_0 {
     const N: usize = 32;
     const BYTES: usize = 18;
-    const PART: usize = 32;
     #[inline(always)]
     fn part(block: &[u8], _: usize, out: &mut [f32; 32]) {
         let d = half(block, 0);
@@ -50,7 +47,6 @@ pub(super) struct Q4_1;
 impl Block for Q4_1 {
     const N: usize = 32;
     const BYTES: usize = 20;
-    const PART: usize = 32;
     #[inline(always)]
     fn part(block: &[u8], _: usize, out: &mut [f32; 32]) {
         let (d, m) = (half(block, 0), half(block, 2));
@@ -67,7 +63,6 @@ pub(super) struct Q5_0;
 impl Block for Q5_0 {
     const N: usize = 32;
     const BYTES: usize = 22;
-    const PART: usize = 32;
     #[inline(always)]
     fn part(block: &[u8], _: usize, out: &mut [f32; 32]) {
         let (d, high) = (half(block, 0), word(block, 2));
@@ -79,7 +74,6 @@ pub(super) struct Q5_1;
 impl Block for Q5_1 {
     const N: usize = 32;
     const BYTES: usize = 24;
-    const PART: usize = 32;
     #[inline(always)]
     fn part(block: &[u8], _: usize, out: &mut [f32; 32]) {
         let (d, m, high) = (half(block, 0), half(block, 2), word(block, 4));
@@ -91,7 +85,6 @@ pub(super) struct Q8_0;
 impl Block for Q8_0 {
     const N: usize = 32;
     const BYTES: usize = 34;
-    const PART: usize = 32;
     #[inline(always)]
     fn part(block: &[u8], _: usize, out: &mut [f32; 32]) {
         let (d, qs) = (half(block, 0), &block[2..34]);
@@ -118,7 +111,6 @@ pub(super) struct Q4K;
 impl Block for Q4K {
     const N: usize = 256;
     const BYTES: usize = 144;
-    const PART: usize = 32;
     #[inline(always)]
     fn part(block: &[u8], g: usize, out: &mut [f32; 32]) {
         let (scale, min) = group(block, g);
@@ -134,7 +126,6 @@ pub(super) struct Q5K;
 impl Block for Q5K {
     const N: usize = 256;
     const BYTES: usize = 176;
-    const PART: usize = 32;
     #[inline(always)]
     fn part(block: &[u8], g: usize, out: &mut [f32; 32]) {
         let (scale, min) = group(block, g);
@@ -151,7 +142,6 @@ pub(super) struct Q6K;
 impl Block for Q6K {
     const N: usize = 256;
     const BYTES: usize = 210;
-    const PART: usize = 32;
     #[inline(always)]
     fn part(block: &[u8], part: usize, out: &mut [f32; 32]) {
         let (side, quarter) = (part / 4, part % 4);

@@ -49,9 +49,9 @@ macro_rules! with_format {
 unsafe fn generic_decode<const FMA: bool, B: Block>(row: &[u8], out: &mut [f32]) {
     let mut part = [0f32; 32];
     for (block, out) in row.chunks_exact(B::BYTES).zip(out.chunks_exact_mut(B::N)) {
-        for (p, out) in out.chunks_exact_mut(B::PART).enumerate() {
+        for (p, out) in out.chunks_exact_mut(32).enumerate() {
             B::part(block, p, &mut part);
-            out.copy_from_slice(&part[..B::PART]);
+            out.copy_from_slice(&part);
         }
     }
 }
@@ -67,21 +67,27 @@ pub(super) fn decode(format: QuantFormat, row: &[u8], out: &mut [f32]) {
 }
 
 /// The product of one row of blocks with `M` rows of f32, each decoded element used `M` times. Sums run in 32 lanes.
+///
+/// # Safety
+/// Each of `x` points to as many elements as the blocks hold.
 #[inline(always)]
-fn row_dot<const FMA: bool, const M: usize, B: Block>(row: &[u8], x: [&[f32]; M]) -> [f32; M] {
+unsafe fn row_dot<const FMA: bool, const M: usize, B: Block>(row: &[u8], x: [*const f32; M]) -> [f32; M] {
     let mut sums = [[0f32; 32]; M];
-    let mut part = [0f32; 32];
     let mut at = 0;
     for block in row.chunks_exact(B::BYTES) {
-        for p in 0..B::N / B::PART {
+        for p in 0..B::N / 32 {
+            let mut part = [0f32; 32];
             B::part(block, p, &mut part);
             for m in 0..M {
-                let Some(x) = x[m][at..].first_chunk::<32>() else { return [0.0; M] };
+                // SAFETY: the caller's promise.
+                let x = unsafe { x[m].add(at).cast::<[f32; 32]>().read_unaligned() };
+                let mut sum = sums[m];
                 for i in 0..32 {
-                    sums[m][i] = fma::<FMA>(part[i], x[i], sums[m][i]);
+                    sum[i] = fma::<FMA>(part[i], x[i], sum[i]);
                 }
+                sums[m] = sum;
             }
-            at += B::PART;
+            at += 32;
         }
     }
     sums.map(|mut lanes| {
@@ -107,7 +113,7 @@ unsafe fn generic_dot<const FMA: bool, B: Block>(
     let bytes = args.columns / B::N * B::BYTES;
     for r in 0..args.rows {
         let row = &args.data[r * args.stride..][..bytes];
-        let x = |m: usize| &args.x[m * args.x_stride..][..args.columns];
+        let x = |m: usize| args.x[m * args.x_stride..][..args.columns].as_ptr();
         let put = |m: usize, sum: f32| {
             // SAFETY: the caller's promise.
             unsafe {
@@ -117,12 +123,14 @@ unsafe fn generic_dot<const FMA: bool, B: Block>(
         };
         let mut m = 0;
         while m + 4 <= args.m {
-            let sums = row_dot::<FMA, 4, B>(row, [x(m), x(m + 1), x(m + 2), x(m + 3)]);
+            // SAFETY: the slices above have `columns` elements, as the row of blocks has.
+            let sums = unsafe { row_dot::<FMA, 4, B>(row, [x(m), x(m + 1), x(m + 2), x(m + 3)]) };
             (0..4).for_each(|i| put(m + i, sums[i]));
             m += 4;
         }
         while m < args.m {
-            put(m, row_dot::<FMA, 1, B>(row, [x(m)])[0]);
+            // SAFETY: as above.
+            put(m, unsafe { row_dot::<FMA, 1, B>(row, [x(m)]) }[0]);
             m += 1;
         }
     }

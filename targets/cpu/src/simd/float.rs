@@ -202,51 +202,64 @@ macro_rules! common {
             ScalarOp::IsNan => unary(flag, a, n, |x: $t| x.is_nan() as u8),
             ScalarOp::IsFinite => unary(flag, a, n, |x: $t| x.is_finite() as u8),
             ScalarOp::Select => select(dst, a, n),
-            other => $other(other),
+            // Not a closure: it would be compiled for the baseline.
+            _ => $other,
         }
     }};
 }
 
 #[inline(always)]
 unsafe fn generic_f32<const FMA: bool>(op: ScalarOp, dst: *mut f32, a: Operands<f32>, n: usize) {
+    // Loops of their own: a closure as large as these functions would be called instead of inlined, and not vectorised.
+    macro_rules! each {
+        ($x:ident => $value:expr) => {{
+            let (to, from) = (std::slice::from_raw_parts_mut(dst, n), std::slice::from_raw_parts(a.at[0], n));
+            for i in 0..n {
+                let $x = from[i];
+                to[i] = $value;
+            }
+        }};
+    }
     // SAFETY: the caller's promise.
     unsafe {
-        common!(f32, op, dst, a, n, |op: ScalarOp| match op {
-            ScalarOp::Rsqrt => unary(dst, a, n, |x: f32| 1.0 / x.sqrt()),
-            ScalarOp::Exp => unary(dst, a, n, math::exp::<FMA>),
-            ScalarOp::Exp2 => unary(dst, a, n, math::exp2::<FMA>),
-            ScalarOp::Log => unary(dst, a, n, math::log::<FMA>),
-            ScalarOp::Log2 => unary(dst, a, n, math::log2::<FMA>),
-            ScalarOp::Tanh => unary(dst, a, n, math::tanh::<FMA>),
-            ScalarOp::Erf => unary(dst, a, n, math::erf::<FMA>),
-            ScalarOp::Sigmoid => unary(dst, a, n, math::sigmoid::<FMA>),
-            ScalarOp::Silu => unary(dst, a, n, math::silu::<FMA>),
-            ScalarOp::Gelu => unary(dst, a, n, math::gelu::<FMA>),
-            ScalarOp::GeluTanh => unary(dst, a, n, math::gelu_tanh::<FMA>),
-            ScalarOp::Softplus => unary(dst, a, n, math::softplus::<FMA>),
-            ScalarOp::Sin | ScalarOp::Cos => {
-                let x = std::slice::from_raw_parts(a.at[0], n);
-                let shift = (op == ScalarOp::Cos) as i64;
-                if x.iter().fold(true, |all, x| all & (x.abs() <= math::TRIG_LIMIT)) {
-                    unary(dst, a, n, |x: f32| math::sin_cos::<FMA>(x, shift));
-                } else {
-                    unary(
-                        dst,
-                        a,
-                        n,
-                        |x: f32| if shift == 0 { (x as f64).sin() as f32 } else { (x as f64).cos() as f32 },
-                    );
+        common!(
+            f32,
+            op,
+            dst,
+            a,
+            n,
+            match op {
+                ScalarOp::Rsqrt => each!(x => 1.0 / x.sqrt()),
+                ScalarOp::Exp => each!(x => math::exp::<FMA>(x)),
+                ScalarOp::Exp2 => each!(x => math::exp2::<FMA>(x)),
+                ScalarOp::Log => each!(x => math::log::<FMA>(x)),
+                ScalarOp::Log2 => each!(x => math::log2::<FMA>(x)),
+                ScalarOp::Tanh => each!(x => math::tanh::<FMA>(x)),
+                ScalarOp::Erf => each!(x => math::erf::<FMA>(x)),
+                ScalarOp::Sigmoid => each!(x => math::sigmoid::<FMA>(x)),
+                ScalarOp::Silu => each!(x => math::silu::<FMA>(x)),
+                ScalarOp::Gelu => each!(x => math::gelu::<FMA>(x)),
+                ScalarOp::GeluTanh => each!(x => math::gelu_tanh::<FMA>(x)),
+                ScalarOp::Softplus => each!(x => math::softplus::<FMA>(x)),
+                ScalarOp::Sin | ScalarOp::Cos => {
+                    let x = std::slice::from_raw_parts(a.at[0], n);
+                    let shift = (op == ScalarOp::Cos) as i64;
+                    if x.iter().fold(true, |all, x| all & (x.abs() <= math::TRIG_LIMIT)) {
+                        each!(x => math::sin_cos::<FMA>(x, shift));
+                    } else {
+                        each!(x => if shift == 0 { (x as f64).sin() as f32 } else { (x as f64).cos() as f32 });
+                    }
                 }
+                _ => {}
             }
-            _ => {}
-        })
+        )
     }
 }
 
 #[inline(always)]
 unsafe fn generic_f64<const FMA: bool>(op: ScalarOp, dst: *mut f64, a: Operands<f64>, n: usize) {
     // SAFETY: the caller's promise.
-    unsafe { common!(f64, op, dst, a, n, |_| {}) }
+    unsafe { common!(f64, op, dst, a, n, {}) }
 }
 
 versions! {
