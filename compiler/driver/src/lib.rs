@@ -6,9 +6,11 @@
 #![forbid(unsafe_code)]
 
 pub mod arena;
+pub mod cache;
 pub mod plan;
 pub mod specialize;
 
+pub use cache::PlanCache;
 pub use specialize::specialize;
 
 use girih_base::Result;
@@ -35,6 +37,15 @@ pub trait Target {
 pub struct Options {
     /// Limits and switches of the optimiser.
     pub budget: Budget,
+}
+
+impl Options {
+    /// The default options, with the cost model of a target.
+    pub fn for_target(target: &dyn Target) -> Options {
+        let desc = target.desc();
+        let device = girih_rewrite::Device { flops: desc.flops, bytes: desc.bandwidth, dispatch: desc.launch };
+        Options { budget: Budget { device, ..Budget::default() } }
+    }
 }
 
 /// What came of it.

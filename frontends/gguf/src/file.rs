@@ -125,6 +125,13 @@ impl Gguf {
     }
 }
 
+/// The whole file, so that a device can use weights where they are mapped.
+impl AsRef<[u8]> for Gguf {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 #[allow(unsafe_code)]
 fn map(file: &File) -> std::io::Result<Mmap> {
     // SAFETY: the map is read-only and private to this process. The one thing the type system cannot rule out is

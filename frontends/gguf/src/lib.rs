@@ -2,7 +2,8 @@
 //!
 //! [`Gguf`] maps a file and checks it, [`Model`] builds the graph of one step from it, [`Tokenizer`] and
 //! [`ChatTemplate`] turn text into tokens and back, [`Generator`] drives anything that can run a [`Step`].
-//! [`oracle`] computes the same logits in f64, independently of the graph.
+//! [`Runner`] compiles a model for a device and runs the steps. [`oracle`] computes the same logits in f64,
+//! independently of the graph.
 //!
 //! ```no_run
 //! use girih_gguf::{Gguf, Generator, Limits, Model, Options, Sampling, Tokenizer, oracle::Oracle};
@@ -33,6 +34,7 @@ pub mod generate;
 pub mod meta;
 pub mod model;
 pub mod oracle;
+pub mod run;
 pub mod sample;
 pub mod tensor;
 pub mod tokenizer;
@@ -42,6 +44,7 @@ pub use file::Gguf;
 pub use generate::{Finish, Generation, Generator, Limits, Step};
 pub use meta::{Meta, Value};
 pub use model::{Logits, Model, Options, StateSpec, WeightRef};
+pub use run::{PlanInfo, Runner};
 pub use sample::{Sampler, Sampling, greedy};
 pub use tensor::{Storage, TensorInfo};
 pub use tokenizer::{ChatTemplate, Message, Tokenizer};

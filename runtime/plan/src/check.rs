@@ -72,6 +72,21 @@ impl Plan {
         place.is_some_and(|p| !matches!(p, Place::Constant(_) | Place::Weight(_)))
     }
 
+    /// Kernels that one run launches, the rounds of loops not counted.
+    pub fn launches(&self) -> usize {
+        fn count(steps: &[Step]) -> usize {
+            let one = |s: &Step| match s {
+                Step::Launch { .. } => 1,
+                Step::Copy { .. } => 0,
+                Step::Repeat { body, .. } => count(body),
+                Step::While { test, body, .. } => count(test) + count(body),
+                Step::Branch { branches, .. } => branches.iter().map(|b| count(b)).max().unwrap_or(0),
+            };
+            steps.iter().map(one).sum()
+        }
+        count(&self.steps)
+    }
+
     /// The most memory a run takes, by what it is for.
     pub fn memory(&self) -> Memory {
         let ports = |list: &[Port]| -> u64 {
