@@ -166,27 +166,27 @@ impl<'g> Flat<'g> {
                 let within = inside(1, *operand);
                 let new = slots.len();
                 let slot = if within.is_none() { Some(*slots.entry(*operand).or_insert(new)) } else { None };
-                for copy in 0..run.copies {
+                for (copy, values) in arguments.iter_mut().enumerate() {
                     let at = run.start + copy * run.period + offset;
                     let theirs = *self.operands[at].get(k)?;
                     if self.kind[at] != self.kind[model] || inside(copy, theirs) != within {
                         return None;
                     }
                     match slot {
-                        Some(s) if s == arguments[copy].len() => arguments[copy].push(theirs),
-                        Some(s) if arguments[copy][s] != theirs => return None,
+                        Some(s) if s == values.len() => values.push(theirs),
+                        Some(s) if values[s] != theirs => return None,
                         _ => {}
                     }
                 }
             }
         }
-        let results = self.results(run);
-        let (kinds, results) = self.kinds(run, &arguments, results);
         // Short or elementwise repetitions (rounds of a random generator) are better fused than called.
         let product = |at: usize| matches!(self.graph.op(self.nodes[at]), Op::Dot(_));
         if !(run.start..run.start + run.period).any(product) {
             return None;
         }
+        let results = self.results(run);
+        let (kinds, results) = self.kinds(run, &arguments, results);
         // A repetition that hands on everything it computes is no layer.
         (!results.is_empty() && results.len() <= 8).then_some(Plan { run, arguments, kinds, results })
     }

@@ -24,8 +24,8 @@ struct Scores {
     q: Id,
     k: Id,
     scale: f64,
-    /// A mask over the scores; true where a key is seen.
-    mask: Option<Id>,
+    /// Masks over the scores; true where a key is seen.
+    masks: Vec<Id>,
 }
 
 /// The forms of scores, as patterns: the mask selects against a large negative number or adds it.
@@ -33,7 +33,12 @@ fn forms() -> &'static [Pattern] {
     static FORMS: OnceLock<Vec<Pattern>> = OnceLock::new();
     FORMS.get_or_init(|| {
         let bare = ["(mul (dot@d ?q ?k) ?c)", "(dot@d ?q ?k)"];
-        let wrapped = ["(select ?m BARE ?low)", "(add BARE (select ?m 0 ?low))", "BARE"];
+        let wrapped = [
+            "(select ?n (select ?m BARE ?low) ?low)",
+            "(select ?m BARE ?low)",
+            "(add BARE (select ?m 0 ?low))",
+            "BARE",
+        ];
         let texts = wrapped.iter().flat_map(|w| bare.iter().map(move |b| w.replace("BARE", b)));
         texts.filter_map(|t| Pattern::parse(&t).ok()).collect()
     })
@@ -67,7 +72,13 @@ fn read(b: &Build, m: &Match) -> Option<Scores> {
     if let Some(low) = m.id("low") {
         b.value(low).filter(|v| *v <= LOW)?;
     }
-    Some(Scores { dot: dot.clone(), q: m.id("q")?, k: m.id("k")?, scale, mask: m.id("m") })
+    Some(Scores {
+        dot: dot.clone(),
+        q: m.id("q")?,
+        k: m.id("k")?,
+        scale,
+        masks: ["m", "n"].iter().filter_map(|n| m.id(n)).collect(),
+    })
 }
 
 fn attention(b: &mut Build, m: &Match) -> Option<Id> {
@@ -75,7 +86,7 @@ fn attention(b: &mut Build, m: &Match) -> Option<Id> {
     let outer = payload!(m, b, "o", Dot);
     let t = b.ty(s)?;
     let last = t.rank().checked_sub(1)?;
-    let Scores { dot, q, k, scale, mask } = scores(b, s)?;
+    let Scores { dot, q, k, scale, mut masks } = scores(b, s)?;
     let (nb, tq, tk, tv) = (dot.batch.len(), b.ty(q)?, b.ty(k)?, b.ty(v)?);
     // softmax runs over the last axis of the scores, which is the keys' one free axis.
     let softmax_last = softmax_axis(b, m.root, s, &outer)? == last;
@@ -100,10 +111,14 @@ fn attention(b: &mut Build, m: &Match) -> Option<Id> {
     let mut v_order: Vec<usize> = outer.batch.iter().map(|p| p.1).collect();
     v_order.extend([outer.contract[0].1, outer.rhs_free(tv.rank())[0]]);
     let (q, k, v) = (b.permute(q, &q_order)?, b.permute(k, &k_order)?, b.permute(v, &v_order)?);
-    let causal = mask.and_then(|mask| index::causal(b, mask, last - 1, last));
+    // One causal mask is an attribute; of the others one may be an operand.
+    let found = masks.iter().position(|mask| index::causal(b, *mask, last - 1, last).is_some());
+    let causal = found.and_then(|at| index::causal(b, masks.remove(at), last - 1, last));
     let mut args = vec![q, k, v];
-    if let (Some(mask), None) = (mask, &causal) {
-        args.push(unrepeated(b, mask));
+    match masks[..] {
+        [] => {}
+        [mask] => args.push(unrepeated(b, mask)),
+        _ => return None,
     }
     call_grouped(b, args, scale, causal)
 }

@@ -594,6 +594,7 @@ pub fn samples(rule: &str) -> Vec<Build> {
                 |s| attention(s, Mask::Bool),
                 |s| attention(s, Mask::Causal),
                 |s| attention(s, Mask::Added),
+                |s| attention(s, Mask::Window),
             ],
         ),
         (
@@ -664,6 +665,7 @@ enum Mask {
     Bool,
     Causal,
     Added,
+    Window,
 }
 
 /// q [2, 3, 5, 4] and k, v [.., 2, 4] in other orders of axes.
@@ -686,14 +688,20 @@ fn attention(s: S, mask: Mask) -> Result<NodeId> {
             let m = s.w(m, &shape, &[2, 3])?;
             scores = s.m(Select, &[m, scores, low])?;
         }
-        Mask::Causal | Mask::Added => {
+        Mask::Causal | Mask::Added | Mask::Window => {
             let ty = TensorTy::new(DType::I32, [3, 6]);
             let (i, t) = (s.g.iota(ty.clone(), 0)?, s.g.iota(ty, 1)?);
             let two = s.c(2.0, i)?;
             let i = s.m(Add, &[i, two])?;
             let m = s.m(ScalarOp::Le, &[t, i])?;
             let m = s.w(m, &shape, &[2, 3])?;
-            if matches!(mask, Mask::Causal) {
+            if matches!(mask, Mask::Window) {
+                let recent = s.m(ScalarOp::Sub, &[i, two])?;
+                let recent = s.m(ScalarOp::Lt, &[recent, t])?;
+                let recent = s.w(recent, &shape, &[2, 3])?;
+                scores = s.m(Select, &[m, scores, low])?;
+                scores = s.m(Select, &[recent, scores, low])?;
+            } else if matches!(mask, Mask::Causal) {
                 scores = s.m(Select, &[m, scores, low])?;
             } else {
                 let zero = s.c(0.0, scores)?;
