@@ -67,12 +67,14 @@
 // The derive macro names this crate by its public name, also in here.
 extern crate self as girih;
 
+mod compiled;
 pub mod control;
 pub mod data;
 pub mod io;
 pub mod nn;
 pub mod ops;
 pub mod optim;
+mod oracle;
 pub mod random;
 pub mod run;
 mod tensor;

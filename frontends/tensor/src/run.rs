@@ -1,14 +1,15 @@
 //! Where graphs run. Everything the rest of the crate knows of devices is here.
 
+use crate::compiled::Compiled;
 use crate::data::Data;
+use crate::oracle::Oracle;
 use crate::tensor::Tensor;
 use crate::trace;
-use girih_base::{Bindings, Result};
+use girih_base::Result;
 use girih_graph::Graph;
-use girih_graph::eval::{Array, Value};
 use std::cell::RefCell;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// A program ready to run on a device.
 pub trait Program: Send + Sync {
@@ -39,6 +40,16 @@ impl Device {
         Device(Arc::new(Oracle))
     }
 
+    /// This machine's processors.
+    pub fn cpu() -> Device {
+        // One for the whole process: it owns threads and compiled programs.
+        static CPU: LazyLock<Device> = LazyLock::new(|| {
+            let open = || -> Result<Box<dyn girih_exec::Device>> { Ok(Box::new(girih_cpu::CpuDevice::new())) };
+            Device(Arc::new(Compiled::new("cpu", girih_cpu::CpuTarget::new(), open)))
+        });
+        CPU.clone()
+    }
+
     /// A device of your own.
     pub fn from_executor(executor: impl Executor + 'static) -> Device {
         Device(Arc::new(executor))
@@ -65,6 +76,11 @@ impl Device {
     /// What it is called, for messages and cache keys.
     pub fn name(&self) -> String {
         self.0.name()
+    }
+
+    /// Whether the two are one and the same.
+    pub(crate) fn is(&self, other: &Device) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     pub(crate) fn compile(&self, graph: &Graph, weights: &[Data]) -> Result<Arc<dyn Program>> {
@@ -103,35 +119,4 @@ pub fn eval(tensors: &[Tensor]) -> Result<()> {
         tensor.fill(value);
     }
     Ok(())
-}
-
-/// The graph evaluator as a device.
-struct Oracle;
-
-struct OracleProgram {
-    graph: Graph,
-    weights: Vec<Value>,
-}
-
-impl Executor for Oracle {
-    fn name(&self) -> String {
-        "oracle".into()
-    }
-    fn compile(&self, graph: &Graph, weights: &[Data]) -> Result<Arc<dyn Program>> {
-        let weights = weights.iter().map(value_of).collect::<Result<_>>()?;
-        Ok(Arc::new(OracleProgram { graph: graph.clone(), weights }))
-    }
-}
-
-impl Program for OracleProgram {
-    fn run(&self, inputs: &[Data]) -> Result<Vec<Data>> {
-        let mut arguments = inputs.iter().map(value_of).collect::<Result<Vec<_>>>()?;
-        arguments.extend(self.weights.iter().cloned());
-        let outputs = self.graph.eval(&arguments, &Bindings::new())?;
-        outputs.iter().map(|v| v.array().and_then(|a| Data::new(a.dtype, a.shape.clone(), a.encode()))).collect()
-    }
-}
-
-fn value_of(data: &Data) -> Result<Value> {
-    Array::decode(data.dtype(), data.shape(), data.bytes()).map(Value::from)
 }

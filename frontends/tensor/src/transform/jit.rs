@@ -46,7 +46,7 @@ struct Entry<Out> {
     shape: Out,
     callee: Arc<Callee>,
     captured: Vec<Tensor>,
-    programs: RefCell<BTreeMap<String, Arc<dyn Program>>>,
+    programs: RefCell<Vec<(Device, Arc<dyn Program>)>>,
 }
 
 /// Compiles a function: the first call with arguments of some shapes and dtypes traces it and compiles the whole as one
@@ -129,12 +129,12 @@ impl<Out: Tree> Entry<Out> {
         };
         let inputs = values(args)?;
         let device = Device::current();
-        let program = self.programs.borrow().get(&device.name()).cloned();
+        let program = self.programs.borrow().iter().find(|(d, _)| d.is(&device)).map(|(_, p)| p.clone());
         let program = match program {
             Some(program) => program,
             None => {
                 let program = device.compile(&self.whole(args.len())?, &values(&self.captured)?)?;
-                self.programs.borrow_mut().insert(device.name(), program.clone());
+                self.programs.borrow_mut().push((device, program.clone()));
                 program
             }
         };
