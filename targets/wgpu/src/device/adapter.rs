@@ -1,0 +1,143 @@
+//! Finding and opening adapters.
+
+use super::cache::CacheFile;
+use super::fault::Faults;
+use super::memory::Memory;
+use super::pipeline::Layouts;
+use super::submit::Uniforms;
+use super::WgpuDevice;
+use crate::WgpuTarget;
+use girih_base::{Diag, Result};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How to open a device.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Longest time that one wait may take; a kernel that hangs is reported then.
+    pub timeout: Duration,
+    /// Folder for compiled pipelines, where the backend has such a cache.
+    pub cache_dir: Option<PathBuf>,
+    /// Measure every launch.
+    pub profile: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { timeout: Duration::from_secs(600), cache_dir: None, profile: false }
+    }
+}
+
+/// An adapter, for people and for choosing one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// Name of the adapter.
+    pub name: String,
+    /// `vulkan`, `metal`, `dx12`, `gl`.
+    pub backend: String,
+    /// Driver and its version.
+    pub driver: String,
+    /// `discrete`, `integrated`, `virtual`, `cpu` or `other`.
+    pub kind: &'static str,
+}
+
+impl fmt::Display for DeviceInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}, {}, {})", self.name, self.backend, self.kind, self.driver)
+    }
+}
+
+impl DeviceInfo {
+    fn of(info: &wgpu::AdapterInfo) -> DeviceInfo {
+        let kind = match info.device_type {
+            wgpu::DeviceType::DiscreteGpu => "discrete",
+            wgpu::DeviceType::IntegratedGpu => "integrated",
+            wgpu::DeviceType::VirtualGpu => "virtual",
+            wgpu::DeviceType::Cpu => "cpu",
+            wgpu::DeviceType::Other => "other",
+        };
+        DeviceInfo {
+            name: info.name.clone(),
+            backend: info.backend.to_str().to_string(),
+            driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
+            kind,
+        }
+    }
+}
+
+/// Every adapter that can run our kernels, in the order the system lists them; empty where there is no driver.
+pub fn devices() -> Vec<DeviceInfo> {
+    adapters().iter().map(|a| DeviceInfo::of(&a.get_info())).collect()
+}
+
+fn adapters() -> Vec<wgpu::Adapter> {
+    // A loader or driver that panics counts as one that is not there.
+    let find = || {
+        let mut desc = wgpu::InstanceDescriptor::new_without_display_handle();
+        desc.flags = wgpu::InstanceFlags::empty();
+        let instance = wgpu::Instance::new(desc);
+        let all = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+        let runs_compute = |a: &wgpu::Adapter| {
+            a.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
+                && a.limits().max_storage_buffers_per_shader_stage >= 4
+        };
+        all.into_iter().filter(runs_compute).collect()
+    };
+    std::panic::catch_unwind(find).unwrap_or_default()
+}
+
+impl WgpuDevice {
+    /// Opens the adapter of that place in [`devices()`], or without one the first that is not a CPU, else the first.
+    ///
+    /// # Errors
+    /// `W010` when there is no such adapter, `W011` when it does not open.
+    pub fn open(index: Option<usize>, options: Options) -> Result<WgpuDevice> {
+        let mut all = adapters();
+        let hardware = all.iter().position(|a| a.get_info().device_type != wgpu::DeviceType::Cpu);
+        let chosen = index.or(hardware).unwrap_or(0);
+        if chosen >= all.len() {
+            let list: Vec<String> = all.iter().map(|a| DeviceInfo::of(&a.get_info()).to_string()).collect();
+            let found = if list.is_empty() { "none was found".to_string() } else { format!("found: {}", list.join("; ")) };
+            return Err(Diag::error("W010", format!("there is no graphics adapter number {chosen}"))
+                .note(found)
+                .help("install a Vulkan driver (on Linux, mesa-vulkan-drivers has one for every machine), or use the cpu target"));
+        }
+        WgpuDevice::start(all.swap_remove(chosen), options)
+    }
+
+    fn start(adapter: wgpu::Adapter, options: Options) -> Result<WgpuDevice> {
+        let target = WgpuTarget::of(&adapter);
+        let info = adapter.get_info();
+        let request = wgpu::DeviceDescriptor {
+            label: Some("girih"),
+            required_features: target.features(),
+            required_limits: adapter.limits(),
+            memory_hints: wgpu::MemoryHints::Performance,
+            ..Default::default()
+        };
+        let failed = |why: String| Diag::error("W011", format!("adapter `{}` does not open", info.name)).note(why);
+        let (device, queue) = pollster::block_on(adapter.request_device(&request)).map_err(|e| failed(e.to_string()))?;
+        let faults = Faults::watch(&device);
+        let mut notes = Vec::new();
+        let cache = CacheFile::open(&device, &info, target.features(), options.cache_dir.as_deref(), &mut notes);
+        Ok(WgpuDevice {
+            info: DeviceInfo::of(&info),
+            memory: Memory::new(target.features().contains(wgpu::Features::MAPPABLE_PRIMARY_BUFFERS)),
+            layouts: Layouts::new(&device),
+            uniforms: Uniforms::default(),
+            pipelines: Vec::new(),
+            by_text: BTreeMap::new(),
+            bind_groups: BTreeMap::new(),
+            lengths: Vec::new(),
+            device,
+            queue,
+            target,
+            options,
+            faults,
+            cache,
+            notes,
+        })
+    }
+}

@@ -1,0 +1,279 @@
+//! Batches of commands as one encoder: launches share compute passes, copies come between them.
+
+use super::pipeline::UNIFORM_WINDOW;
+use super::{WgpuDevice, describe};
+use crate::target::uniform_words;
+use crate::wgsl::MAX_GROUPS;
+use girih_base::{Bindings, Diag, Result};
+use girih_exec::{BufferRef, Command, KernelRef, MemRef};
+use std::collections::BTreeMap;
+use wgpu::BufferUsages;
+
+/// What a bind group is found by: the kernel and the range of each argument.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BindKey {
+    kernel: KernelRef,
+    args: Vec<(BufferRef, u64, u64)>,
+}
+
+impl BindKey {
+    /// Whether the group names the buffer.
+    pub fn names(&self, buffer: BufferRef) -> bool {
+        self.args.iter().any(|a| a.0 == buffer)
+    }
+}
+
+/// The buffer that uniforms of a batch lie in.
+#[derive(Default)]
+pub struct Uniforms {
+    buffer: Option<(wgpu::Buffer, wgpu::BindGroup)>,
+    words: Vec<u8>,
+    offsets: BTreeMap<Vec<u32>, u32>,
+}
+
+impl Uniforms {
+    /// The offset of these words, equal ones stored once.
+    fn place(&mut self, words: Vec<u32>, alignment: u64) -> u32 {
+        if let Some(at) = self.offsets.get(&words) {
+            return *at;
+        }
+        let at = self.words.len();
+        words.iter().for_each(|w| self.words.extend(w.to_le_bytes()));
+        let end = at as u64 + UNIFORM_WINDOW;
+        self.words.resize(end.next_multiple_of(alignment.max(UNIFORM_WINDOW)) as usize, 0);
+        self.offsets.insert(words, at as u32);
+        at as u32
+    }
+}
+
+/// A command with everything looked up.
+enum Ready {
+    Launch { kernel: KernelRef, group: wgpu::BindGroup, uniforms: Option<u32>, groups: [u32; 2] },
+    Copy { from: wgpu::Buffer, from_offset: u64, to: wgpu::Buffer, to_offset: u64, bytes: u64 },
+}
+
+impl WgpuDevice {
+    pub(super) fn submit_commands(&mut self, commands: &[Command<'_>]) -> Result<()> {
+        self.lengths.clear();
+        let mut ready = Vec::with_capacity(commands.len());
+        for command in commands {
+            match command {
+                Command::Launch { kernel, args, bindings } => {
+                    if let Some(launch) = self.prepare(*kernel, args, bindings)? {
+                        ready.push(launch);
+                    }
+                }
+                Command::Copy { from, to } => {
+                    let bytes = from.bytes.min(to.bytes);
+                    let source = self.memory.get(from.buffer, from.offset..from.offset.saturating_add(bytes))?.clone();
+                    let target = self.memory.get(to.buffer, to.offset..to.offset.saturating_add(bytes))?.clone();
+                    if bytes == 0 {
+                        continue;
+                    }
+                    if [from.offset, to.offset, bytes].iter().any(|n| n % 4 != 0) {
+                        // The device copies whole words; these few bytes go through the host, in order.
+                        self.flush(std::mem::take(&mut ready))?;
+                        let mut data = vec![0; bytes as usize];
+                        self.read_buffer(from.buffer, from.offset, &mut data)?;
+                        self.write_buffer(to.buffer, to.offset, &data)?;
+                        continue;
+                    }
+                    let (from_offset, to_offset) = (from.offset, to.offset);
+                    ready.push(Ready::Copy { from: source, from_offset, to: target, to_offset, bytes });
+                }
+            }
+        }
+        self.flush(ready)
+    }
+
+    /// Looks up pipeline, bind group and sizes; nothing for an empty grid.
+    fn prepare(&mut self, kernel: KernelRef, args: &[MemRef], bindings: &Bindings) -> Result<Option<Ready>> {
+        let Some(p) = self.pipelines.get(kernel.0 as usize) else {
+            return Err(Diag::error("W018", format!("there is no kernel {}", kernel.0)));
+        };
+        if args.len() != p.args.len() {
+            return Err(Diag::error("W018", format!("kernel `{}` takes {} buffers, got {}", p.name, p.args.len(), args.len())));
+        }
+        let groups = p.groups.eval(bindings).map_err(|s| {
+            Diag::error("W006", format!("kernel `{}` needs a value for `{s}`", p.name))
+        })?;
+        if groups <= 0 {
+            return Ok(None);
+        }
+        let most = MAX_GROUPS as i64 * MAX_GROUPS as i64;
+        let Some(total) = u32::try_from(groups).ok().filter(|_| groups <= most) else {
+            return Err(Diag::error("W016", format!("kernel `{}` would run {groups} workgroups, at most {most} fit", p.name)));
+        };
+        self.check_bindings(kernel, args)?;
+        let words = uniform_words(&p.name, &p.uniforms, total, bindings)?;
+        let alignment = self.device.limits().min_uniform_buffer_offset_alignment as u64;
+        let uniforms = (!words.is_empty()).then(|| self.uniforms.place(words, alignment));
+        let key = BindKey { kernel, args: args.iter().map(|a| (a.buffer, a.offset, a.bytes)).collect() };
+        let group = match self.bind_groups.get(&key) {
+            Some(group) => group.clone(),
+            None => {
+                let group = self.bind(kernel, args)?;
+                self.bind_groups.insert(key, group.clone());
+                group
+            }
+        };
+        let groups = [total.min(MAX_GROUPS), total.div_ceil(MAX_GROUPS)];
+        Ok(Some(Ready::Launch { kernel, group, uniforms, groups }))
+    }
+
+    /// WebGPU's rules for one dispatch: a buffer is bound read-only or writable, not both; writable ranges do not overlap.
+    fn check_bindings(&self, kernel: KernelRef, args: &[MemRef]) -> Result<()> {
+        let p = &self.pipelines[kernel.0 as usize];
+        let refuse = |why: String| Diag::error("W017", format!("kernel `{}`: {why}", p.name));
+        for (i, (a, x)) in args.iter().zip(&p.args).enumerate() {
+            if a.bytes > self.device.limits().max_storage_buffer_binding_size {
+                let most = self.device.limits().max_storage_buffer_binding_size;
+                return Err(Diag::error("W016", format!("kernel `{}`: argument {i} has {} bytes", p.name, a.bytes))
+                    .note(format!("`{}` binds at most {most} bytes", self.info.name))
+                    .help("split the tensor, or use a smaller batch"));
+            }
+            for (b, y) in args.iter().zip(&p.args).skip(i + 1).filter(|(b, _)| b.buffer == a.buffer) {
+                if x.read_only != y.read_only {
+                    return Err(refuse(format!("buffer {} is bound read-only and writable at once", a.buffer.0)));
+                }
+                let overlap = a.offset < b.offset.saturating_add(b.bytes) && b.offset < a.offset.saturating_add(a.bytes);
+                if overlap && (x.written || y.written) {
+                    return Err(refuse(format!("{} and {} overlap, and one is written", describe(a), describe(b))));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn bind(&self, kernel: KernelRef, args: &[MemRef]) -> Result<wgpu::BindGroup> {
+        let p = &self.pipelines[kernel.0 as usize];
+        let mut entries = Vec::with_capacity(args.len());
+        for (i, a) in args.iter().enumerate() {
+            let buffer = self.memory.get(a.buffer, a.offset..a.offset.saturating_add(a.bytes))?;
+            // Whole vectors, as kernels declare them; buffers are padded to that.
+            let bytes = a.bytes.max(4).next_multiple_of(16).min(buffer.size() - a.offset);
+            let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer,
+                offset: a.offset,
+                size: wgpu::BufferSize::new(bytes),
+            });
+            entries.push(wgpu::BindGroupEntry { binding: i as u32, resource });
+        }
+        let desc = wgpu::BindGroupDescriptor { label: Some(&p.name), layout: &p.layout, entries: &entries };
+        self.guarded(&format!("binding buffers of kernel `{}`", p.name), || self.device.create_bind_group(&desc))
+    }
+
+    /// Encodes and submits.
+    fn flush(&mut self, ready: Vec<Ready>) -> Result<()> {
+        if ready.is_empty() {
+            return Ok(());
+        }
+        self.upload_uniforms()?;
+        let scratch = self.scratch(&ready)?;
+        let clock = self.clock(&ready)?;
+        self.guarded("running a batch", || {
+            let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            let mut pass: Option<wgpu::ComputePass<'static>> = None;
+            let mut launches = 0;
+            for command in &ready {
+                match command {
+                    Ready::Launch { kernel, group, uniforms, groups } => {
+                        if clock.is_some() {
+                            pass = None;
+                        }
+                        let open = pass.get_or_insert_with(|| {
+                            let timestamp_writes = clock.as_ref().map(|set| wgpu::ComputePassTimestampWrites {
+                                query_set: set,
+                                beginning_of_pass_write_index: Some(2 * launches),
+                                end_of_pass_write_index: Some(2 * launches + 1),
+                            });
+                            let desc = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
+                            encoder.begin_compute_pass(&desc).forget_lifetime()
+                        });
+                        launches += 1;
+                        open.set_pipeline(&self.pipelines[kernel.0 as usize].pipeline);
+                        open.set_bind_group(0, group, &[]);
+                        if let (Some(at), Some((_, sizes))) = (uniforms, &self.uniforms.buffer) {
+                            open.set_bind_group(1, sizes, &[*at]);
+                        }
+                        open.dispatch_workgroups(groups[0], groups[1], 1);
+                    }
+                    Ready::Copy { from, from_offset, to, to_offset, bytes } => {
+                        pass = None;
+                        match scratch.as_ref().filter(|_| from == to) {
+                            // A buffer cannot be copied to itself.
+                            Some(between) => {
+                                encoder.copy_buffer_to_buffer(from, *from_offset, between, 0, *bytes);
+                                encoder.copy_buffer_to_buffer(between, 0, to, *to_offset, *bytes);
+                            }
+                            None => encoder.copy_buffer_to_buffer(from, *from_offset, to, *to_offset, *bytes),
+                        }
+                    }
+                }
+            }
+            drop(pass);
+            self.queue.submit([encoder.finish()]);
+        })?;
+        self.uniforms.words.clear();
+        self.uniforms.offsets.clear();
+        match clock {
+            Some(set) => self.read_clock(&set),
+            None => Ok(()),
+        }
+    }
+
+    fn upload_uniforms(&mut self) -> Result<()> {
+        let needed = self.uniforms.words.len() as u64;
+        if needed == 0 {
+            return Ok(());
+        }
+        if self.uniforms.buffer.as_ref().is_none_or(|(b, _)| b.size() < needed) {
+            let size = needed.next_power_of_two().max(64 * UNIFORM_WINDOW);
+            let buffer = self.make_buffer(size, BufferUsages::UNIFORM | BufferUsages::COPY_DST)?;
+            let range = wgpu::BufferBinding { buffer: &buffer, offset: 0, size: wgpu::BufferSize::new(UNIFORM_WINDOW) };
+            let entries = [wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(range) }];
+            let desc = wgpu::BindGroupDescriptor { label: Some("sizes"), layout: &self.layouts.uniforms, entries: &entries };
+            let group = self.guarded("binding sizes", || self.device.create_bind_group(&desc))?;
+            self.uniforms.buffer = Some((buffer, group));
+        }
+        let Some((buffer, _)) = &self.uniforms.buffer else { return Ok(()) };
+        self.guarded("writing sizes", || self.queue.write_buffer(buffer, 0, &self.uniforms.words))
+    }
+
+    /// Room for the largest copy within one buffer.
+    fn scratch(&self, ready: &[Ready]) -> Result<Option<wgpu::Buffer>> {
+        let inside = ready.iter().filter_map(|c| match c {
+            Ready::Copy { from, to, bytes, .. } if from == to => Some(*bytes),
+            _ => None,
+        });
+        inside.max().map(|n| self.make_buffer(n, BufferUsages::COPY_SRC | BufferUsages::COPY_DST)).transpose()
+    }
+
+    /// Two time stamps for each launch, when profiling.
+    fn clock(&self, ready: &[Ready]) -> Result<Option<wgpu::QuerySet>> {
+        let launches = ready.iter().filter(|c| matches!(c, Ready::Launch { .. })).count() as u32;
+        let on = self.options.profile && self.target.features().contains(wgpu::Features::TIMESTAMP_QUERY);
+        if !on || launches == 0 || 2 * launches > wgpu::QUERY_SET_MAX_QUERIES {
+            return Ok(None);
+        }
+        let desc = wgpu::QuerySetDescriptor { label: None, ty: wgpu::QueryType::Timestamp, count: 2 * launches };
+        self.guarded("making clocks", || self.device.create_query_set(&desc)).map(Some)
+    }
+
+    fn read_clock(&mut self, set: &wgpu::QuerySet) -> Result<()> {
+        let bytes = set.count() as u64 * 8;
+        let resolved = self.make_buffer(bytes, BufferUsages::QUERY_RESOLVE | BufferUsages::COPY_SRC)?;
+        self.guarded("reading clocks", || {
+            let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            encoder.resolve_query_set(set, 0..set.count(), &resolved, 0);
+            self.queue.submit([encoder.finish()]);
+        })?;
+        let mut raw = vec![0; bytes as usize];
+        self.read_staged(&resolved, &mut raw)?;
+        let tick = self.queue.get_timestamp_period() as f64 * 1e-9;
+        let at = |b: &[u8]| b.try_into().map_or(0, u64::from_le_bytes);
+        let length = |pair: &[u8]| at(&pair[8..]).saturating_sub(at(&pair[..8])) as f64 * tick;
+        self.lengths.extend(raw.chunks_exact(16).map(length));
+        Ok(())
+    }
+}

@@ -1,0 +1,186 @@
+//! The target as data: one table from adapter features to what kernels may use, and tuned rows for kinds of adapters.
+
+use crate::check;
+use crate::wgsl;
+use girih_base::{DType, Diag, Dim, Result};
+use girih_driver::Target;
+use girih_lower::{TargetDesc, TargetKind};
+use girih_plan::{Arg, Format, KernelCode};
+use naga::valid::Capabilities;
+use std::sync::Arc;
+use wgpu::Features;
+
+/// A feature of an adapter and what we make of it.
+struct FeatureRow {
+    feature: Features,
+    capability: Capabilities,
+    apply: fn(&mut TargetDesc),
+}
+
+/// Every feature we ask adapters for.
+const FEATURES: &[FeatureRow] = &[
+    FeatureRow { feature: Features::SHADER_F16, capability: Capabilities::SHADER_FLOAT16, apply: |_| {} },
+    FeatureRow {
+        feature: Features::SHADER_INT64,
+        capability: Capabilities::SHADER_INT64,
+        apply: |d| d.native.extend([DType::I64, DType::U64]),
+    },
+    FeatureRow { feature: Features::SHADER_F64, capability: Capabilities::FLOAT64, apply: |d| d.native.push(DType::F64) },
+    FeatureRow { feature: Features::SUBGROUP, capability: Capabilities::SUBGROUP, apply: |d| d.subgroups = true },
+    FeatureRow { feature: Features::TIMESTAMP_QUERY, capability: Capabilities::empty(), apply: |_| {} },
+    FeatureRow { feature: Features::PIPELINE_CACHE, capability: Capabilities::empty(), apply: |_| {} },
+];
+
+/// Asked for on adapters that share the host's memory.
+const SHARED_MEMORY: Features = Features::MAPPABLE_PRIMARY_BUFFERS;
+
+/// Compiles tile kernels to WGSL.
+#[derive(Clone, Debug)]
+pub struct WgpuTarget {
+    desc: TargetDesc,
+    features: Features,
+}
+
+impl WgpuTarget {
+    /// WebGPU with default limits and no optional features: what every browser runs.
+    pub fn webgpu() -> WgpuTarget {
+        WgpuTarget { desc: TargetDesc::webgpu(), features: Features::empty() }
+    }
+
+    /// What an adapter offers.
+    pub fn of(adapter: &wgpu::Adapter) -> WgpuTarget {
+        let (info, limits, offered) = (adapter.get_info(), adapter.limits(), adapter.features());
+        let mut desc = TargetDesc::webgpu();
+        if info.device_type == wgpu::DeviceType::Cpu {
+            tune_for_cpu(&mut desc);
+        }
+        desc.max_threads = limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x).min(1024);
+        desc.workgroup_bytes = limits.max_compute_workgroup_storage_size;
+        desc.max_buffers = limits.max_storage_buffers_per_shader_stage;
+        desc.max_binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        desc.subgroup_size = [info.subgroup_min_size, info.subgroup_max_size];
+        let mut features = Features::empty();
+        for row in FEATURES.iter().filter(|r| offered.contains(r.feature)) {
+            features |= row.feature;
+            (row.apply)(&mut desc);
+        }
+        if info.device_type == wgpu::DeviceType::Cpu {
+            features |= offered & SHARED_MEMORY;
+        }
+        desc.name = format!("wgpu-{}", if info.device_type == wgpu::DeviceType::Cpu { "cpu" } else { "gpu" });
+        WgpuTarget { desc, features }
+    }
+
+    /// The same target with other numbers, for tuning.
+    pub fn with_desc(mut self, desc: TargetDesc) -> WgpuTarget {
+        self.desc = desc;
+        self
+    }
+
+    /// Device features that kernels may need.
+    pub fn features(&self) -> Features {
+        self.features
+    }
+
+    /// What naga lets kernels use.
+    pub fn capabilities(&self) -> Capabilities {
+        let used = FEATURES.iter().filter(|r| self.features.contains(r.feature));
+        // Every adapter has 16-bit floats packed in words, by WebGPU's rules.
+        used.fold(Capabilities::SHADER_FLOAT16_IN_FLOAT32, |all, r| all | r.capability)
+    }
+
+    /// The WGSL of a SIMT kernel, validated.
+    ///
+    /// # Errors
+    /// `W001` what WGSL cannot express, `W002` text that naga refuses, `W003` misplaced barriers, `W005` too many buffers or too
+    /// much workgroup memory for the adapter.
+    pub fn emit(&self, kernel: &girih_simt::Kernel) -> Result<wgsl::Shader> {
+        let over = |what: &str, has: u64, most: u64| {
+            Diag::error("W005", format!("kernel `{}` has {has} {what}, target `{}` allows {most}", kernel.name, self.desc.name))
+        };
+        if kernel.buffers.len() as u64 > self.desc.max_buffers as u64 {
+            return Err(over("buffers", kernel.buffers.len() as u64, self.desc.max_buffers as u64)
+                .help("split it into kernels of fewer operands"));
+        }
+        let threads = kernel.workgroup.iter().map(|n| *n as u64).product::<u64>();
+        if threads > self.desc.max_threads as u64 {
+            return Err(over("threads per workgroup", threads, self.desc.max_threads as u64).help("use smaller tiles"));
+        }
+        let component = |d: DType| if d == DType::Bool { 4 } else { d.bits() as u64 / 8 };
+        let lanes = |n: u8| if n == 3 { 4 } else { n as u64 };
+        let bytes = kernel.shared.iter().map(|s| s.len as u64 * lanes(s.elem.lanes) * component(s.elem.dtype)).sum();
+        if bytes > self.desc.workgroup_bytes as u64 {
+            return Err(over("bytes of workgroup memory", bytes, self.desc.workgroup_bytes as u64).help("use smaller tiles"));
+        }
+        let shader = wgsl::print(kernel)?;
+        check::validate(&kernel.name, &shader, self.capabilities())?;
+        Ok(shader)
+    }
+
+    /// A SIMT kernel as the plan holds it.
+    ///
+    /// # Errors
+    /// As [`WgpuTarget::emit`].
+    pub fn code(&self, kernel: &girih_simt::Kernel) -> Result<KernelCode> {
+        let shader = self.emit(kernel)?;
+        Ok(KernelCode {
+            name: kernel.name.clone(),
+            format: Format::Wgsl,
+            text: shader.text.into(),
+            args: kernel.buffers.iter().map(|b| Arg { written: b.written, read_only: b.read_only }).collect(),
+            uniforms: shader.uniforms,
+            grid: vec![kernel.groups.clone()],
+            flops: Dim::ZERO,
+            traffic: Dim::ZERO,
+        })
+    }
+}
+
+impl Target for WgpuTarget {
+    fn desc(&self) -> &TargetDesc {
+        &self.desc
+    }
+
+    fn identity(&self) -> String {
+        let key = format!("{:?} {:?}", self.desc, self.features);
+        format!("wgpu {} {:016x}", env!("CARGO_PKG_VERSION"), fnv1a(key.as_bytes()))
+    }
+
+    fn compile(&self, kernel: &girih_tile::Kernel) -> Result<KernelCode> {
+        let simt = girih_lower::distribute(kernel, &self.desc)?;
+        let mut code = self.code(&simt)?;
+        let cost = girih_tile::cost(kernel);
+        (code.flops, code.traffic) = (cost.flops, cost.bytes);
+        Ok(code)
+    }
+}
+
+/// CPU drivers run a workgroup as one thread with vector units: large register blocks win, staging costs.
+fn tune_for_cpu(desc: &mut TargetDesc) {
+    desc.kind = TargetKind::Gpu;
+    desc.dot_block = [16, 8];
+    desc.dot_tile = [64, 64];
+    desc.flops = 2e10;
+    desc.bandwidth = 4e9;
+    desc.launch = 1e-5;
+}
+
+/// The FNV-1a hash: the same on every host.
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ *b as u64).wrapping_mul(0x100_0000_01b3))
+}
+
+/// The uniforms of a kernel as words.
+///
+/// # Errors
+/// `W006` a symbol without a value, or one that does not fit.
+pub(crate) fn uniform_words(name: &str, uniforms: &[Arc<str>], groups: u32, bindings: &girih_base::Bindings) -> Result<Vec<u32>> {
+    let word = |u: &Arc<str>| {
+        if &**u == wgsl::GROUPS {
+            return Ok(groups);
+        }
+        let value = bindings.get(u).ok_or_else(|| Diag::error("W006", format!("kernel `{name}` needs a value for `{u}`")))?;
+        u32::try_from(*value).map_err(|_| Diag::error("W006", format!("`{u}` is {value}, which kernel `{name}` cannot take")))
+    };
+    uniforms.iter().map(word).collect()
+}

@@ -1,0 +1,10 @@
+//! Kernels on a real device. Without an adapter the tests say so and pass; `GIRIH_REQUIRE_WGPU=1` makes that a failure.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+mod harness;
+mod kernels;
+mod memory;
+mod scalars;
+mod snapshots;
+mod tiles;
