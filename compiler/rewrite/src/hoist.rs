@@ -85,7 +85,7 @@ pub fn split_weights(graph: &Graph) -> Result<Option<Split>> {
 }
 
 /// Values that depend on weights and constants only, and on at least one weight.
-fn weight_only(graph: &Graph) -> Vec<bool> {
+pub(crate) fn weight_only(graph: &Graph) -> Vec<bool> {
     let mut constant = vec![false; graph.len()];
     let mut weight = vec![false; graph.len()];
     for id in graph.ids() {

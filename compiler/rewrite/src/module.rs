@@ -14,7 +14,7 @@ use crate::rules::Phase;
 use crate::saturate::{rules_of, saturate};
 use girih_base::{Diag, Loc, Result};
 use girih_graph::ops::{Call, Callee, Cond, Loop, LoopKind};
-use girih_graph::{Graph, NodeId, Op};
+use girih_graph::{Graph, NodeId, Op, ParamKind};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub fn optimize(graph: &Graph, budget: &Budget) -> Result<(Graph, Report)> {
     let mut module = Module::new(budget);
     let out = if budget.enabled {
         let outlined = outline::outline(graph)?;
-        module.body(&outlined)?.0
+        module.body(&outlined, &[])?.0
     } else {
         graph.clone()
     };
@@ -67,6 +67,23 @@ struct Optimised {
     report: usize,
 }
 
+/// For each callee's address, which arguments are weights in every call.
+type Given = HashMap<usize, Vec<bool>>;
+
+/// Which arguments of each callee depend on weights only, in all calls of one graph. A call from elsewhere that gives
+/// something else stays right: what the body has prepared is then computed at that call.
+fn weight_arguments(graph: &Graph) -> Given {
+    let weight = hoist::weight_only(graph);
+    let mut given = Given::new();
+    for id in graph.ids() {
+        let Op::Call(c) = graph.op(id) else { continue };
+        let args = graph.operands(id);
+        let all = given.entry(Arc::as_ptr(&c.callee) as usize).or_insert_with(|| vec![true; args.len()]);
+        all.iter_mut().zip(&args).for_each(|(all, arg)| *all &= weight[arg.0 as usize]);
+    }
+    given
+}
+
 /// The arguments of a split body: those it kept, and the weights prepared by `load`, written at the call.
 fn prepare(out: &mut Graph, split: &Split, args: &[NodeId], loc: &Loc) -> Result<SmallVec<[NodeId; 4]>> {
     let pick = |at: &[usize]| at.iter().filter_map(|i| args.get(*i).copied()).collect::<SmallVec<[NodeId; 4]>>();
@@ -88,9 +105,9 @@ impl<'a> Module<'a> {
     }
 
     /// Optimises what a graph calls, then the graph; gives its index in the report.
-    fn body(&mut self, graph: &Graph) -> Result<(Graph, usize)> {
+    fn body(&mut self, graph: &Graph, weights: &[bool]) -> Result<(Graph, usize)> {
         let mut sites = Vec::new();
-        let graph = self.with_optimised_callees(graph, &mut sites)?;
+        let graph = self.with_optimised_callees(graph, weights, &mut sites)?;
         let (out, mut report) = optimise_body(&graph, self.budget, &self.costs)?;
         report.name = graph.name.clone();
         self.report.bodies.push(report);
@@ -98,15 +115,19 @@ impl<'a> Module<'a> {
         Ok((out, self.report.bodies.len() - 1))
     }
 
-    fn with_optimised_callees(&mut self, graph: &Graph, sites: &mut Vec<usize>) -> Result<Graph> {
+    fn with_optimised_callees(&mut self, graph: &Graph, weights: &[bool], sites: &mut Vec<usize>) -> Result<Graph> {
         let live = graph.live();
+        let given = weight_arguments(graph);
         let mut out = Graph::new(graph.name.clone());
         let mut map: Vec<Option<NodeId>> = vec![None; graph.len()];
         for param in graph.params() {
             let node = graph.node(*param);
             if let Op::Param(p) = &node.op {
+                // A body's parameter that every call gives a weight is one.
+                let weight = p.kind == ParamKind::Input && weights.get(p.index) == Some(&true);
+                let kind = if weight { ParamKind::Weight } else { p.kind };
                 let name = node.name.as_deref().unwrap_or("");
-                map[param.0 as usize] = Some(out.param(name, node.ty.clone(), p.kind, node.loc.clone()));
+                map[param.0 as usize] = Some(out.param(name, node.ty.clone(), kind, node.loc.clone()));
             }
         }
         for id in graph.ids().filter(|id| live[id.0 as usize]) {
@@ -117,7 +138,7 @@ impl<'a> Module<'a> {
             let mut kids: SmallVec<[NodeId; 4]> = graph.operands(id).iter().filter_map(|o| map[o.0 as usize]).collect();
             let op = match &node.op {
                 Op::Call(c) if !is_composite(&c.callee.name) => {
-                    let (callee, split) = self.callee(&c.callee, sites)?;
+                    let (callee, split) = self.callee(&c.callee, &given, sites)?;
                     if let Some(split) = split {
                         kids = prepare(&mut out, &split, &kids, &node.loc)?;
                     }
@@ -152,13 +173,18 @@ impl<'a> Module<'a> {
         })
     }
 
-    fn callee(&mut self, callee: &Arc<Callee>, sites: &mut Vec<usize>) -> Result<(Arc<Callee>, Option<Arc<Split>>)> {
+    fn callee(
+        &mut self,
+        callee: &Arc<Callee>,
+        given: &Given,
+        sites: &mut Vec<usize>,
+    ) -> Result<(Arc<Callee>, Option<Arc<Split>>)> {
         let key = Arc::as_ptr(callee) as usize;
         if let Some(known) = self.callees.get(&key) {
             sites.push(known.report);
             return Ok((known.new.clone(), known.split.clone()));
         }
-        let (mut body, report) = self.body(&callee.body)?;
+        let (mut body, report) = self.body(&callee.body, given.get(&key).map_or(&[], Vec::as_slice))?;
         let split = hoist::split_weights(&body)?.map(Arc::new);
         if let Some(split) = &split {
             body = split.run.clone();
@@ -177,7 +203,7 @@ impl<'a> Module<'a> {
             sites.push(*at);
             return Ok(done.clone());
         }
-        let (new, at) = self.body(body)?;
+        let (new, at) = self.body(body, &[])?;
         let done = Arc::new(new);
         self.bodies.insert(key, (body.clone(), done.clone(), at));
         sites.push(at);
