@@ -10,6 +10,7 @@ pub mod distribute;
 pub mod fuse;
 mod jobs;
 mod lower;
+mod prepare;
 pub mod program;
 pub mod target;
 

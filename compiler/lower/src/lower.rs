@@ -89,6 +89,7 @@ fn flatten(graph: &Graph) -> Result<Graph> {
                         tuple
                     }
                 }
+                Op::Scan(s) if s.exclusive => crate::prepare::exclusive_scan(&mut out, s, &operands, &node.loc)?,
                 Op::Proj(p) if parts.contains_key(&old[0]) => parts[&old[0]][p.index],
                 op => {
                     let new = out.add(op.clone(), &operands, node.loc.clone())?;

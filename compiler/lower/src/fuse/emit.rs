@@ -7,6 +7,7 @@ use super::affine::{Affine, AxisId};
 use super::monoid;
 use super::nest::{Bound, Expr, ExprId, Nest, Store};
 use super::schedule::Schedule;
+use girih_base::scalar::IntType;
 use girih_base::{DType, Diag, Dim, Result, ScalarOp};
 use girih_graph::{Monoid, NodeId};
 use girih_tile::{Access, Builder, Guard, Kernel, Literal, Op, TileTy, ValueId, View, ViewAxis};
@@ -566,7 +567,10 @@ impl<'n> Emitter<'n> {
                 *s = self.b.map(ScalarOp::Select, &[inside, *s, id]);
             }
         }
-        let at = axes.iter().position(|a| *a == axis).ok_or_else(|| Diag::error("L004", "a scan without its axis"))?;
+        let Some(at) = axes.iter().position(|a| *a == axis) else {
+            // A single point: its own running value.
+            return Ok(monoid::results(&monoid, &states).into_iter().map(|id| Val { id, axes: axes.clone() }).collect());
+        };
         let combine = monoid::combine(&monoid, &mut self.b, &dtypes)?;
         let shape = self.shape(&axes);
         let tys = dtypes.iter().map(|d| TileTy::new(*d, shape.clone())).collect();
@@ -582,12 +586,24 @@ impl<'n> Emitter<'n> {
         descending: bool,
         axes: &[AxisId],
     ) -> Result<Vec<Val>> {
-        let at = axes.iter().position(|a| *a == axis).ok_or_else(|| Diag::error("L004", "a sort without its axis"))?;
         let mut vals = Vec::new();
         for a in args {
             let v = self.value(*a)?;
             vals.push(self.spread(&v, axes));
         }
+        // What a tile has beyond the axis must sort behind everything that exists; stability settles ties.
+        let tails = self.tails(&[axis]);
+        if !tails.is_empty() {
+            let inside = self.bounds(&tails, axes);
+            for v in vals.iter_mut().take(keys) {
+                let ty = self.b.ty(*v).clone();
+                let last = self.b.constant(last_in_order(ty.dtype, descending), ty);
+                *v = self.b.map(ScalarOp::Select, &[inside, *v, last]);
+            }
+        }
+        let Some(at) = axes.iter().position(|a| *a == axis) else {
+            return Ok(vals.into_iter().map(|id| Val { id, axes: axes.to_vec() }).collect());
+        };
         let tys: Vec<TileTy> = vals.iter().map(|v| self.b.ty(*v).clone()).collect();
         let out = self.b.push(Op::Sort { args: vals, axis: at, keys, descending }, tys);
         Ok(out.into_iter().map(|id| Val { id, axes: axes.to_vec() }).collect())
@@ -658,5 +674,17 @@ impl<'n> Emitter<'n> {
         }
         self.b.push(Op::StoreAt { param, index, value: tile, mask }, Vec::new());
         Ok(())
+    }
+}
+
+/// The value that a sort puts last: NaN, or minus infinity when descending; the end of the range for integers.
+fn last_in_order(dtype: DType, descending: bool) -> Literal {
+    match (IntType::of(dtype), descending) {
+        (None, false) => Literal::float(f64::NAN),
+        (None, true) => Literal::float(f64::NEG_INFINITY),
+        (Some(t), false) if t.signed => Literal::Int(i64::MAX >> (64 - t.bits)),
+        (Some(t), true) if t.signed => Literal::Int(i64::MIN >> (64 - t.bits)),
+        (Some(t), false) => Literal::Int((u64::MAX >> (64 - t.bits)) as i64),
+        (Some(_), true) => Literal::Int(0),
     }
 }

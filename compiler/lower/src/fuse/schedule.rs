@@ -41,7 +41,10 @@ impl Schedule {
 
     /// Whether no tile reaches past the end of the axis.
     pub fn exact(&self, nest: &Nest, axis: AxisId) -> bool {
-        nest.extent(axis).divisible_by(self.tile(axis) as i64).yes()
+        let extent = nest.extent(axis);
+        // A tile that takes the whole axis has no loop or grid in front of it that an empty axis would skip.
+        let filled = !self.whole(nest, axis) || extent.is(self.tile(axis) as i64);
+        filled && extent.divisible_by(self.tile(axis) as i64).yes()
     }
 }
 

@@ -463,9 +463,7 @@ impl<'g> Trace<'g> {
                 (Expr::Reduce { args, axes, monoid: r.monoid.clone() }, graph.node(node).name.clone())
             }
             Op::Scan(s) => {
-                let Some(axis) = coords[s.axis].as_axis().filter(|_| node == self.root_core()) else {
-                    return Err(Stop::Blocked(node));
-                };
+                let Some(axis) = self.walked(node, &coords[s.axis]) else { return Err(Stop::Blocked(node)) };
                 if s.exclusive || coords.iter().enumerate().any(|(i, c)| i != s.axis && c.terms.contains_key(&axis)) {
                     return Err(Stop::Blocked(node));
                 }
@@ -482,9 +480,7 @@ impl<'g> Trace<'g> {
                 (Expr::Scan { args, axis, monoid: s.monoid.clone(), reverse: s.reverse }, graph.node(node).name.clone())
             }
             Op::Sort(s) => {
-                let Some(axis) = coords[s.axis].as_axis().filter(|_| node == self.root_core()) else {
-                    return Err(Stop::Blocked(node));
-                };
+                let Some(axis) = self.walked(node, &coords[s.axis]) else { return Err(Stop::Blocked(node)) };
                 self.nest.axes[axis.0 as usize].row = true;
                 let args = operands.iter().map(|o| self.pull(*o, coords)).collect::<Result<Vec<_>, _>>()?;
                 let (keys, descending) = (s.keys, s.descending);
@@ -495,6 +491,17 @@ impl<'g> Trace<'g> {
         let e = self.nest.push(expr, dtypes, name, graph.node(node).loc.clone());
         self.memo.insert(memo_key, e);
         Ok(e)
+    }
+
+    /// The axis a scan or sort walks: one of the root's own, or a new one where there is a single point.
+    fn walked(&mut self, node: NodeId, coord: &Affine) -> Option<AxisId> {
+        if node != self.root_core() {
+            return None;
+        }
+        match coord.as_axis() {
+            None if coord.is_constant() => Some(self.nest.axis(Dim::ONE)),
+            axis => axis,
+        }
     }
 
     /// The root, or the tuple it is a part of.
