@@ -189,8 +189,8 @@ macro_rules! common {
                 let part = |i: usize, j: usize| *a.at[i].add(j * a.step[i]);
                 for j in 0..n {
                     let (x, lo, hi) = (part(0, j), part(1, j), part(2, j));
-                    let x = if x < lo { lo } else { x };
-                    *dst.add(j) = if x > hi { hi } else { x };
+                    let x = if x < lo || lo.is_nan() { lo } else { x };
+                    *dst.add(j) = if x > hi || hi.is_nan() && !x.is_nan() { hi } else { x };
                 }
             }
             ScalarOp::Eq => binary(flag, a, n, |x, y| (x == y) as u8),
