@@ -27,6 +27,9 @@ impl Run<'_> {
             Step::Launch { kernel, args } => {
                 girih_tile::verify::verify(kernel)?;
                 let simt = distribute(kernel, self.desc)?;
+                if std::env::var("SHOW").is_ok() {
+                    println!("{}\n{}", girih_tile::text::print(kernel), simt);
+                }
                 girih_simt::verify::verify(&simt)?;
                 let mut buffers: Vec<Vec<u8>> = args.iter().map(|a| self.memory[a.0 as usize].clone()).collect();
                 let options = Options { subgroup: self.desc.subgroup_size[0], ..Default::default() };
@@ -102,18 +105,19 @@ fn run(sample: &Sample, desc: &TargetDesc) -> Result<Vec<Value>> {
                 None => vec![0xa5; size],
             },
         };
-        bytes.resize(size.next_multiple_of(16), 0xa5);
+        bytes.resize(size.next_multiple_of(16).max(16), 0xa5);
         memory.push(bytes);
     }
     let mut run = Run { program: &program, desc, memory, sizes: sample.bindings.clone() };
     run.steps(&program.steps)?;
-    let decode = |r: &girih_lower::TensorRef| {
-        let ty = &run.program.tensors[r.0 as usize].ty;
+    // A program's output may be a reshaped tensor: the graph knows the shape.
+    let decode = |(r, node): (&girih_lower::TensorRef, &NodeId)| {
+        let ty = sample.graph.tensor(*node)?;
         let shape: Vec<usize> = ty.shape.iter().map(|d| d.eval(&sample.bindings).unwrap() as usize).collect();
         let size = ty.dtype.bytes_for(shape.iter().product::<usize>() as u64) as usize;
         Ok(Array::decode(ty.dtype, &shape, &run.memory[r.0 as usize][..size])?.into())
     };
-    program.outputs.iter().map(decode).collect()
+    program.outputs.iter().zip(sample.graph.outputs()).map(decode).collect()
 }
 
 fn descs() -> Vec<TargetDesc> {
@@ -220,27 +224,28 @@ fn random_graphs() {
     let dtypes = vec![Bool, I8, U8, I16, U16, I32, U32, F16, Bf16, F32];
     let config = Config { nodes: 8, max_elements: 512, dtypes, ..Config::default() };
     let seeds = std::env::var("GIRIH_SEEDS").ok().and_then(|s| s.parse().ok()).unwrap_or(40u64);
-    let (mut ran, mut refused) = (0, std::collections::BTreeMap::new());
-    for seed in 0..seeds {
+    let first = std::env::var("GIRIH_FIRST_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(0u64);
+    let (mut ran, mut refused, mut wrong) = (0, std::collections::BTreeMap::new(), Vec::new());
+    for seed in first..first + seeds {
         let sample = random_graph(seed, &config);
         let Ok(want) = sample.graph.eval(&sample.inputs, &sample.bindings) else { continue };
         let desc = &descs()[seed as usize % 3];
-        match run(&sample, desc) {
+        let problem = match run(&sample, desc) {
             Ok(got) => {
                 ran += 1;
-                for (g, w) in got.iter().zip(&want) {
-                    if let Err(e) = allclose(g, w, 2e-2, 2e-2) {
-                        panic!("seed {seed}: {e}\n{}", girih_graph::text::print(&sample.graph));
-                    }
-                }
+                got.iter()
+                    .zip(&want)
+                    .enumerate()
+                    .find_map(|(i, (g, w))| allclose(g, w, 2e-2, 2e-2).err().map(|e| format!("output {i}: {e}")))
             }
-            Err(d) => {
-                let honest =
-                    matches!(d.code, "L202" | "L203" | "L206") || d.code.starts_with("L0") || d.code.starts_with("L1");
-                assert!(honest, "seed {seed}: {d}\n{}", girih_graph::text::print(&sample.graph));
+            Err(d) if matches!(d.code, "L202" | "L203" | "L206") || d.code < "L200" && d.code.starts_with('L') => {
                 *refused.entry(d.message.clone()).or_insert(0) += 1;
+                None
             }
-        }
+            Err(d) => Some(d.to_string()),
+        };
+        wrong.extend(problem.map(|p| format!("seed {seed}: {p}\n{}", girih_graph::text::print(&sample.graph))));
     }
+    assert!(wrong.is_empty(), "{} of {seeds} failed\n{}", wrong.len(), wrong[..wrong.len().min(4)].join("\n"));
     assert!(ran * 2 > seeds, "only {ran} of {seeds} ran: {refused:#?}");
 }

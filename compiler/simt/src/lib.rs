@@ -10,6 +10,7 @@
 pub mod build;
 pub mod emulate;
 pub mod ir;
+mod text;
 pub mod verify;
 
 pub use build::Builder;

@@ -33,7 +33,7 @@ use girih_tile::Kernel;
 /// `L201` tile extents that are not powers of two, `L202` a dtype the target lacks, `L203` too much workgroup memory,
 /// `L204` an unknown block format, `L205` offsets beyond 32 bits, `L206` an operation the target cannot do atomically.
 pub fn distribute(kernel: &Kernel, desc: &TargetDesc) -> Result<girih_simt::Kernel> {
-    let kernel = legalise::legalise(kernel, desc);
+    let kernel = legalise::legalise(kernel);
     let plan = plan::plan(&kernel, desc)?;
     let infos = buffers::buffers(&kernel, &plan, desc)?;
     let threads = 1u32 << plan.lanes;

@@ -53,8 +53,8 @@ impl Emit<'_> {
             d if small(d).is_some() => self.decode_small(raw, d),
             d if d.class() == Class::Signed => {
                 let signed = self.b.bitcast(raw, DType::I32);
-                let shift = self.uint(32 - bits);
-                let top = self.b.map(ScalarOp::Shl, &[signed, shift]);
+                let shift = self.b.int(32 - bits as i32);
+                let top = self.map(ScalarOp::Shl, &[signed, shift]);
                 self.shift_right_signed(top, 32 - bits)
             }
             _ => self.u(ScalarOp::And, raw, ((1u64 << bits) - 1) as u32),

@@ -157,6 +157,10 @@ pub fn fast_axis(plan: &Plan, v: ValueId) -> Option<usize> {
             args.iter().filter(direct).chain(args).find_map(|a| fast_axis(plan, *a))
         }
         Op::Cast(x) | Op::Bitcast(x) => fast_axis(plan, *x),
+        Op::For { body, .. } => {
+            let at = stmt.results.iter().position(|r| *r == v)?;
+            fast_axis(plan, body.results[at])
+        }
         _ => None,
     }
 }
