@@ -190,3 +190,17 @@ fn flat_layers_mean_the_same_as_calls() {
         }
     }
 }
+
+#[test]
+fn weights_are_known_by_what_calls_give() {
+    let body = layer_graph(&TINY).to_string().replace("= weight", "= input").replace("= state", "= input");
+    let g = model_with(&TINY, 3, true, body.parse().unwrap());
+    let (out, report) = optimize(&g, &Budget::default()).unwrap();
+    assert_eq!(report.firings("merge-dots"), 2, "{}", report.render());
+    let b = bindings(3, 2);
+    let inputs = random_inputs(&g, &b);
+    let (want, got) = (g.eval(&inputs, &b).unwrap(), out.eval(&inputs, &b).unwrap());
+    for (x, y) in got.iter().zip(&want) {
+        allclose(x, y, 1e-6, 1e-6).unwrap();
+    }
+}

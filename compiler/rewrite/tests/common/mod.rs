@@ -242,9 +242,14 @@ fn caches(g: &mut Graph, c: &Config, tag: &str) -> (NodeId, NodeId) {
 
 /// A model of `n` layers: written out, or as `n` calls of one body.
 pub fn model(c: &Config, n: usize, shared: bool) -> Graph {
+    model_with(c, n, shared, layer_graph(c))
+}
+
+/// [`model`] with a body of one's own.
+pub fn model_with(c: &Config, n: usize, shared: bool, body: Graph) -> Graph {
     let mut g = Graph::new("model");
     let (mut x, cos, sin) = inputs(&mut g, c);
-    let callee = Arc::new(Callee { name: "layer".into(), attrs: vec![], body: layer_graph(c) });
+    let callee = Arc::new(Callee { name: "layer".into(), attrs: vec![], body });
     let w: Vec<Vec<NodeId>> = (0..n).map(|i| weights(&mut g, c, &format!("{i}."))).collect();
     let caches: Vec<_> = (0..n).map(|i| caches(&mut g, c, &format!("{i}."))).collect();
     let mut states = Vec::new();
