@@ -24,19 +24,10 @@ impl Emit<'_> {
         let result = match &stmt.op {
             Op::Const(value) => self.literal(*value, dtype)?,
             Op::Map(op, args) => {
-                let args = args.iter().map(|a| self.eval(*a, l, idx)).collect::<Result<Vec<_>>>()?;
-                let x = self.map(*op, &args);
-                let rounded = if op.row().accuracy == girih_base::scalar::Accuracy::Exact
-                    && matches!(
-                        op,
-                        ScalarOp::Select | ScalarOp::Min | ScalarOp::Max | ScalarOp::Abs | ScalarOp::And | ScalarOp::Or
-                    ) {
-                    x
-                } else {
-                    self.narrow(x, dtype)?
-                };
                 self.compute(dtype)?;
-                rounded
+                let operand = self.dtype(args[args.len() - 1]);
+                let args = args.iter().map(|a| self.eval(*a, l, idx)).collect::<Result<Vec<_>>>()?;
+                self.map_as(*op, args, operand, dtype)?
             }
             Op::Cast(x) => {
                 let from = self.dtype(*x);

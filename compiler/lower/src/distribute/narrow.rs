@@ -197,6 +197,44 @@ impl Emit<'_> {
         Ok(self.map(ScalarOp::Shr, &[top, count]))
     }
 
+    /// An operation on values of `operand`, computed wider where that dtype is narrow, with a result of `result`.
+    pub fn map_as(&mut self, op: ScalarOp, mut args: Vec<Sv>, operand: DType, result: DType) -> Result<Sv> {
+        use ScalarOp::{Abs, And, Clz, Ctz, LogicalShr, Max, Min, MulHi, Or, Popcount, Select, Shl, Shr};
+        let bits = operand.bits();
+        if !operand.is_int() || bits >= 32 {
+            let x = self.map(op, &args);
+            let exact = matches!(op, Select | Min | Max | Abs | And | Or);
+            return if exact { Ok(x) } else { self.narrow(x, result) };
+        }
+        // Where the width shows: shift counts are modulo it, and bit counts see no sign extension.
+        if matches!(op, Shl | Shr | LogicalShr) {
+            let mask = if operand.is_signed() { self.b.int(bits as i32 - 1) } else { self.uint(bits - 1) };
+            args[1] = self.map(And, &[args[1], mask]);
+        }
+        if matches!(op, LogicalShr | Popcount | Clz) && operand.is_signed() {
+            let ones = self.b.int((1 << bits) - 1);
+            args[0] = self.map(And, &[args[0], ones]);
+        }
+        let number = |e: &mut Self, n: u32| if operand.is_signed() { e.b.int(n as i32) } else { e.uint(n) };
+        let x = match op {
+            Ctz => {
+                let stop = number(self, 1 << bits);
+                let x = self.map(Or, &[args[0], stop]);
+                self.map(op, &[x])
+            }
+            Clz => {
+                let (x, extra) = (self.map(op, &args), number(self, 32 - bits));
+                self.map(ScalarOp::Sub, &[x, extra])
+            }
+            MulHi => {
+                let (x, down) = (self.map(ScalarOp::Mul, &args), number(self, bits));
+                self.map(Shr, &[x, down])
+            }
+            op => self.map(op, &args),
+        };
+        self.narrow(x, result)
+    }
+
     /// Value conversion between dtypes.
     pub fn convert(&mut self, x: Sv, from: DType, to: DType) -> Result<Sv> {
         let compute = self.compute(to)?;
