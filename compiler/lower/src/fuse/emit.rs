@@ -375,18 +375,20 @@ impl<'n> Emitter<'n> {
         Ok(Val { id, axes })
     }
 
-    /// Emits now, in the current scope, everything below `e` that does not depend on `axes`.
-    fn hoist(&mut self, e: ExprId, axes: &[AxisId]) -> Result<()> {
-        let node = self.nest.node(e);
-        let trivial = matches!(node.expr, Expr::Const(_) | Expr::Int(_) | Expr::Size(_) | Expr::Coordinate(_));
-        if !axes.iter().any(|a| node.support.contains(a)) {
-            if !trivial {
+    /// Emits now, in the current scope, everything below `roots` that does not depend on `axes`.
+    fn hoist(&mut self, roots: &[ExprId], axes: &[AxisId]) -> Result<()> {
+        let mut seen = BTreeSet::new();
+        let mut todo: Vec<ExprId> = roots.iter().rev().copied().collect();
+        while let Some(e) = todo.pop() {
+            if !seen.insert(e) {
+                continue;
+            }
+            let node = self.nest.node(e);
+            if axes.iter().any(|a| node.support.contains(a)) {
+                todo.extend(node.expr.operands().into_iter().rev());
+            } else if !matches!(node.expr, Expr::Const(_) | Expr::Int(_) | Expr::Size(_) | Expr::Coordinate(_)) {
                 self.values(e)?;
             }
-            return Ok(());
-        }
-        for operand in node.expr.operands() {
-            self.hoist(operand, axes)?;
         }
         Ok(())
     }
@@ -433,9 +435,7 @@ impl<'n> Emitter<'n> {
         let mut span: BTreeSet<AxisId> = kept.iter().copied().collect();
         span.extend(&axes);
         let full = self.ordered(&span);
-        for a in &args {
-            self.hoist(*a, &axes)?;
-        }
+        self.hoist(&args, &axes)?;
         let lifted: Vec<DType> = self.state_dtypes(&args, &monoid);
         let identity = monoid::identity(&monoid, &lifted);
         let shape = self.shape(&kept);
@@ -491,9 +491,7 @@ impl<'n> Emitter<'n> {
         let roles = self.schedule.dot.clone().ok_or_else(|| Diag::error("L004", "a product without a schedule"))?;
         let axes: Vec<AxisId> = axes.into_iter().filter(|x| !self.nest.extent(*x).is(1)).collect();
         let support = node.support.clone();
-        for x in [a, b] {
-            self.hoist(x, &axes)?;
-        }
+        self.hoist(&[a, b], &axes)?;
         let size = |s: &Self, x: Option<AxisId>| x.map_or(1, |x| s.schedule.tile(x));
         let (m, n, k) = (size(self, roles.m), size(self, roles.n), size(self, roles.k));
         let loops = self.chunked(&axes);
@@ -619,9 +617,8 @@ impl<'n> Emitter<'n> {
         let axes = self.ordered(&support);
         let rows: Vec<AxisId> = axes.iter().copied().filter(|a| self.nest.axes[a.0 as usize].row).collect();
         let loops = self.chunked(&rows);
-        for e in store.dynamic.iter().map(|d| d.0).chain(store.mask).chain([store.value]) {
-            self.hoist(e, &loops)?;
-        }
+        let reads: Vec<ExprId> = store.dynamic.iter().map(|d| d.0).chain(store.mask).chain([store.value]).collect();
+        self.hoist(&reads, &loops)?;
         let param = self.param(store.tensor, true);
         let scattered = store.mask.is_some() || store.combine.is_some();
         self.looped(&loops, Vec::new(), &mut |this, _| {
