@@ -121,6 +121,19 @@ impl Engine {
 
     /// Runs a plan. `inputs` are row-major bytes in port order; results likewise.
     pub fn run(&mut self, program: ProgramId, inputs: &[&[u8]], bindings: &Bindings) -> Result<Vec<Vec<u8>>> {
+        self.write_inputs(program, inputs, bindings)?;
+        self.submit(program, bindings)?;
+        self.read_outputs(program, bindings)
+    }
+
+    /// Runs a plan on the inputs that were written last, and waits until the device is done.
+    pub fn execute(&mut self, program: ProgramId, bindings: &Bindings) -> Result<()> {
+        self.submit(program, bindings)?;
+        self.device.synchronize()
+    }
+
+    /// Uploads inputs for [`Engine::execute`].
+    pub fn write_inputs(&mut self, program: ProgramId, inputs: &[&[u8]], bindings: &Bindings) -> Result<()> {
         let loaded = &self.programs[program.0];
         loaded.check(bindings)?;
         if inputs.len() != loaded.plan.inputs.len() {
@@ -139,12 +152,23 @@ impl Engine {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn submit(&mut self, program: ProgramId, bindings: &Bindings) -> Result<()> {
+        let loaded = &self.programs[program.0];
+        loaded.check(bindings)?;
         let mut batch = Batch::default();
         let mut bound = bindings.clone();
         for step in &loaded.plan.steps {
             record(loaded, step, &mut bound, &mut *self.device, &mut batch)?;
         }
-        batch.flush(&mut *self.device)?;
+        batch.flush(&mut *self.device)
+    }
+
+    /// Downloads the results of the last run with these sizes.
+    pub fn read_outputs(&mut self, program: ProgramId, bindings: &Bindings) -> Result<Vec<Vec<u8>>> {
+        let loaded = &self.programs[program.0];
         let mut outputs: Vec<Vec<u8>> = vec![Vec::new(); loaded.plan.outputs.len()];
         for (i, b) in loaded.plan.buffers.iter().enumerate() {
             if let Place::Output(o) = b.place {

@@ -8,6 +8,7 @@
 
 mod check;
 pub mod file;
+mod text;
 
 use girih_base::{DType, Dim, Symbol};
 use serde::{Deserialize, Deserializer, Serialize};
