@@ -19,7 +19,8 @@ pub fn plan(graph: &Graph, program: &Program, target: &dyn Target) -> Result<Pla
     let mut make = Make { target, kernels: Vec::new(), index: BTreeMap::new() };
     let (mut init, mut steps) = (Vec::new(), Vec::new());
     for step in &program.steps {
-        let out = if writes(step).iter().all(|t| once.contains(t)) && !once.is_empty() { &mut init } else { &mut steps };
+        let out =
+            if writes(step).iter().all(|t| once.contains(t)) && !once.is_empty() { &mut init } else { &mut steps };
         out.push(make.step(step)?);
     }
     let kernels = make.kernels;
@@ -66,12 +67,16 @@ pub fn plan(graph: &Graph, program: &Program, target: &dyn Target) -> Result<Pla
             })
             .collect()
     };
-    let outputs = program
-        .outputs
+    // Types come from the graph: a reshaped result shares the memory of what it reshapes.
+    let outputs = graph
+        .outputs()
         .iter()
-        .map(|o| {
-            let t = &program.tensors[o.0 as usize];
-            Port { name: t.label.to_string(), dtype: t.ty.dtype, shape: t.ty.shape.clone() }
+        .take(program.outputs.len())
+        .filter_map(|o| {
+            let node = graph.node(*o);
+            let ty = node.ty.tensor()?;
+            let name = node.name.as_deref().unwrap_or("result").to_string();
+            Some(Port { name, dtype: ty.dtype, shape: ty.shape.clone() })
         })
         .collect();
     Ok(Plan {
@@ -101,7 +106,9 @@ fn symbols(program: &Program) -> Vec<Symbol> {
         for s in steps {
             match s {
                 Low::Launch { kernel, .. } => girih_lower::kernel_dims(kernel, visit),
-                Low::Copy { from_offset, to_offset, bytes, .. } => [from_offset, to_offset, bytes].into_iter().for_each(&mut *visit),
+                Low::Copy { from_offset, to_offset, bytes, .. } => {
+                    [from_offset, to_offset, bytes].into_iter().for_each(&mut *visit)
+                }
                 Low::Repeat { symbol, count, body } => {
                     rounds.insert(symbol.clone());
                     visit(count);
@@ -293,4 +300,3 @@ impl Make<'_> {
         })
     }
 }
-

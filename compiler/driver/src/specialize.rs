@@ -108,10 +108,13 @@ impl Specialize<'_> {
                     return Ok(Call { callee: callee.clone() }.into());
                 }
                 let attrs = c.callee.attrs.iter().map(|(n, a)| {
-                    (*n, match a {
-                        Attr::Dim(d) => Attr::Dim(self.dim(d)),
-                        other => other.clone(),
-                    })
+                    (
+                        *n,
+                        match a {
+                            Attr::Dim(d) => Attr::Dim(self.dim(d)),
+                            other => other.clone(),
+                        },
+                    )
                 });
                 let attrs = attrs.collect();
                 let body = self.graph(&c.callee.body)?;
@@ -119,9 +122,7 @@ impl Specialize<'_> {
                 self.callees.insert(key, callee.clone());
                 Call { callee }.into()
             }
-            Op::Kernel(k) => {
-                Kernel { results: k.results.iter().map(|t| self.tensor(t)).collect(), ..k.clone() }.into()
-            }
+            Op::Kernel(k) => Kernel { results: k.results.iter().map(|t| self.tensor(t)).collect(), ..k.clone() }.into(),
             Op::Param(_)
             | Op::Map(_)
             | Op::Cast(_)
