@@ -184,16 +184,16 @@ fn work(kernel: &Kernel, block: &Block) -> u64 {
 
 /// Literals (one element, repeated) and coordinates (one axis, repeated along the others).
 fn fixed_values(body: &Code, slots: &[Slot]) -> Result<(Vec<(usize, Tile)>, Aligned)> {
-    fn walk(code: &Code, slots: &[Slot], found: &mut Vec<(usize, Op)>) {
+    fn walk(code: &Code, found: &mut Vec<(usize, Op)>) {
         for inst in &code.insts {
             if matches!(inst.op, Op::Const(_) | Op::Arange(_)) {
                 found.push((inst.dst[0], inst.op.clone()));
             }
-            inst.blocks.iter().for_each(|b| walk(b, slots, found));
+            inst.blocks.iter().for_each(|b| walk(b, found));
         }
     }
     let mut found = Vec::new();
-    walk(body, slots, &mut found);
+    walk(body, &mut found);
     let room = |op: &Op, slot: &Slot| match op {
         Op::Arange(axis) => (slot.shape[*axis] * 4).next_multiple_of(8),
         _ => 8,

@@ -1,7 +1,6 @@
 //! `reduce` and `scan`.
 //!
-//! Folds of a contiguous axis follow `simd::fold`; folds of another axis go row by row, four rows at a time. Folds by a
-//! body pair neighbours (0 with 1, 2 with 3, ...) again and again: associativity is used, commutativity is not.
+//! Folds of a contiguous axis follow `simd::fold`; folds of another axis go row by row, four rows at a time.
 
 use super::{Launch, Worker};
 use crate::program::{Code, Inst, Lane, Tile};
@@ -119,36 +118,6 @@ impl Worker {
             out.push((0..slot.len).map(read).collect());
         }
         Ok(out)
-    }
-
-    fn reduce_body(&mut self, l: &Launch<'_>, inst: &Inst, args: &[usize], axis: usize) -> Result<()> {
-        let shape = &l.program.slots[args[0]].shape;
-        let (len, inner) = (shape[axis], shape[axis + 1..].iter().product::<usize>());
-        let outer: usize = shape[..axis].iter().product();
-        let values = self.lines(l, args)?;
-        let rooms: Vec<Tile> = inst.dst.iter().map(|d| self.room(l, *d)).collect();
-        for at in 0..outer * inner {
-            let base = at / inner * len * inner + at % inner;
-            let mut line: Vec<Vec<Scalar>> =
-                (0..len).map(|i| values.iter().map(|v| v[base + i * inner]).collect()).collect();
-            while line.len() > 1 {
-                let mut next = Vec::with_capacity(line.len().div_ceil(2));
-                for pair in line.chunks(2) {
-                    next.push(match pair {
-                        [a, b] => self.combine(l, &inst.blocks[0], a, b)?,
-                        rest => rest.concat(),
-                    });
-                }
-                line = next;
-            }
-            for ((value, dst), room) in line[0].iter().zip(&inst.dst).zip(&rooms) {
-                let lane = l.program.slots[*dst].lane;
-                // SAFETY: the room has one element for each line.
-                unsafe { fallback::write(lane, room.ptr.add(at * lane.bytes()), *value) };
-            }
-        }
-        inst.dst.iter().zip(rooms).for_each(|(d, room)| self.tiles[*d] = room);
-        Ok(())
     }
 
     pub(super) fn scan(&mut self, l: &Launch<'_>, inst: &Inst) -> Result<()> {

@@ -1,19 +1,20 @@
 //! `map`, `cast`, `bitcast`: plans the loops over strided operands and calls the vectorised inner loops.
 
 use super::{Launch, STRIP, Worker};
-use crate::program::{Inst, Lane, Tile};
+use crate::program::{Inst, Lane, Slot, Tile};
 use crate::simd::float::{self, Operands};
 use crate::simd::strided::Nest;
 use crate::simd::{cast, fallback, ints, strided};
 use girih_base::scalar::Output;
-use girih_base::{Diag, Result, ScalarOp};
+use girih_base::{DType, Diag, Result, ScalarOp};
 use girih_tile::ValueId;
 
-/// Operands of an inner loop.
+/// An operation over a run of elements.
 #[derive(Clone, Copy)]
-struct Inner {
+pub(super) struct Inner {
     op: ScalarOp,
-    /// Lane of the operands that decide (the last one).
+    /// Dtype and lane of the operands that decide (the last one).
+    dtype: DType,
     lane: Lane,
     /// Bytes of each operand's elements.
     bytes: [usize; 3],
@@ -25,42 +26,27 @@ struct Inner {
 impl Worker {
     pub(super) fn map(&mut self, l: &Launch<'_>, inst: &Inst, op: ScalarOp, args: &[ValueId]) -> Result<()> {
         let slot = &l.program.slots[inst.dst[0]];
-        let last = &l.program.slots[args[args.len() - 1].0 as usize];
-        let exact = Lane::is_memory(last.dtype);
-        let fast = match last.lane {
-            // The range of f8e8m0 is that of f32 without its subnormals, so f32 results would lose their smallest values.
-            Lane::F32 => float::has_f32(op) && last.dtype != girih_base::DType::F8E8M0,
-            Lane::F64 => float::has_f64(op),
-            Lane::Bool => ints::has_bool(op),
-            _ => ints::has(op, exact),
-        };
-        let mut inner = Inner { op, lane: last.lane, bytes: [1; 3], count: args.len(), fast };
+        let inner = Inner::new(&l.program.slots, op, args);
         let out = self.place(l, inst);
         let mut tiles = [out; 3];
-        for (i, arg) in args.iter().enumerate() {
-            tiles[i] = self.tiles[arg.0 as usize];
-            inner.bytes[i] = l.program.slots[arg.0 as usize].lane.bytes();
-        }
+        tiles.iter_mut().zip(args).for_each(|(t, arg)| *t = self.tiles[arg.0 as usize]);
         let [a, b, c] = [0, 1, 2].map(|i: usize| &tiles[i.min(args.len() - 1)]);
         let nest = Nest::new(&slot.shape, [&out.strides, &a.strides, &b.strides, &c.strides]);
         let out_bytes = slot.lane.bytes();
         let (strips, n) = (self.strips.as_mut_ptr(), nest.inner);
         let step = if n == 1 { [1; 4] } else { nest.step };
-        let dtype = last.dtype;
         let _ = nest.each(|at| {
             let part = |t: &Tile, i: usize| t.ptr.wrapping_offset(at[i + 1] * inner.bytes[i] as isize).cast_const();
             let from = [part(a, 0), part(b, 1), part(c, 2)];
             // SAFETY: the nest visits elements of the tiles only; results never overlap operands (each has its room).
             unsafe {
                 let to = out.ptr.wrapping_offset(at[0] * out_bytes as isize);
-                inner.run(dtype, (to, out_bytes), from, [step[1], step[2], step[3]], n, strips);
+                inner.run((to, out_bytes), from, [step[1], step[2], step[3]], n, strips);
             }
             Ok::<(), ()>(())
         });
-        if !exact && op.row().output == Output::Same && inner.fast {
-            // SAFETY: values of these dtypes lie contiguous in their rooms.
-            unsafe { cast::narrow(slot.dtype, out.ptr, slot.len) };
-        }
+        // SAFETY: values that need it lie contiguous in their rooms.
+        unsafe { inner.finish(slot.dtype, out.ptr, slot.len) };
         self.tiles[inst.dst[0]] = out;
         Ok(())
     }
@@ -68,9 +54,7 @@ impl Worker {
     pub(super) fn cast(&mut self, l: &Launch<'_>, inst: &Inst, x: usize) -> Result<()> {
         let (from, to) = (&l.program.slots[x], &l.program.slots[inst.dst[0]]);
         let src = self.tiles[x];
-        if from.dtype == to.dtype
-            || from.lane == Lane::F32 && to.dtype == girih_base::DType::F32 && inst.direct.is_none()
-        {
+        if from.dtype == to.dtype || from.lane == Lane::F32 && to.dtype == DType::F32 && inst.direct.is_none() {
             self.copy_value(l, inst.dst[0], x);
             return Ok(());
         }
@@ -113,7 +97,6 @@ impl Worker {
     }
 
     pub(super) fn bitcast(&mut self, l: &Launch<'_>, inst: &Inst, x: usize) -> Result<()> {
-        use girih_base::codec::{decode, encode};
         let (from, to) = (&l.program.slots[x], &l.program.slots[inst.dst[0]]);
         if Lane::is_memory(from.dtype) && Lane::is_memory(to.dtype) || from.dtype == to.dtype {
             self.copy_value(l, inst.dst[0], x);
@@ -124,24 +107,43 @@ impl Worker {
         }
         let src = self.dense(l, x, 0)?;
         let out = self.room(l, inst.dst[0]);
-        for i in 0..to.len {
-            // SAFETY: both hold `len` lanes.
-            unsafe {
-                let code = encode(fallback::read(from.lane, src.add(i * from.lane.bytes())), from.dtype);
-                fallback::write(to.lane, out.ptr.add(i * to.lane.bytes()), decode(code, to.dtype));
-            }
-        }
+        // SAFETY: both hold `len` lanes.
+        unsafe { cast::reinterpret(from.dtype, src, to.dtype, out.ptr, to.len) };
         self.tiles[inst.dst[0]] = out;
         Ok(())
     }
 }
 
 impl Inner {
+    pub(super) fn new(slots: &[Slot], op: ScalarOp, args: &[ValueId]) -> Inner {
+        let last = &slots[args[args.len() - 1].0 as usize];
+        let fast = match last.lane {
+            // The range of f8e8m0 is that of f32 without its subnormals, so f32 results would lose their smallest values.
+            Lane::F32 => float::has_f32(op) && last.dtype != DType::F8E8M0,
+            Lane::F64 => float::has_f64(op),
+            Lane::Bool => ints::has_bool(op),
+            _ => ints::has(op, Lane::is_memory(last.dtype)),
+        };
+        let mut bytes = [1; 3];
+        bytes.iter_mut().zip(args).for_each(|(b, arg)| *b = slots[arg.0 as usize].lane.bytes());
+        Inner { op, dtype: last.dtype, lane: last.lane, bytes, count: args.len(), fast }
+    }
+
+    /// Rounds or wraps results to their dtype.
+    ///
+    /// # Safety
+    /// `n` lanes lie at `at`.
+    pub(super) unsafe fn finish(&self, dtype: DType, at: *mut u8, n: usize) {
+        if self.fast && !Lane::is_memory(self.dtype) && self.op.row().output == Output::Same {
+            // SAFETY: the caller's promise.
+            unsafe { cast::narrow(dtype, at, n) };
+        }
+    }
+
     /// # Safety
     /// `n` elements lie at `to` and, `step` elements apart, at each of `from`; `strips` has room for three strips.
-    unsafe fn run(
+    pub(super) unsafe fn run(
         &self,
-        dtype: girih_base::DType,
         (to, to_bytes): (*mut u8, usize),
         from: [*const u8; 3],
         step: [isize; 3],
@@ -158,7 +160,7 @@ impl Inner {
                         let at = from[k].wrapping_offset(i as isize * step[k] * self.bytes[k] as isize);
                         args[k] = fallback::read(lanes[k], at);
                     }
-                    let value = fallback::apply(self.op, dtype, &args[..self.count]);
+                    let value = fallback::apply(self.op, self.dtype, &args[..self.count]);
                     let lane = if self.op.row().output == Output::Bool { Lane::Bool } else { self.lane };
                     fallback::write(lane, to.add(i * to_bytes), value);
                 }

@@ -1,6 +1,7 @@
 //! Runs programs: one worker per thread, one instance after the other, one operation at a time over whole tiles.
 
 mod access;
+mod body;
 mod control;
 mod dot;
 mod fold;

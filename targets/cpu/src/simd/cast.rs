@@ -3,7 +3,7 @@
 use super::{fallback, versions};
 use crate::program::Lane;
 use girih_base::DType;
-use girih_base::codec::cast;
+use girih_base::codec::{cast, decode, encode};
 use half::{bf16, f16};
 
 /// Converts `n` lanes holding `from` to lanes holding `to`, as Graph IR's `Cast` does.
@@ -33,6 +33,24 @@ pub(crate) unsafe fn convert(from: DType, src: *const u8, to: DType, dst: *mut u
         lanes(a, src, b, dst, n);
         if narrow_int {
             narrow(to, dst, n);
+        }
+    }
+}
+
+/// Reads the codes of `from` as codes of `to`, lane by lane.
+///
+/// # Safety
+/// As for [`convert`].
+pub(crate) unsafe fn reinterpret(from: DType, src: *const u8, to: DType, dst: *mut u8, n: usize) {
+    let (a, b) = (Lane::of(from), Lane::of(to));
+    // SAFETY: the caller's promise.
+    unsafe {
+        if Lane::is_memory(from) && Lane::is_memory(to) {
+            return std::ptr::copy_nonoverlapping(src, dst, n * a.bytes());
+        }
+        for i in 0..n {
+            let code = encode(fallback::read(a, src.add(i * a.bytes())), from);
+            fallback::write(b, dst.add(i * b.bytes()), decode(code, to));
         }
     }
 }

@@ -70,7 +70,10 @@ pub(crate) fn exp2<const FMA: bool>(x: f32) -> f32 {
     let x = limit(x, -151.0, 128.5);
     let rounded = x + ROUND;
     let f = x - (rounded - ROUND);
-    let q = poly::<FMA, 6>(f, [0.693_147_2, 0.240_226_48, 0.055_503_324, 0.009_618_437, 0.001_339_887_5, 1.535_336e-4]);
+    let q = poly::<FMA, 6>(
+        f,
+        [std::f32::consts::LN_2, 0.240_226_48, 0.055_503_324, 0.009_618_437, 0.001_339_887_5, 1.535_336e-4],
+    );
     let (s, t) = power_of_two(rounded);
     fma::<FMA>(q, f, 1.0) * s * t
 }
@@ -218,7 +221,7 @@ pub(crate) fn silu<const FMA: bool>(x: f32) -> f32 {
 pub(crate) fn gelu_tanh<const FMA: bool>(x: f32) -> f32 {
     // 0.5 x (1 + tanh u) = x / (1 + e^-2u)
     let s = x * x;
-    let u2 = x * fma::<FMA>(s, 0.071_354_82, 1.595_769_1);
+    let u2 = x * fma::<FMA>(s, 0.071_354_82, 1.595_769_2);
     x / (1.0 + exp::<FMA>(-u2))
 }
 
