@@ -1,6 +1,6 @@
 //! Statements in order, loops with carried tiles, branches.
 
-use super::emit::{Emit, Leaf, UNROLL};
+use super::emit::{Emit, Leaf, Touched, UNROLL};
 use super::layout::Layout;
 use super::plan::{pulled, pure};
 use girih_base::{DType, Result, ScalarOp};
@@ -72,6 +72,9 @@ impl Emit<'_> {
 
     fn stmt(&mut self, s: &Stmt) -> Result<()> {
         let unused = s.results.iter().all(|r| self.plan.uses[r.0 as usize] == 0);
+        if let Some((param, access)) = access(&s.op) {
+            self.order(param, access);
+        }
         match &s.op {
             Op::ProgramId(axis) => {
                 let id = self.grid.get(*axis).copied();
@@ -191,6 +194,9 @@ impl Emit<'_> {
             (self.uint(0), self.as_uint(span))
         };
         let name = self.kernel.values[body.params[0].0 as usize].name.clone();
+        // A round follows another round.
+        touch(body, &mut self.touched);
+        let before = self.touched.clone();
         self.repeat(first, end, step, |e, i| {
             e.b.name(i, name);
             let i = e.b.cast(i, DType::I32);
@@ -203,6 +209,7 @@ impl Emit<'_> {
             e.block(body)?;
             e.hand_on(&slots, &body.results)
         })?;
+        self.touched.iter_mut().zip(before).for_each(|(t, b)| t.join(b));
         for (slot, r) in slots.iter().zip(results) {
             let leaf = self.leaf_of(slot, self.kernel.values[r.0 as usize].name.clone());
             self.leaves.insert(*r, leaf);
@@ -281,7 +288,9 @@ impl Emit<'_> {
         let slots = slots.collect::<Result<Vec<_>>>()?;
         let cond = self.scalar(cond)?;
         let mut arms = Vec::new();
+        let (before, mut after) = (self.touched.clone(), self.touched.clone());
         for block in [then, otherwise] {
+            self.touched.clone_from(&before);
             self.open();
             let done = self.block(block).and_then(|()| {
                 slots.iter().zip(&block.results).try_for_each(|(slot, v)| {
@@ -292,7 +301,9 @@ impl Emit<'_> {
             });
             arms.push(self.close());
             done?;
+            after.iter_mut().zip(&self.touched).for_each(|(t, b)| t.join(*b));
         }
+        self.touched = after;
         let (otherwise, then) = (arms.pop().unwrap_or_default(), arms.pop().unwrap_or_default());
         self.b.effect(simt::Op::If(cond, then, otherwise));
         for (slot, r) in slots.iter().zip(results) {
@@ -300,5 +311,29 @@ impl Emit<'_> {
             self.leaves.insert(*r, leaf);
         }
         Ok(())
+    }
+}
+
+/// The parameter that an operation reaches, and how.
+fn access(op: &Op) -> Option<(usize, Touched)> {
+    match op {
+        Op::Load { param, .. } | Op::LoadAt { param, .. } | Op::LoadQuant { param, .. } => {
+            Some((*param, Touched { reads: true, ..Touched::default() }))
+        }
+        Op::Store { param, .. } | Op::StoreAt { param, .. } => {
+            Some((*param, Touched { writes: true, ..Touched::default() }))
+        }
+        Op::Atomic { param, .. } => Some((*param, Touched { atomics: true, ..Touched::default() })),
+        _ => None,
+    }
+}
+
+/// Everything that a region does to parameters.
+fn touch(block: &Block, out: &mut [Touched]) {
+    for s in &block.stmts {
+        if let Some((param, how)) = access(&s.op) {
+            out[param].join(how);
+        }
+        s.op.blocks().into_iter().for_each(|b| touch(b, out));
     }
 }

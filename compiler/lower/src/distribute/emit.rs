@@ -68,6 +68,25 @@ pub struct Emit<'k> {
     memo: Vec<BTreeMap<Key, Sv>>,
     evals: Vec<BTreeMap<(Tv, Layout, Idx), Sv>>,
     loops: u32,
+    /// What happened to each parameter since the last barrier.
+    pub touched: Vec<Touched>,
+}
+
+/// Accesses to a parameter by any thread of the workgroup since the last barrier.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Touched {
+    pub reads: bool,
+    pub writes: bool,
+    pub atomics: bool,
+}
+
+impl Touched {
+    /// Both.
+    pub fn join(&mut self, other: Touched) {
+        self.reads |= other.reads;
+        self.writes |= other.writes;
+        self.atomics |= other.atomics;
+    }
 }
 
 impl Idx {
@@ -111,6 +130,7 @@ impl<'k> Emit<'k> {
             memo: vec![BTreeMap::new()],
             evals: vec![BTreeMap::new()],
             loops: 0,
+            touched: vec![Touched::default(); kernel.params.len()],
         }
     }
 
@@ -206,6 +226,28 @@ impl<'k> Emit<'k> {
         done?;
         self.b.effect(simt::Op::If(cond, then, Vec::new()));
         Ok(())
+    }
+
+    /// All threads meet; what they wrote is visible.
+    pub fn barrier(&mut self) {
+        self.b.effect(simt::Op::Barrier);
+        self.touched.fill(Touched::default());
+    }
+
+    /// Orders an access to a parameter behind earlier ones of other threads: in a tile program statements run one after
+    /// the other.
+    pub fn order(&mut self, param: usize, access: Touched) {
+        if self.kernel.params[param].access != tile::Access::ReadWrite {
+            return;
+        }
+        let seen = self.touched[param];
+        let clash = (access.reads && (seen.writes || seen.atomics))
+            || (access.writes && (seen.reads || seen.writes || seen.atomics))
+            || (access.atomics && (seen.reads || seen.writes));
+        if clash {
+            self.barrier();
+        }
+        self.touched[param].join(access);
     }
 
     /// Ends a statement: per-statement leaves and memos are dropped, scratch is free again.
@@ -451,7 +493,7 @@ impl<'k> Emit<'k> {
         array.len = array.len.max(len);
         self.scratch[index].busy = true;
         if self.scratch[index].used || self.loops > 0 {
-            self.b.effect(simt::Op::Barrier);
+            self.barrier();
         }
         self.scratch[index].used = true;
         index as u32

@@ -267,7 +267,7 @@ impl Emit<'_> {
                 Ok(())
             })
         })?;
-        self.b.effect(simt::Op::Barrier);
+        self.barrier();
         Ok(array)
     }
 

@@ -26,6 +26,8 @@ use crate::TargetDesc;
 use emit::Emit;
 use girih_base::{Diag, Dim, Result};
 use girih_tile::Kernel;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Spreads a tile kernel over the threads of a workgroup.
 ///
@@ -54,10 +56,25 @@ pub fn distribute(kernel: &Kernel, desc: &TargetDesc) -> Result<girih_simt::Kern
         .note(format!("arrays: {}", list.join(", ")))
         .help("use smaller tiles"));
     }
+    distinct_names(&mut e.b);
     let groups = kernel.grid.iter().fold(Dim::ONE, |n, d| &n * d);
     let conversions = e.conversions;
     if conversions > 0 {
         e.comment(&format!("{conversions} layout conversions through workgroup memory"));
     }
     Ok(e.b.finish(kernel.name.clone(), [threads, 1, 1], groups))
+}
+
+/// Gives arrays and variables names that differ from each other's and the parameters'.
+fn distinct_names(b: &mut girih_simt::Builder) {
+    let mut taken: BTreeSet<Arc<str>> = b.buffers.iter().map(|x| x.name.clone()).collect();
+    let names = b.shared.iter_mut().map(|x| &mut x.name).chain(b.locals.iter_mut().map(|x| &mut x.name));
+    for name in names {
+        let mut n = 1;
+        let base = name.clone();
+        while !taken.insert(name.clone()) {
+            n += 1;
+            *name = format!("{base}_{n}").into();
+        }
+    }
 }

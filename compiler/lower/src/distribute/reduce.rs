@@ -217,7 +217,7 @@ impl Emit<'_> {
                 }
                 arrays.push((array, ty));
             }
-            self.b.effect(simt::Op::Barrier);
+            self.barrier();
             let first = self.and_fixed(lane, (threads - 1) & !mask);
             for (i, v) in values.iter_mut().enumerate() {
                 let mut sum: Option<Vec<Sv>> = None;

@@ -3,7 +3,7 @@
 
 use super::emit::{Emit, Leaf};
 use girih_base::{Result, ScalarOp};
-use girih_simt::{self as simt, Ty, ValueId as Sv};
+use girih_simt::{Ty, ValueId as Sv};
 use girih_tile::{Combine, ValueId as Tv};
 
 /// How lines along an axis are shared among threads; all as powers of two.
@@ -93,7 +93,7 @@ impl Emit<'_> {
                 let v = e.b.get(*local);
                 e.put_shared(*total, lane, v);
             }
-            e.b.effect(simt::Op::Barrier);
+            e.barrier();
             let zero = e.uint(0);
             let later = e.index(ScalarOp::Lt, &[zero, mine]);
             let later = e.both(busy, Some(later));
@@ -122,7 +122,7 @@ impl Emit<'_> {
             totals.iter().for_each(|t| e.release(*t));
             Ok(())
         })?;
-        self.b.effect(simt::Op::Barrier);
+        self.barrier();
         self.take_back(&arrays, results)
     }
 

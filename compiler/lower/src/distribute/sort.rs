@@ -3,7 +3,7 @@
 
 use super::emit::Emit;
 use girih_base::{DType, Result, ScalarOp};
-use girih_simt::{self as simt, ValueId as Sv};
+use girih_simt::ValueId as Sv;
 use girih_tile::ValueId as Tv;
 
 impl Emit<'_> {
@@ -32,7 +32,7 @@ impl Emit<'_> {
             e.b.name(size, Some("size".into()));
             let zero = e.uint(0);
             e.repeat(zero, size, 1, |e, back| {
-                e.b.effect(simt::Op::Barrier);
+                e.barrier();
                 let one = e.uint(1);
                 let down = e.index(ScalarOp::Sub, &[size, one]);
                 let stride = e.index(ScalarOp::Sub, &[down, back]);
@@ -79,7 +79,7 @@ impl Emit<'_> {
                 })
             })
         })?;
-        self.b.effect(simt::Op::Barrier);
+        self.barrier();
         self.take_back(&arrays, results)
     }
 

@@ -169,6 +169,8 @@ fn tile_rows(nest: &Nest, desc: &TargetDesc, s: &mut Schedule) {
             let share = (most(nest, a) * programs / (2 * desc.threads.max(1) as u64)).max(64);
             let limit = match desc.kind {
                 TargetKind::Cpu => (room / 4).min(share),
+                // Scans and sorts keep whole lines, with room for several arrays in workgroup memory.
+                TargetKind::Gpu if ordered => (desc.workgroup_bytes as u64 / 16 / total.next_power_of_two()).clamp(1, room),
                 TargetKind::Gpu => room,
             };
             fit(&nest.extent(a), limit, desc) as u64
@@ -178,8 +180,11 @@ fn tile_rows(nest: &Nest, desc: &TargetDesc, s: &mut Schedule) {
         }
         let mut depth = if desc.kind == TargetKind::Gpu { 4 } else { (room / width.max(1)).max(1) };
         for a in rows.iter().rev() {
-            let t =
-                if ordered { fit(&nest.extent(*a), u64::MAX >> 1, desc) } else { fit(&nest.extent(*a), depth, desc) };
+            let t = match (ordered, desc.kind) {
+                (true, TargetKind::Gpu) => most(nest, *a).next_power_of_two() as u32,
+                (true, TargetKind::Cpu) => fit(&nest.extent(*a), u64::MAX >> 1, desc),
+                (false, _) => fit(&nest.extent(*a), depth, desc),
+            };
             s.tile.insert(*a, t);
             depth = (depth / t.max(1) as u64).max(1);
         }
