@@ -9,6 +9,7 @@ mod index;
 mod map;
 pub(crate) mod quant;
 mod sort;
+mod window;
 
 use crate::memory::{Aligned, Mem};
 use crate::program::{Code, Inst, Program, Tile};

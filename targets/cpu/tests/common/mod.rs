@@ -1,12 +1,12 @@
 //! Runs a kernel over host data.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
-use girih_base::codec::{Scalar, decode_slice, encode_slice};
-use girih_base::{Bindings, DType, Result};
+use girih_base::codec::{Scalar, cast, decode_slice, encode_slice};
+use girih_base::{Bindings, DType, Dim, Result};
 use girih_cpu::CpuDevice;
 use girih_exec::{Command, Device, MemRef};
 use girih_plan::{Format, KernelCode};
-use girih_tile::{Kernel, print};
+use girih_tile::{Access, Builder, Kernel, Literal, ValueId, View, print};
 
 /// Runs `kernel` with the given bytes in its parameters; gives all parameters' bytes afterwards.
 pub fn run_bytes(kernel: &Kernel, data: &[Vec<u8>], bindings: &Bindings, threads: usize) -> Result<Vec<Vec<u8>>> {
@@ -79,4 +79,54 @@ impl Random {
     pub fn floats(&mut self, n: usize) -> Vec<f32> {
         (0..n).map(|_| self.unit()).collect()
     }
+}
+
+pub fn whole(shape: &[u32]) -> View {
+    View::contiguous(&shape.iter().map(|n| Dim::from(*n)).collect::<Vec<_>>())
+}
+
+/// A kernel of one instance: loads all inputs whole, applies `f`, stores the result whole.
+pub fn simple(
+    inputs: &[(DType, &[u32])],
+    f: impl FnOnce(&mut Builder, &[ValueId]) -> ValueId,
+) -> (Kernel, DType, usize) {
+    let mut b = Builder::new();
+    let zero = b.int(0);
+    let mut values = Vec::new();
+    for (i, (dtype, shape)) in inputs.iter().enumerate() {
+        let p = b.param(&format!("x{i}"), *dtype, Dim::from(shape.iter().product::<u32>()), Access::Read, false);
+        values.push(b.load(p, whole(shape), &vec![zero; shape.len()], shape, Literal::Int(0)));
+    }
+    let out = f(&mut b, &values);
+    let ty = b.ty(out).clone();
+    let y = b.param("y", ty.dtype, Dim::from(ty.elements()), Access::Write, false);
+    b.store(y, whole(&ty.shape), &vec![zero; ty.shape.len()], out);
+    (b.finish("simple", vec![]), ty.dtype, ty.elements())
+}
+
+pub fn numbers(dtype: DType, n: usize, seed: u64) -> Vec<Scalar> {
+    let mut r = Random(seed);
+    (0..n)
+        .map(|_| match dtype.is_float() {
+            true => cast(Scalar::Float(r.unit() as f64), dtype),
+            false => cast(Scalar::Int((r.bits() % 11) as i128 - 5), dtype),
+        })
+        .collect()
+}
+
+pub const SHAPES: &[&[u32]] =
+    &[&[1], &[7], &[1000], &[3, 5], &[1, 64], &[64, 1], &[17, 129], &[2, 3, 70], &[5, 1, 3, 2]];
+
+/// Splits a flat index around an axis: (outer * inner position, length, inner).
+pub fn lines(shape: &[u32], axis: usize) -> (usize, usize, usize) {
+    let inner: u32 = shape[axis + 1..].iter().product();
+    let outer: u32 = shape[..axis].iter().product();
+    (outer as usize, shape[axis] as usize, inner as usize)
+}
+
+pub fn close(got: f64, want: f64, bound: f64, what: &str) {
+    assert!(
+        (got - want).abs() <= bound || got.is_nan() && want.is_nan() || got == want,
+        "{what}: {got}, expected {want}, bound {bound:e}"
+    );
 }
