@@ -1,12 +1,13 @@
 //! What a node with memory takes: fused kernels, copies, control steps.
 
-use crate::fuse::affine::{Affine, linearize, strides};
-use crate::fuse::nest::{Expr, ExprId, Nest, Store};
+use crate::fuse::affine::{Affine, AxisId, linearize, strides};
+use crate::fuse::nest::{Attention, Expr, ExprId, Nest, Store};
 use crate::fuse::stored;
 use crate::fuse::trace::{Policy, Stop, Trace};
+use crate::target::{TargetDesc, TargetKind};
 use girih_base::{DType, Dim, ScalarOp};
-use girih_graph::ops::{Combine, Pad, Scatter};
-use girih_graph::{Graph, Literal, NodeId, Op};
+use girih_graph::ops::{Attr, Callee, Combine, Pad, Scatter};
+use girih_graph::{Graph, Literal, NodeId, Op, TensorTy};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -70,10 +71,64 @@ pub fn jobs(graph: &Graph, stored: &BTreeSet<NodeId>, id: NodeId, policy: Policy
         }
         Op::Scatter(s) => scatter(graph, stored, id, s, policy),
         Op::Pad(p) if p.interior.iter().any(|i| *i != 0) => spread(graph, stored, id, p, policy),
+        Op::Call(c) if &*c.callee.name == "attention" => attention(graph, stored, id, &c.callee, policy),
         Op::Fence(_) => points(graph, stored, id, operands[0], policy),
         Op::Param(_) | Op::Loop(_) | Op::Cond(_) | Op::Kernel(_) => Err(Stop::Blocked(id)),
         _ => points(graph, stored, id, id, policy),
     }
+}
+
+/// Whether this target computes a call of `attention` in one kernel: a CPU always (the scores stay in its cache), a GPU when there
+/// are few query rows for the keys, as in decoding; otherwise three kernels are faster.
+pub fn fuses_attention(callee: &Callee, desc: &TargetDesc) -> bool {
+    if &*callee.name != "attention" || callee.body.params().len() != 3 {
+        return false;
+    }
+    let shapes: Vec<Option<&TensorTy>> = callee.body.params().iter().map(|p| callee.body.ty(*p).tensor()).collect();
+    let [Some(q), Some(k), Some(v)] = shapes[..] else { return false };
+    let f32s = [q, k, v].iter().all(|t| t.dtype == DType::F32);
+    let rows = girih_graph::ty::product(&q.shape[k.rank() - 2..q.rank() - 1]);
+    let small = |d: &Dim, most: i64| d.as_const().is_some_and(|d| d <= most);
+    let features = small(&q.shape[q.rank() - 1], 512) && small(&v.shape[v.rank() - 1], 512);
+    f32s && features && (desc.kind == TargetKind::Cpu || small(&rows, 8))
+}
+
+/// One kernel for `softmax(q k^T * scale) v`.
+fn attention(graph: &Graph, stored: &BTreeSet<NodeId>, id: NodeId, callee: &Callee, policy: Policy) -> Result<Vec<Job>, Stop> {
+    let operands = graph.operands(id);
+    let full = graph.tensor(id)?.shape.clone();
+    let keys = graph.tensor(operands[1])?.shape.clone();
+    let mut t = Trace::new(graph, stored, id, &full, policy);
+    let coords = t.root_coords();
+    let (batch, rank) = (keys.len() - 2, full.len());
+    let mut fold = |extent: &Dim| {
+        let a = t.nest.axis(extent.clone());
+        let axis = &mut t.nest.axes[a.0 as usize];
+        (axis.row, axis.folded) = (true, true);
+        a
+    };
+    let inner = [fold(&keys[batch + 1]), fold(&keys[batch])];
+    let at = |t: &Trace<'_>, a: AxisId| if t.nest.extent(a).is(1) { Affine::constant(Dim::ZERO) } else { Affine::axis(a) };
+    let (d, k) = (at(&t, inner[0]), at(&t, inner[1]));
+    let mut query: Vec<Affine> = coords[..rank - 1].to_vec();
+    query.push(d.clone());
+    let key: Vec<Affine> = coords[..batch].iter().cloned().chain([k.clone(), d]).collect();
+    let value: Vec<Affine> = coords[..batch].iter().cloned().chain([k, coords[rank - 1].clone()]).collect();
+    let qkv = [t.pull_operand(operands[0], &query, true)?, t.pull_operand(operands[1], &key, false)?, t.pull_operand(operands[2], &value, false)?];
+    let scale = match callee.attr("scale") {
+        Some(Attr::Number(n)) => n.as_f64(),
+        _ => 1.0,
+    };
+    let causal = match callee.attr("causal") {
+        Some(Attr::Dim(before)) => Some((coords[rank - 2].clone(), before.clone())),
+        _ => None,
+    };
+    // The longest axis of query rows goes into tiles.
+    let rows = coords[batch..rank - 1].iter().filter_map(Affine::as_axis).max_by_key(|a| t.nest.extent(*a).bounds().1);
+    let columns = coords[rank - 1].as_axis();
+    let value = t.push(id, Expr::Attention(Attention { qkv, scale, causal, inner, rows, columns }), DType::F32);
+    t.store(id, value, linearize(&coords, &full), Vec::new());
+    Ok(vec![Job::Fresh, Job::Nest(t.nest)])
 }
 
 fn in_memory(graph: &Graph, stored: &BTreeSet<NodeId>, id: NodeId) -> Result<NodeId, Stop> {
@@ -81,7 +136,13 @@ fn in_memory(graph: &Graph, stored: &BTreeSet<NodeId>, id: NodeId) -> Result<Nod
 }
 
 /// One kernel over the node's own shape.
-fn points(graph: &Graph, stored: &BTreeSet<NodeId>, id: NodeId, from: NodeId, policy: Policy) -> Result<Vec<Job>, Stop> {
+fn points(
+    graph: &Graph,
+    stored: &BTreeSet<NodeId>,
+    id: NodeId,
+    from: NodeId,
+    policy: Policy,
+) -> Result<Vec<Job>, Stop> {
     let shape = graph.tensor(id)?.shape.clone();
     let mut t = Trace::new(graph, stored, id, &shape, policy);
     let coords = t.root_coords();
@@ -135,7 +196,13 @@ fn spread(graph: &Graph, stored: &BTreeSet<NodeId>, id: NodeId, pad: &Pad, polic
 }
 
 /// Updates one after the other along the axes that index (several may meet in one element), in parallel along the rest.
-fn scatter(graph: &Graph, stored: &BTreeSet<NodeId>, id: NodeId, s: &Scatter, policy: Policy) -> Result<Vec<Job>, Stop> {
+fn scatter(
+    graph: &Graph,
+    stored: &BTreeSet<NodeId>,
+    id: NodeId,
+    s: &Scatter,
+    policy: Policy,
+) -> Result<Vec<Job>, Stop> {
     let operands = graph.operands(id);
     let source = in_memory(graph, stored, operands[0])?;
     let full = graph.tensor(id)?.shape.clone();
@@ -144,8 +211,10 @@ fn scatter(graph: &Graph, stored: &BTreeSet<NodeId>, id: NodeId, s: &Scatter, po
     let mut t = Trace::new(graph, stored, id, &shape, policy);
     let coords = t.root_coords();
     let value = t.pull(operands[2], &coords)?;
-    let batch: Vec<Affine> = (0..shape.len()).filter(|a| !s.window_axes.contains(a)).map(|a| coords[a].clone()).collect();
-    let kept: Vec<usize> = (0..full.len()).filter(|a| !s.inserted.contains(a) && !s.operand_batch.contains(a)).collect();
+    let batch: Vec<Affine> =
+        (0..shape.len()).filter(|a| !s.window_axes.contains(a)).map(|a| coords[a].clone()).collect();
+    let kept: Vec<usize> =
+        (0..full.len()).filter(|a| !s.inserted.contains(a) && !s.operand_batch.contains(a)).collect();
     let mut offset = Affine::constant(Dim::ZERO);
     let mut sizes = vec![Dim::ONE; full.len()];
     for (k, u) in kept.iter().zip(&s.window_axes) {

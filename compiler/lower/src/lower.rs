@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 /// Lowers a graph for a target.
 pub fn lower(graph: &Graph, desc: &TargetDesc) -> Result<Program> {
-    let flat = flatten(graph)?;
+    let flat = flatten(graph, desc)?;
     let mut lower = Lower { desc, program: Program::default(), kernels: BTreeMap::new(), loops: 0 };
     let mut env = BTreeMap::new();
     let mut counts = [0u32; 3];
@@ -54,8 +54,8 @@ pub fn lower(graph: &Graph, desc: &TargetDesc) -> Result<Program> {
 }
 
 /// Every call inlined but those that the lowering knows by name.
-fn flatten(graph: &Graph) -> Result<Graph> {
-    let known = |c: &Callee| c.name.starts_with("dequant.");
+fn flatten(graph: &Graph, desc: &TargetDesc) -> Result<Graph> {
+    let known = |c: &Callee| c.name.starts_with("dequant.") || jobs::fuses_attention(c, desc);
     let mut current = graph.clone();
     loop {
         let live = current.live();
@@ -321,7 +321,7 @@ impl Lower<'_> {
         let operands = graph.operands(id).iter().map(|o| bound(env, *o)).collect::<Result<Vec<_>>>()?;
         match graph.op(id).clone() {
             Op::Loop(l) => {
-                let body = flatten(&l.body)?;
+                let body = flatten(&l.body, self.desc)?;
                 let mut carried = Vec::new();
                 for t in &operands[..l.carried] {
                     let tensor = self.program.tensors[t.0 as usize].clone();
@@ -345,7 +345,7 @@ impl Lower<'_> {
                         steps.push(Step::Repeat { symbol, count, body: inner });
                     }
                     LoopKind::While(cond) => {
-                        let cond = flatten(&cond)?;
+                        let cond = flatten(&cond, self.desc)?;
                         let (test, flag) = self.graph(&cond, bind(&cond, &given))?;
                         let (mut inner, results) = self.graph(&body, bind(&body, &given))?;
                         self.carry(&results, &carried, &mut inner);
@@ -358,7 +358,7 @@ impl Lower<'_> {
             }
             Op::Cond(c) => {
                 let is_bool = graph.tensor(graph.operands(id)[0])?.dtype == DType::Bool;
-                let first = flatten(&c.branches[0])?;
+                let first = flatten(&c.branches[0], self.desc)?;
                 let mut outs = Vec::new();
                 for o in first.outputs() {
                     let ty = first.tensor(*o)?.clone();
@@ -366,7 +366,7 @@ impl Lower<'_> {
                 }
                 let mut branches = Vec::new();
                 for b in &c.branches {
-                    let b = flatten(b)?;
+                    let b = flatten(b, self.desc)?;
                     let bound = b.params().iter().copied().zip(operands[1..].iter().copied()).collect();
                     let (mut inner, results) = self.graph(&b, bound)?;
                     for (r, o) in results.iter().zip(&outs) {

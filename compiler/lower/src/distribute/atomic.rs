@@ -49,10 +49,7 @@ impl Emit<'_> {
                     e.guarded(cond, |e| {
                         let before = e.update(op, param, offset, part)?;
                         if let Some(old) = old {
-                            let vector = match idx.dynamic {
-                                Some((i, _)) => i,
-                                None => e.uint(idx.fixed),
-                            };
+                            let vector = e.vector_index(idx);
                             let first = e.shl(vector, l.vector_bits() as u32);
                             let at = e.add_fixed(first, c as u32);
                             e.b.store(Space::Local(old), at, before);
@@ -67,10 +64,7 @@ impl Emit<'_> {
         // The element-by-element array becomes vectors; threads that only repeat get the values from their owner.
         let name = self.b.local("before", Ty::vec(ty.dtype, l.width()), Some(l.vectors()));
         self.each(l.vectors(), |e, idx| {
-            let vector = match idx.dynamic {
-                Some((i, _)) => i,
-                None => e.uint(idx.fixed),
-            };
+            let vector = e.vector_index(idx);
             let first = e.shl(vector, l.vector_bits() as u32);
             let mut parts = Vec::new();
             for c in 0..l.width() as u32 {
@@ -83,7 +77,7 @@ impl Emit<'_> {
         })?;
         self.leaves.insert(result, Leaf::Array(l.clone(), name));
         if l.repeated_lanes() != 0 {
-            let shared = self.to_shared(result)?;
+            let shared = self.copy_to_shared(result)?;
             self.over.insert(result, Leaf::Shared(shared));
             let leaf = self.keep(result, &l)?;
             self.leaves.insert(result, leaf);

@@ -15,6 +15,12 @@ struct Slot {
     array: bool,
 }
 
+/// Where a carried value's next state waits.
+enum Late {
+    Value(Sv),
+    Array(u32, u32),
+}
+
 impl Emit<'_> {
     /// The coordinates of the program instance from the workgroup's index; the last grid axis is fastest.
     pub fn delinearise(&mut self) {
@@ -219,7 +225,7 @@ impl Emit<'_> {
 
     /// Writes the new carried values, none before all old ones have been read.
     fn hand_on(&mut self, slots: &[Slot], yields: &[Tv]) -> Result<()> {
-        let mut late: Vec<(u32, Option<(u32, u32)>, Sv)> = Vec::new();
+        let mut late = Vec::new();
         let mut direct = Vec::new();
         for (slot, y) in slots.iter().zip(yields) {
             if matches!(self.leaves.get(y), Some(Leaf::Array(_, a)) if *a == slot.local) {
@@ -230,7 +236,7 @@ impl Emit<'_> {
             if !slot.array {
                 let x = self.eval(*y, &slot.layout, &Default::default())?;
                 let x = self.wide(x, slot.layout.width());
-                late.push((slot.local, None, x));
+                late.push((slot.local, Late::Value(x)));
                 continue;
             }
             let carried: Vec<u32> = slots.iter().filter(|s| s.array).map(|s| s.local).collect();
@@ -241,20 +247,16 @@ impl Emit<'_> {
             let ty = self.b.locals[slot.local as usize].elem;
             let next = self.b.local("next", ty, Some(slot.layout.vectors()));
             self.fill(*y, &slot.layout, next)?;
-            let zero = self.uint(0);
-            late.push((slot.local, Some((next, slot.layout.vectors())), zero));
+            late.push((slot.local, Late::Array(next, slot.layout.vectors())));
         }
         for (slot, y) in direct {
             self.fill(y, &slot.layout, slot.local)?;
         }
-        for (local, copy, x) in late {
-            match copy {
-                None => self.b.set(local, x),
-                Some((next, n)) => self.each(n, |e, idx| {
-                    let at = match idx.dynamic {
-                        Some((i, _)) => i,
-                        None => e.uint(idx.fixed),
-                    };
+        for (local, from) in late {
+            match from {
+                Late::Value(x) => self.b.set(local, x),
+                Late::Array(next, n) => self.each(n, |e, idx| {
+                    let at = e.vector_index(idx);
                     let x = e.b.load(Space::Local(next), at);
                     e.b.store(Space::Local(local), at, x);
                     Ok(())

@@ -3,7 +3,7 @@
 //! Operands that are plain loads are read by each thread in the layout it needs; others, or all when the target asks for
 //! staging, come through workgroup memory.
 
-use super::emit::{Emit, Idx, Leaf, UNROLL};
+use super::emit::{Emit, Idx, Leaf, Part, UNROLL};
 use super::layout::{Bit, Layout};
 use super::plan::fast_axis;
 use girih_base::{DType, Result, ScalarOp};
@@ -44,6 +44,18 @@ struct Block {
 enum Acc {
     Var(u32),
     Array(u32),
+}
+
+/// A position that is known now, or found at run time.
+type Position = (u32, Option<Sv>);
+
+/// A vector index put together from positions, each with its first bit and number of bits.
+fn place(positions: &[(Position, u8, u8)]) -> Idx {
+    let fixed = positions.iter().map(|((fixed, _), shift, _)| fixed << shift).sum();
+    let part = |((_, value), shift, bits): &(Position, u8, u8)| {
+        value.filter(|_| *bits > 0).map(|value| Part { value, shift: *shift, bits: *bits })
+    };
+    Idx { fixed, parts: positions.iter().filter_map(part).collect() }
 }
 
 fn bit(axis: u8, bit: u8) -> Option<Bit> {
@@ -120,10 +132,7 @@ impl Emit<'_> {
                 e.b.set(local, x);
                 return Ok(());
             }
-            let at = match idx.dynamic {
-                Some((i, _)) => i,
-                None => e.uint(idx.fixed),
-            };
+            let at = e.vector_index(idx);
             e.b.store(Space::Local(local), at, x);
             Ok(())
         })?;
@@ -168,24 +177,8 @@ impl Emit<'_> {
         })
     }
 
-    /// A vector index put together from constant and run-time parts: `(value or constant, shift, bits)`.
-    fn place(&mut self, parts: &[((u32, Option<Sv>), u8, u8)]) -> Idx {
-        let mut idx = Idx::default();
-        for ((fixed, value), shift, bits) in parts {
-            idx.fixed |= fixed << shift;
-            let (Some(v), true) = (value, *bits > 0) else { continue };
-            let moved = self.shl(*v, *shift as u32);
-            let mask = ((1u32 << bits) - 1) << shift;
-            idx.dynamic = Some(match idx.dynamic {
-                Some((sum, m)) => (self.add(sum, moved), m | mask),
-                None => (moved, mask),
-            });
-        }
-        idx
-    }
-
     /// The vectors of `b` for one step: `[step of k][vector of columns]`.
-    fn columns_of(&mut self, block: &Block, s: (u32, Option<Sv>)) -> Result<Vec<Vec<Sv>>> {
+    fn columns_of(&mut self, block: &Block, s: Position) -> Result<Vec<Vec<Sv>>> {
         let (layout, way, v) = &block.b;
         let (from, to) = (self.dtype(*v), block.acc);
         let steps = 1u32 << block.step;
@@ -197,7 +190,7 @@ impl Emit<'_> {
                 for c in 0..4 {
                     let parts =
                         [((c, None), 0, 2), ((j, None), 2, block.columns), (s, 2 + block.columns, block.depth - 2)];
-                    let idx = self.place(&parts);
+                    let idx = place(&parts);
                     let x = self.eval(*v, layout, &idx)?;
                     along.push(self.wide(x, 4));
                 }
@@ -214,7 +207,7 @@ impl Emit<'_> {
                     ((c, None), block.columns, block.step),
                     (s, block.columns + block.step, block.depth - block.step),
                 ];
-                let idx = self.place(&parts);
+                let idx = place(&parts);
                 let x = self.eval(*v, layout, &idx)?;
                 let x = self.wide(x, layout.width());
                 out[c as usize].push(self.convert(x, from, to)?);
@@ -223,7 +216,7 @@ impl Emit<'_> {
         Ok(out)
     }
 
-    fn dot_step(&mut self, block: &Block, acc: Acc, s: (u32, Option<Sv>)) -> Result<()> {
+    fn dot_step(&mut self, block: &Block, acc: Acc, s: Position) -> Result<()> {
         let columns = self.columns_of(block, s)?;
         let across = block.a.1 == Way::Across;
         // Rows come one by one, or four by four where they are neighbours in memory.
@@ -244,8 +237,8 @@ impl Emit<'_> {
         block: &Block,
         acc: Acc,
         columns: &[Vec<Sv>],
-        s: (u32, Option<Sv>),
-        i: (u32, Option<Sv>),
+        s: Position,
+        i: Position,
         groups: u8,
     ) -> Result<()> {
         let (layout, way, v) = &block.a;
@@ -261,7 +254,7 @@ impl Emit<'_> {
                     (s, groups + block.step, block.depth - block.step),
                 ],
             };
-            let idx = self.place(&parts);
+            let idx = place(&parts);
             let x = self.eval(*v, layout, &idx)?;
             let x = self.convert(x, from, to)?;
             a.push(if *way == Way::Single { x } else { self.wide(x, 4) });
@@ -274,11 +267,8 @@ impl Emit<'_> {
                     ((r as u32, None), block.columns, low),
                     (i, block.columns + low, groups),
                 ];
-                let idx = self.place(&parts);
-                let at = match idx.dynamic {
-                    Some((v, _)) => self.add_fixed(v, idx.fixed),
-                    None => self.uint(idx.fixed),
-                };
+                let idx = place(&parts);
+                let at = self.vector_index(&idx);
                 let mut sum = match acc {
                     Acc::Var(var) => self.b.get(var),
                     Acc::Array(array) => self.b.load(Space::Local(array), at),

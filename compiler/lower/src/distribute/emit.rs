@@ -28,8 +28,16 @@ pub enum Leaf {
 pub struct Idx {
     /// Constant bits of the vector index.
     pub fixed: u32,
-    /// A run-time value and which bits of the vector index it gives.
-    pub dynamic: Option<(Sv, u32)>,
+    /// Run-time bits.
+    pub parts: Vec<Part>,
+}
+
+/// Bits `shift..shift + bits` of an index, given by a value below `2^bits`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Part {
+    pub value: Sv,
+    pub shift: u8,
+    pub bits: u8,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,14 +100,15 @@ impl Touched {
 impl Idx {
     /// A constant vector index.
     pub fn fixed(index: u32) -> Idx {
-        Idx { fixed: index, dynamic: None }
+        Idx { fixed: index, parts: Vec::new() }
     }
 }
 
 /// One source of a gathered bit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wire {
-    Dynamic(u8),
+    /// Part number and bit in it.
+    Part(u8, u8),
     Lane(u8),
 }
 
@@ -415,13 +424,16 @@ impl<'k> Emit<'k> {
             let Some(d) = b.and_then(&select) else { continue };
             let on = match p.checked_sub(vector) {
                 None => comp >> p & 1 == 1,
-                Some(q) => match idx.dynamic {
-                    Some((_, mask)) if mask >> q & 1 == 1 => {
-                        wires.push((d, Wire::Dynamic(q as u8)));
-                        false
+                Some(q) => {
+                    let gives = |part: &Part| (part.shift as usize..(part.shift + part.bits) as usize).contains(&q);
+                    match idx.parts.iter().position(gives) {
+                        Some(n) => {
+                            wires.push((d, Wire::Part(n as u8, q as u8 - idx.parts[n].shift)));
+                            false
+                        }
+                        None => idx.fixed >> q & 1 == 1,
                     }
-                    _ => idx.fixed >> q & 1 == 1,
-                },
+                }
             };
             if on {
                 fixed |= 1 << d;
@@ -431,13 +443,26 @@ impl<'k> Emit<'k> {
         Term { value: self.solder(&wires, idx, l.lane.len()), fixed }
     }
 
+    /// The index as a value.
+    pub fn vector_index(&mut self, idx: &Idx) -> Sv {
+        let mut sum: Option<Sv> = None;
+        for part in &idx.parts {
+            let moved = self.shl(part.value, part.shift as u32);
+            sum = Some(match sum {
+                Some(s) => self.add(s, moved),
+                None => moved,
+            });
+        }
+        self.term(Term { value: sum, fixed: idx.fixed })
+    }
+
     /// Runs of neighbouring bits become one shift and mask each.
     fn solder(&mut self, wires: &[(u8, Wire)], idx: &Idx, lane_bits: usize) -> Option<Sv> {
         let (mut sum, mut at) = (None, 0);
         while at < wires.len() {
             let (dest, first) = wires[at];
             let next = |n: u8| match first {
-                Wire::Dynamic(p) => Wire::Dynamic(p + n),
+                Wire::Part(i, p) => Wire::Part(i, p + n),
                 Wire::Lane(p) => Wire::Lane(p + n),
             };
             let mut n = 1;
@@ -447,10 +472,7 @@ impl<'k> Emit<'k> {
             at += n as usize;
             let (source, from, top) = match first {
                 Wire::Lane(p) => (self.lane(), p, lane_bits as u32),
-                Wire::Dynamic(p) => match idx.dynamic {
-                    Some((v, mask)) => (v, p, 32 - mask.leading_zeros()),
-                    None => continue,
-                },
+                Wire::Part(n, p) => (idx.parts[n as usize].value, p, idx.parts[n as usize].bits as u32),
             };
             let moved = self.shr(source, from as u32);
             let kept = if from as u32 + n as u32 >= top { moved } else { self.and_fixed(moved, (1u32 << n) - 1) };

@@ -1,6 +1,6 @@
 //! Evaluation on demand: one vector of a value, in the layout its consumer asks for.
 
-use super::emit::{Emit, Idx, Leaf, UNROLL};
+use super::emit::{Emit, Idx, Leaf, Part, UNROLL};
 use super::layout::{Layout, linear_of};
 use super::plan::pulled;
 use girih_base::{DType, Diag, Result, ScalarOp};
@@ -221,13 +221,13 @@ impl Emit<'_> {
     /// Copies a value to workgroup memory for the rest of the statement.
     pub fn stage(&mut self, v: Tv) -> Result<()> {
         self.conversions += 1;
-        let array = self.to_shared(v)?;
+        let array = self.copy_to_shared(v)?;
         self.over.insert(v, Leaf::Shared(array));
         Ok(())
     }
 
     /// A row-major copy of a value in workgroup memory, visible to all threads.
-    pub fn to_shared(&mut self, v: Tv) -> Result<u32> {
+    pub fn copy_to_shared(&mut self, v: Tv) -> Result<u32> {
         let held = match self.leaves.get(&v) {
             Some(Leaf::Regs(l, _) | Leaf::Array(l, _)) => l.clone(),
             _ => self.plan.layout[v.0 as usize].clone(),
@@ -279,7 +279,8 @@ impl Emit<'_> {
         let (lo, hi) = (self.uint(0), self.uint(vectors));
         self.repeat(lo, hi, 1, |e, i| {
             e.b.name(i, Some("r".into()));
-            body(e, &Idx { fixed: 0, dynamic: Some((i, vectors - 1)) })
+            let part = Part { value: i, shift: 0, bits: vectors.ilog2() as u8 };
+            body(e, &Idx { fixed: 0, parts: vec![part] })
         })
     }
 
@@ -309,10 +310,7 @@ impl Emit<'_> {
         self.each(l.vectors(), |e, idx| {
             let x = e.eval(v, l, idx)?;
             let x = e.wide(x, l.width());
-            let at = match idx.dynamic {
-                Some((i, _)) => i,
-                None => e.uint(idx.fixed),
-            };
+            let at = e.vector_index(idx);
             e.b.store(Space::Local(array), at, x);
             Ok(())
         })

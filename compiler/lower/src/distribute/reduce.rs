@@ -1,7 +1,7 @@
 //! Folds along an axis: registers first, then threads in rounds of up to eight through workgroup memory (or by subgroup
 //! shuffles), always in the same order. Every thread that needs a result gets it.
 
-use super::emit::{Emit, Idx, Leaf, UNROLL};
+use super::emit::{Emit, Idx, Leaf, Part, UNROLL};
 use super::layout::Layout;
 use girih_base::{Result, ScalarOp};
 use girih_simt::{self as simt, Space, Ty, ValueId as Sv};
@@ -73,7 +73,7 @@ impl Emit<'_> {
         self.each(out.vectors(), |e, idx| {
             let one = e.fold_vector(&fold, &out, idx)?;
             let one = e.fold_lanes(args, combine, vec![one], &lanes)?;
-            let Some((at, _)) = idx.dynamic else { return Ok(()) };
+            let at = e.vector_index(idx);
             for (array, v) in arrays.iter().zip(&one[0]) {
                 e.b.store(Space::Local(*array), at, *v);
             }
@@ -123,7 +123,7 @@ impl Emit<'_> {
                 None => Ok(values),
             }
         };
-        let at = |n: u32| Idx { fixed: kept.fixed | scatter(n), dynamic: kept.dynamic };
+        let at = |n: u32| Idx { fixed: kept.fixed | scatter(n), parts: kept.parts.clone() };
         let mut sum = step(self, &at(0))?;
         if rounds <= UNROLL {
             for n in 1..rounds {
@@ -134,25 +134,20 @@ impl Emit<'_> {
             let locals: Vec<u32> = sum.iter().map(|v| self.b.local("partial", self.b.ty(*v), None)).collect();
             locals.iter().zip(&sum).for_each(|(l, v)| self.b.set(*l, *v));
             let (one, end) = (self.uint(1), self.uint(rounds));
-            let mask = scatter(rounds - 1);
             self.repeat(one, end, 1, |e, n| {
-                let mut moved: Option<Sv> = None;
-                for (i, p) in places.iter().enumerate() {
-                    let bit = e.shr(n, i as u32);
-                    let bit = e.and_fixed(bit, 1);
-                    let bit = e.shl(bit, *p);
-                    moved = Some(match moved {
-                        Some(m) => e.add(m, bit),
-                        None => bit,
-                    });
+                let mut idx = kept.clone();
+                let mut from = 0;
+                // Runs of neighbouring places take neighbouring bits of the round's number.
+                while from < places.len() {
+                    let run =
+                        (from..places.len()).take_while(|i| places[*i] == places[from] + (*i - from) as u32).count();
+                    let moved = e.shr(n, from as u32);
+                    let last = from + run == places.len();
+                    let value = if last { moved } else { e.and_fixed(moved, (1 << run) - 1) };
+                    idx.parts.push(Part { value, shift: places[from] as u8, bits: run as u8 });
+                    from += run;
                 }
-                let contiguous = places.iter().enumerate().all(|(i, p)| *p == places[0] + i as u32);
-                let scattered = if contiguous { e.shl(n, places[0]) } else { moved.unwrap_or(n) };
-                let dynamic = match kept.dynamic {
-                    Some((k, m)) => (e.add(k, scattered), m | mask),
-                    None => (scattered, mask),
-                };
-                let next = step(e, &Idx { fixed: kept.fixed, dynamic: Some(dynamic) })?;
+                let next = step(e, &idx)?;
                 let old: Vec<Sv> = locals.iter().map(|l| e.b.get(*l)).collect();
                 let new = e.combine(f.combine, f.args, &old, &next)?;
                 locals.iter().zip(new).for_each(|(l, v)| e.b.set(*l, v));
@@ -263,8 +258,7 @@ impl Fold<'_> {
     fn source(&self, e: &mut Emit, idx: &Idx, c: u32, out: &Layout) -> (Idx, u32) {
         debug_assert!(self.axis < 256);
         let (vector, out_vector) = (self.l.vector_bits(), out.vector_bits());
-        let (mut fixed, mut comp, mut mask) = (0u32, 0u32, 0u32);
-        let mut value: Option<Sv> = None;
+        let (mut fixed, mut comp, mut parts) = (0u32, 0u32, Vec::new());
         for (i, p) in self.kept.iter().enumerate() {
             let place = |on: u32, fixed: &mut u32, comp: &mut u32| match p.checked_sub(vector) {
                 Some(q) => *fixed |= on << q,
@@ -272,22 +266,20 @@ impl Fold<'_> {
             };
             match i.checked_sub(out_vector) {
                 None => place(c >> i & 1, &mut fixed, &mut comp),
-                Some(q) => match idx.dynamic {
-                    Some((v, m)) if m >> q & 1 == 1 => {
-                        let to = (p - vector) as u32;
-                        mask |= 1 << to;
-                        let bit = e.shr(v, q as u32);
-                        let bit = e.and_fixed(bit, 1);
-                        let bit = e.shl(bit, to);
-                        value = Some(match value {
-                            Some(sum) => e.add(sum, bit),
-                            None => bit,
-                        });
+                Some(q) => {
+                    let gives = |part: &&Part| (part.shift as usize..(part.shift + part.bits) as usize).contains(&q);
+                    match idx.parts.iter().find(gives) {
+                        Some(part) => {
+                            let bit = e.shr(part.value, q as u32 - part.shift as u32);
+                            let bit =
+                                if q + 1 == (part.shift + part.bits) as usize { bit } else { e.and_fixed(bit, 1) };
+                            parts.push(Part { value: bit, shift: (p - vector) as u8, bits: 1 });
+                        }
+                        None => place(idx.fixed >> q & 1, &mut fixed, &mut comp),
                     }
-                    _ => place(idx.fixed >> q & 1, &mut fixed, &mut comp),
-                },
+                }
             }
         }
-        (Idx { fixed, dynamic: value.map(|v| (v, mask)) }, comp)
+        (Idx { fixed, parts }, comp)
     }
 }

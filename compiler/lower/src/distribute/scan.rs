@@ -46,7 +46,7 @@ impl Emit<'_> {
     pub fn scan(&mut self, args: &[Tv], axis: usize, combine: &Combine, reverse: bool, results: &[Tv]) -> Result<()> {
         let lanes = self.plan.lanes as u32;
         let lines = Lines::new(&self.bits(args[0]), axis, lanes);
-        let arrays = args.iter().map(|a| self.to_shared(*a)).collect::<Result<Vec<_>>>()?;
+        let arrays = args.iter().map(|a| self.copy_to_shared(*a)).collect::<Result<Vec<_>>>()?;
         let dtypes = args.iter().map(|a| self.compute(self.dtype(*a))).collect::<Result<Vec<_>>>()?;
         let lane = self.lane();
         let mine = self.and_fixed(lane, (1 << lines.share) - 1);

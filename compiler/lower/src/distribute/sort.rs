@@ -12,7 +12,7 @@ impl Emit<'_> {
         let bits = self.bits(args[0]);
         let below: u32 = bits[axis + 1..].iter().map(|b| *b as u32).sum();
         let (len, total) = (bits[axis] as u32, bits.iter().map(|b| *b as u32).sum::<u32>());
-        let arrays = args.iter().map(|a| self.to_shared(*a)).collect::<Result<Vec<_>>>()?;
+        let arrays = args.iter().map(|a| self.copy_to_shared(*a)).collect::<Result<Vec<_>>>()?;
         let dtypes = args.iter().map(|a| self.compute(self.dtype(*a))).collect::<Result<Vec<_>>>()?;
         if len == 0 {
             return self.take_back(&arrays, results);

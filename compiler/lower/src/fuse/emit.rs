@@ -31,19 +31,21 @@ pub struct Emitted {
 
 /// A value with the axes its tile spans, in schedule order.
 #[derive(Clone, Debug)]
-struct Val {
-    id: ValueId,
-    axes: Vec<AxisId>,
+pub(super) struct Val {
+    pub(super) id: ValueId,
+    pub(super) axes: Vec<AxisId>,
 }
 
 pub(super) struct Emitter<'n> {
-    nest: &'n Nest,
-    schedule: &'n Schedule,
+    pub(super) nest: &'n Nest,
+    pub(super) schedule: &'n Schedule,
     memory: &'n dyn Memory,
-    b: Builder,
+    pub(super) b: Builder,
     params: BTreeMap<NodeId, usize>,
     args: Vec<NodeId>,
-    starts: BTreeMap<AxisId, ValueId>,
+    pub(super) starts: BTreeMap<AxisId, ValueId>,
+    /// Where loops over an axis end, if before its end.
+    pub(super) ends: BTreeMap<AxisId, ValueId>,
     /// The start of axes that one tile takes whole.
     zero: Option<ValueId>,
     scopes: Vec<BTreeMap<ExprId, Vec<Val>>>,
@@ -59,6 +61,7 @@ pub fn emit(nest: &Nest, schedule: &Schedule, memory: &dyn Memory, name: &str) -
         params: BTreeMap::new(),
         args: Vec::new(),
         starts: BTreeMap::new(),
+        ends: BTreeMap::new(),
         zero: None,
         scopes: vec![BTreeMap::new()],
     };
@@ -86,11 +89,11 @@ pub fn emit(nest: &Nest, schedule: &Schedule, memory: &dyn Memory, name: &str) -
 }
 
 impl<'n> Emitter<'n> {
-    fn shape(&self, axes: &[AxisId]) -> Vec<u32> {
+    pub(super) fn shape(&self, axes: &[AxisId]) -> Vec<u32> {
         axes.iter().map(|a| self.schedule.tile(*a)).collect()
     }
 
-    fn ordered(&self, support: &BTreeSet<AxisId>) -> Vec<AxisId> {
+    pub(super) fn ordered(&self, support: &BTreeSet<AxisId>) -> Vec<AxisId> {
         self.schedule.order.iter().copied().filter(|a| support.contains(a)).collect()
     }
 
@@ -129,7 +132,7 @@ impl<'n> Emitter<'n> {
     }
 
     /// The value of an expression at the current position.
-    fn value(&mut self, e: ExprId) -> Result<Val> {
+    pub(super) fn value(&mut self, e: ExprId) -> Result<Val> {
         let mut vals = self.values(e)?;
         Ok(vals.remove(0))
     }
@@ -186,6 +189,7 @@ impl<'n> Emitter<'n> {
             }
             Expr::Reduce { .. } => self.reduce(e)?,
             Expr::Dot { .. } => vec![self.dot(e)?],
+            Expr::Attention(_) => vec![self.attention(e)?],
             Expr::Scan { .. } => self.scan(e)?,
             Expr::Sort { args, axis, keys, descending } => {
                 let (args, axis, keys, descending) = (args.clone(), *axis, *keys, *descending);
@@ -199,7 +203,7 @@ impl<'n> Emitter<'n> {
     }
 
     /// A value repeated to the tile of `axes`.
-    fn spread(&mut self, v: &Val, axes: &[AxisId]) -> ValueId {
+    pub(super) fn spread(&mut self, v: &Val, axes: &[AxisId]) -> ValueId {
         if v.axes == axes {
             return v.id;
         }
@@ -209,7 +213,7 @@ impl<'n> Emitter<'n> {
     }
 
     /// An affine coordinate as an i32 tile over `axes`.
-    fn affine(&mut self, c: &Affine, axes: &[AxisId]) -> ValueId {
+    pub(super) fn affine(&mut self, c: &Affine, axes: &[AxisId]) -> ValueId {
         let shape = self.shape(axes);
         // The scalar part: base plus every axis' block start.
         let mut scalar = if c.base.is(0) { None } else { Some(self.b.size(&c.base)) };
@@ -246,7 +250,7 @@ impl<'n> Emitter<'n> {
     }
 
     /// Whether all bounds hold, as a bool tile over `axes`.
-    fn bounds(&mut self, bounds: &[Bound], axes: &[AxisId]) -> ValueId {
+    pub(super) fn bounds(&mut self, bounds: &[Bound], axes: &[AxisId]) -> ValueId {
         let shape = self.shape(axes);
         let mut all: Option<ValueId> = None;
         for bound in bounds {
@@ -272,7 +276,7 @@ impl<'n> Emitter<'n> {
     }
 
     /// Bounds that keep tiles inside the axes they run over, where they might not be.
-    fn tails(&self, axes: &[AxisId]) -> Vec<Bound> {
+    pub(super) fn tails(&self, axes: &[AxisId]) -> Vec<Bound> {
         axes.iter()
             .filter(|a| !self.schedule.exact(self.nest, **a))
             .map(|a| Bound { value: Affine::axis(*a), extent: self.nest.extent(*a) })
@@ -376,7 +380,7 @@ impl<'n> Emitter<'n> {
     }
 
     /// Emits now, in the current scope, everything below `roots` that does not depend on `axes`.
-    fn hoist(&mut self, roots: &[ExprId], axes: &[AxisId]) -> Result<()> {
+    pub(super) fn hoist(&mut self, roots: &[ExprId], axes: &[AxisId]) -> Result<()> {
         let mut seen = BTreeSet::new();
         let mut todo: Vec<ExprId> = roots.iter().rev().copied().collect();
         while let Some(e) = todo.pop() {
@@ -394,7 +398,7 @@ impl<'n> Emitter<'n> {
     }
 
     /// Runs `body` for every tile along `axes`, carrying values.
-    fn looped(
+    pub(super) fn looped(
         &mut self,
         axes: &[AxisId],
         init: Vec<ValueId>,
@@ -402,7 +406,10 @@ impl<'n> Emitter<'n> {
     ) -> Result<Vec<ValueId>> {
         let Some((axis, rest)) = axes.split_first() else { return body(self, init) };
         let lo = self.b.int(0);
-        let hi = self.b.size(&self.nest.extent(*axis));
+        let hi = match self.ends.get(axis) {
+            Some(end) => *end,
+            None => self.b.size(&self.nest.extent(*axis)),
+        };
         let step = self.schedule.tile(*axis);
         let tys: Vec<TileTy> = init.iter().map(|v| self.b.ty(*v).clone()).collect();
         let i = self.b.fresh(TileTy::scalar(DType::I32));
@@ -420,7 +427,7 @@ impl<'n> Emitter<'n> {
         Ok(self.b.push(Op::For { lo, hi, step, init, body: block }, tys))
     }
 
-    fn chunked(&self, axes: &[AxisId]) -> Vec<AxisId> {
+    pub(super) fn chunked(&self, axes: &[AxisId]) -> Vec<AxisId> {
         let mut out: Vec<AxisId> = axes.iter().copied().filter(|a| !self.schedule.whole(self.nest, *a)).collect();
         out.sort_by_key(|a| self.schedule.order.iter().position(|x| x == a));
         out
@@ -515,7 +522,7 @@ impl<'n> Emitter<'n> {
     }
 
     /// An operand of a product as the tile `[rows, columns]`; masked tails are zero.
-    fn matrix(&mut self, e: ExprId, rows: Option<AxisId>, columns: Option<AxisId>, shape: [u32; 2]) -> Result<ValueId> {
+    pub(super) fn matrix(&mut self, e: ExprId, rows: Option<AxisId>, columns: Option<AxisId>, shape: [u32; 2]) -> Result<ValueId> {
         let support = self.nest.node(e).support.clone();
         let last: Vec<AxisId> = [rows, columns].into_iter().flatten().collect();
         let lead: Vec<AxisId> = self.ordered(&support).into_iter().filter(|x| !last.contains(x)).collect();

@@ -27,6 +27,10 @@ fn mergeable(nest: &Nest, outer: AxisId, inner: AxisId) -> bool {
         Expr::Coordinate(c) => walks(c),
         Expr::Guard(bounds, ..) => bounds.iter().all(|b| walks(&b.value)),
         Expr::Reduce { axes, .. } | Expr::Dot { axes, .. } => together(axes),
+        Expr::Attention(x) => {
+            let special = [Some(x.inner[0]), Some(x.inner[1]), x.rows, x.columns];
+            !special.contains(&Some(outer)) && !special.contains(&Some(inner)) && x.causal.iter().all(|(row, _)| walks(row))
+        }
         Expr::Scan { axis, .. } | Expr::Sort { axis, .. } => *axis != outer && *axis != inner,
         _ => true,
     });
@@ -54,6 +58,7 @@ fn join(nest: &mut Nest, outer: AxisId, inner: AxisId) {
             Expr::Coordinate(c) => drop(c),
             Expr::Guard(bounds, ..) => bounds.iter_mut().for_each(|b| drop(&mut b.value)),
             Expr::Reduce { axes, .. } | Expr::Dot { axes, .. } => axes.retain(|a| *a != outer),
+            Expr::Attention(x) => x.causal.iter_mut().for_each(|(row, _)| drop(row)),
             _ => {}
         }
     }

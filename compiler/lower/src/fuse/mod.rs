@@ -4,6 +4,7 @@
 //! [`emit`] writes the tile kernel, [`stored`] chooses what gets memory.
 
 pub mod affine;
+mod attention;
 mod cleanup;
 pub mod emit;
 pub mod merge;

@@ -127,6 +127,8 @@ pub enum Expr {
         /// Contracted axes.
         axes: Vec<AxisId>,
     },
+    /// `softmax(q k^T * scale) v`, the scores never in memory.
+    Attention(Attention),
     /// Running fold along an axis of the nest.
     Scan {
         /// What is folded.
@@ -149,6 +151,23 @@ pub enum Expr {
         /// Largest first.
         descending: bool,
     },
+}
+
+/// The parts of fused attention.
+#[derive(Clone, Debug)]
+pub struct Attention {
+    /// Queries, keys and values.
+    pub qkv: [ExprId; 3],
+    /// Factor of the scores.
+    pub scale: f64,
+    /// The query's position and how many keys come before position 0: keys beyond are hidden.
+    pub causal: Option<(Affine, Dim)>,
+    /// The axis of features that scores sum over, and the axis of keys.
+    pub inner: [AxisId; 2],
+    /// The axis of query rows that tiles take.
+    pub rows: Option<AxisId>,
+    /// The axis of the values' features.
+    pub columns: Option<AxisId>,
 }
 
 /// A write of an expression's value.
@@ -204,6 +223,10 @@ impl Nest {
             Expr::Coordinate(c) => affine(&mut support, c),
             Expr::Guard(bounds, ..) => bounds.iter().for_each(|b| affine(&mut support, &b.value)),
             Expr::Reduce { axes, .. } | Expr::Dot { axes, .. } => support.retain(|a| !axes.contains(a)),
+            Expr::Attention(x) => {
+                x.causal.iter().for_each(|(row, _)| affine(&mut support, row));
+                support.retain(|a| !x.inner.contains(a));
+            }
             Expr::Scan { axis, .. } | Expr::Sort { axis, .. } => {
                 support.insert(*axis);
             }
@@ -227,6 +250,7 @@ impl Expr {
             }
             Expr::Cast(x) | Expr::Bitcast(x) | Expr::Part(x, _) => vec![*x],
             Expr::Guard(_, a, b) | Expr::Dot { a, b, .. } => vec![*a, *b],
+            Expr::Attention(x) => x.qkv.to_vec(),
         }
     }
 }

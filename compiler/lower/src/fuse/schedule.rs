@@ -1,7 +1,7 @@
 //! Chooses, for a nest and a target, the order of the axes in tiles and the extent of tiles along each axis.
 
 use super::affine::{Affine, AxisId};
-use super::nest::{Expr, ExprId, Nest};
+use super::nest::{Attention, Expr, ExprId, Nest};
 use crate::target::{TargetDesc, TargetKind};
 use girih_base::Dim;
 use std::collections::BTreeMap;
@@ -62,6 +62,14 @@ pub fn schedule(nest: &Nest, desc: &TargetDesc) -> Schedule {
     });
     let tile = BTreeMap::new();
     let mut s = Schedule { order, tile, dot: None };
+    let attention = nest.exprs.iter().find_map(|n| match &n.expr {
+        Expr::Attention(x) => Some(x),
+        _ => None,
+    });
+    if let Some(x) = attention {
+        tile_attention(nest, desc, x, &mut s);
+        return s;
+    }
     if nest.axes.iter().any(|a| a.serial) {
         tile_serial(nest, desc, &mut s);
         return s;
@@ -217,6 +225,27 @@ fn tile_rows(nest: &Nest, desc: &TargetDesc, s: &mut Schedule) {
         s.tile.insert(*a, t);
         room = (room / t.max(1) as u64).max(1);
     }
+}
+
+/// Query rows by all value features, keys in chunks, the scores' features whole.
+fn tile_attention(nest: &Nest, desc: &TargetDesc, x: &Attention, s: &mut Schedule) {
+    for a in &s.order {
+        s.tile.insert(*a, 1);
+    }
+    let cpu = desc.kind == TargetKind::Cpu;
+    let [features, keys] = x.inner;
+    let full = |a: AxisId| fit_within(&nest.extent(a), most(nest, a).next_power_of_two(), desc, 1);
+    s.tile.insert(features, full(features));
+    s.tile.insert(keys, fit_within(&nest.extent(keys), if cpu { 256 } else { 32 }, desc, 1));
+    if let Some(a) = x.columns {
+        s.tile.insert(a, full(a));
+    }
+    if let Some(a) = x.rows {
+        s.tile.insert(a, fit_within(&nest.extent(a), if cpu { 64 } else { 16 }, desc, 1));
+    }
+    let last = [x.rows, x.columns, Some(features), Some(keys)];
+    s.order.retain(|a| !last.contains(&Some(*a)));
+    s.order.extend(last.into_iter().flatten().filter(|a| !nest.extent(*a).is(1)));
 }
 
 /// Serial axes one point at a time, the others as points.

@@ -588,7 +588,7 @@ impl<'g> Trace<'g> {
 
     /// An operand of a product: views, loads, casts and decoding are pulled in; arithmetic only in front of a vector, where it
     /// costs little.
-    fn pull_operand(&mut self, node: NodeId, coords: &[Affine], free: bool) -> Result<ExprId, Stop> {
+    pub fn pull_operand(&mut self, node: NodeId, coords: &[Affine], free: bool) -> Result<ExprId, Stop> {
         if !free {
             let mut at = node;
             while Self::memory(self.graph, self.stored, at).is_none() {

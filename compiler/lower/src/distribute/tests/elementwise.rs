@@ -108,7 +108,7 @@ fn guards_and_masks() {
             }
         })
         .collect();
-    expect_f32(&kernel, &[bytes(&xs), bytes(&vec![-1.0; 34])], &[], 1, &want, 0.0);
+    expect_f32(&kernel, &[bytes(&xs), bytes(&[-1.0; 34])], &[], 1, &want, 0.0);
 }
 
 /// Reshapes and permutations only relabel; the value is the same element.

@@ -63,8 +63,8 @@ fn small_floats() {
         (
             DType::F8E5M2,
             vec![
-                (0x01, 1.52587890625e-5),
-                (0x04, 6.103515625e-5),
+                (0x01, 2f32.powi(-16)),
+                (0x04, 2f32.powi(-14)),
                 (0x3c, 1.0),
                 (0x7b, 57344.0),
                 (0xfc, f32::NEG_INFINITY),
@@ -125,7 +125,7 @@ fn atomic_results() {
     let mut b = Builder::new();
     let counter = b.param("counter", DType::I32, Dim::ONE, Access::ReadWrite, false);
     let out = b.param("out", DType::I32, Dim::from(128), Access::Write, false);
-    let (zeros, ones) = [0, 1].map(|c| Literal::Int(c)).into();
+    let (zeros, ones) = [0, 1].map(Literal::Int).into();
     let zeros = b.constant(zeros, TileTy::new(DType::I32, [64]));
     let ones = b.constant(ones, TileTy::new(DType::I32, [64]));
     let op = Op::Atomic { op: AtomicOp::Add, param: counter, index: zeros, value: ones, mask: None };

@@ -6,6 +6,7 @@ mod dots;
 mod elementwise;
 mod folds;
 mod memory;
+mod snapshots;
 
 use crate::TargetDesc;
 use girih_base::{Bindings, DType};
