@@ -221,7 +221,7 @@ fn random_graphs() {
     use DType::*;
     let dtypes = vec![Bool, I8, U8, I16, U16, I32, U32, F16, Bf16, F32];
     let config = Config { nodes: 8, max_elements: 512, dtypes, ..Config::default() };
-    let seeds = std::env::var("GIRIH_SEEDS").ok().and_then(|s| s.parse().ok()).unwrap_or(40u64);
+    let seeds = std::env::var("GIRIH_SEEDS").ok().and_then(|s| s.parse().ok()).unwrap_or(120u64);
     let first = std::env::var("GIRIH_FIRST_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(0u64);
     let (mut ran, mut refused, mut wrong) = (0, std::collections::BTreeMap::new(), Vec::new());
     for seed in first..first + seeds {

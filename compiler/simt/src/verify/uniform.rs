@@ -64,11 +64,11 @@ impl Check<'_> {
                     self.mark(otherwise, divergent || mixed);
                     divergent |= mixed && (leaves(then) || leaves(otherwise));
                 }
-                Op::For { index, body, uniform, .. } => {
+                Op::For { index, body, .. } => {
                     if mixed {
                         self.flag(Some(*index));
                     }
-                    self.mark(body, divergent || mixed || (!uniform && mixed));
+                    self.mark(body, divergent || mixed);
                 }
                 Op::Loop(body) => {
                     let escapes = self.escapes(body);
