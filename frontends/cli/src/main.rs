@@ -1,5 +1,7 @@
 //! The girih command line: one file per command, one rendered diagnostic per error.
 
+#![forbid(unsafe_code)]
+
 mod bench;
 mod demo;
 mod devices;

@@ -1,0 +1,136 @@
+//! The documents, executed: every `console` block of README.md and docs/*.md is run and must print what it says.
+//! `UPDATE=1` writes what is printed into the blocks.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_path_buf()
+}
+
+/// What a shell prints for a command, both outputs together, in a folder with `girih` on the path.
+fn run(command: &str, folder: &Path) -> String {
+    let bin = Path::new(env!("CARGO_BIN_EXE_girih")).parent().unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
+    let out = Command::new("sh")
+        .args(["-c", &format!("exec 2>&1; {command}")])
+        .current_dir(folder)
+        .env("PATH", path)
+        .env("GIRIH_CACHE", folder.join(".cache"))
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&out.stdout).trim_end().to_string()
+}
+
+/// The document with the output of every command as it is now.
+fn refreshed(text: &str, folder: &Path) -> String {
+    let mut out = Vec::new();
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        out.push(line.to_string());
+        if line != "```console" {
+            continue;
+        }
+        while let Some(line) = lines.next() {
+            out.push(line.to_string());
+            if line == "```" {
+                break;
+            }
+            if let Some(command) = line.strip_prefix("$ ") {
+                while lines.peek().is_some_and(|l| !l.starts_with("$ ") && *l != "```") {
+                    lines.next();
+                }
+                let printed = run(command, folder);
+                out.extend(printed.lines().map(str::to_string));
+            }
+        }
+    }
+    out.join("\n") + "\n"
+}
+
+fn check(file: &str) {
+    let path = root().join(file);
+    let folder = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    let now = refreshed(&text, folder.path());
+    if std::env::var("UPDATE").is_ok_and(|v| v == "1") {
+        fs::write(&path, now).unwrap();
+        return;
+    }
+    let lines = text.lines().zip(now.lines()).enumerate();
+    if let Some((i, (old, new))) = lines.into_iter().find(|(_, (old, new))| old != new) {
+        panic!(
+            "{file}, line {}:\n  says   {old}\n  prints {new}\nUPDATE=1 refreshes it; then read the difference",
+            i + 1
+        );
+    }
+    assert_eq!(text, now, "{file}: UPDATE=1 refreshes it");
+}
+
+#[test]
+fn the_readme_prints_what_it_says() {
+    check("README.md");
+}
+
+#[test]
+fn the_tour_prints_what_it_says() {
+    check("docs/tour.md");
+}
+
+#[test]
+fn the_errors_happen_as_described() {
+    check("docs/errors.md");
+}
+
+/// Codes in the sources, tests aside: a letter and three digits in quotes.
+fn codes(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+        let name = entry.file_name().unwrap().to_string_lossy().into_owned();
+        if entry.is_dir() && !["tests", "benches", "examples", "target"].contains(&&*name) {
+            codes(&entry, found);
+        } else if name.ends_with(".rs") && name != "tests.rs" {
+            let text = fs::read_to_string(&entry).unwrap();
+            let code = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or_default();
+            let is_code = |s: &&str| {
+                let b = s.as_bytes();
+                b.len() == 4 && b[0].is_ascii_uppercase() && b[1..].iter().all(u8::is_ascii_digit)
+            };
+            found.extend(code.split('"').filter(is_code).map(str::to_string));
+        }
+    }
+}
+
+#[test]
+fn every_code_has_its_section() {
+    let mut found = BTreeSet::new();
+    for folder in ["compiler", "runtime", "targets", "frontends"] {
+        codes(&root().join(folder), &mut found);
+    }
+    assert!(found.len() > 50, "the search found only {found:?}");
+    let page = fs::read_to_string(root().join("docs/errors.md")).unwrap();
+    let listed: BTreeSet<String> =
+        page.lines().filter_map(|l| l.strip_prefix("## ")).map(|l| l[..4].to_string()).collect();
+    let missing: Vec<&String> = found.difference(&listed).collect();
+    assert!(missing.is_empty(), "docs/errors.md has no section for {missing:?}");
+    let stale: Vec<&String> = listed.difference(&found).collect();
+    assert!(stale.is_empty(), "docs/errors.md describes {stale:?}, which no source gives");
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let mut files = vec![root().join("README.md")];
+    files.extend(fs::read_dir(root().join("docs")).unwrap().map(|e| e.unwrap().path()));
+    for file in files.iter().filter(|f| f.extension().is_some_and(|e| e == "md")) {
+        let text = fs::read_to_string(file).unwrap();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let place = target.split('#').next().unwrap_or_default();
+            if place.is_empty() || place.starts_with("http") {
+                continue;
+            }
+            assert!(file.parent().unwrap().join(place).exists(), "{}: `{target}` does not exist", file.display());
+        }
+    }
+}
