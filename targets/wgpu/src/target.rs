@@ -25,7 +25,11 @@ const FEATURES: &[FeatureRow] = &[
         capability: Capabilities::SHADER_INT64,
         apply: |d| d.native.extend([DType::I64, DType::U64]),
     },
-    FeatureRow { feature: Features::SHADER_F64, capability: Capabilities::FLOAT64, apply: |d| d.native.push(DType::F64) },
+    FeatureRow {
+        feature: Features::SHADER_F64,
+        capability: Capabilities::FLOAT64,
+        apply: |d| d.native.push(DType::F64),
+    },
     FeatureRow { feature: Features::SUBGROUP, capability: Capabilities::SUBGROUP, apply: |d| d.subgroups = true },
     FeatureRow { feature: Features::TIMESTAMP_QUERY, capability: Capabilities::empty(), apply: |_| {} },
     FeatureRow { feature: Features::PIPELINE_CACHE, capability: Capabilities::empty(), apply: |_| {} },
@@ -54,7 +58,8 @@ impl WgpuTarget {
         if info.device_type == wgpu::DeviceType::Cpu {
             tune_for_cpu(&mut desc);
         }
-        desc.max_threads = limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x).min(1024);
+        desc.max_threads =
+            limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x).min(1024);
         desc.workgroup_bytes = limits.max_compute_workgroup_storage_size;
         desc.max_buffers = limits.max_storage_buffers_per_shader_stage;
         desc.max_binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
@@ -96,7 +101,10 @@ impl WgpuTarget {
     /// much workgroup memory for the adapter.
     pub fn emit(&self, kernel: &girih_simt::Kernel) -> Result<wgsl::Shader> {
         let over = |what: &str, has: u64, most: u64| {
-            Diag::error("W005", format!("kernel `{}` has {has} {what}, target `{}` allows {most}", kernel.name, self.desc.name))
+            Diag::error(
+                "W005",
+                format!("kernel `{}` has {has} {what}, target `{}` allows {most}", kernel.name, self.desc.name),
+            )
         };
         if kernel.buffers.len() as u64 > self.desc.max_buffers as u64 {
             return Err(over("buffers", kernel.buffers.len() as u64, self.desc.max_buffers as u64)
@@ -110,7 +118,9 @@ impl WgpuTarget {
         let lanes = |n: u8| if n == 3 { 4 } else { n as u64 };
         let bytes = kernel.shared.iter().map(|s| s.len as u64 * lanes(s.elem.lanes) * component(s.elem.dtype)).sum();
         if bytes > self.desc.workgroup_bytes as u64 {
-            return Err(over("bytes of workgroup memory", bytes, self.desc.workgroup_bytes as u64).help("use smaller tiles"));
+            return Err(
+                over("bytes of workgroup memory", bytes, self.desc.workgroup_bytes as u64).help("use smaller tiles")
+            );
         }
         let shader = wgsl::print(kernel)?;
         check::validate(&kernel.name, &shader, self.capabilities())?;
@@ -174,13 +184,20 @@ pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
 ///
 /// # Errors
 /// `W006` a symbol without a value, or one that does not fit.
-pub(crate) fn uniform_words(name: &str, uniforms: &[Arc<str>], groups: u32, bindings: &girih_base::Bindings) -> Result<Vec<u32>> {
+pub(crate) fn uniform_words(
+    name: &str,
+    uniforms: &[Arc<str>],
+    groups: u32,
+    bindings: &girih_base::Bindings,
+) -> Result<Vec<u32>> {
     let word = |u: &Arc<str>| {
         if &**u == wgsl::GROUPS {
             return Ok(groups);
         }
-        let value = bindings.get(u).ok_or_else(|| Diag::error("W006", format!("kernel `{name}` needs a value for `{u}`")))?;
-        u32::try_from(*value).map_err(|_| Diag::error("W006", format!("`{u}` is {value}, which kernel `{name}` cannot take")))
+        let value =
+            bindings.get(u).ok_or_else(|| Diag::error("W006", format!("kernel `{name}` needs a value for `{u}`")))?;
+        u32::try_from(*value)
+            .map_err(|_| Diag::error("W006", format!("`{u}` is {value}, which kernel `{name}` cannot take")))
     };
     uniforms.iter().map(word).collect()
 }

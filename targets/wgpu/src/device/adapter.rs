@@ -1,11 +1,11 @@
 //! Finding and opening adapters.
 
+use super::WgpuDevice;
 use super::cache::CacheFile;
 use super::fault::Faults;
 use super::memory::Memory;
 use super::pipeline::Layouts;
 use super::submit::Uniforms;
-use super::WgpuDevice;
 use crate::WgpuTarget;
 use girih_base::{Diag, Result};
 use std::collections::BTreeMap;
@@ -74,18 +74,22 @@ pub fn devices() -> Vec<DeviceInfo> {
 
 fn adapters() -> Vec<wgpu::Adapter> {
     // A loader or driver that panics counts as one that is not there.
-    let find = || {
+    let find = |backends: wgpu::Backends| {
         let mut desc = wgpu::InstanceDescriptor::new_without_display_handle();
         desc.flags = wgpu::InstanceFlags::empty();
+        desc.backends = backends;
         let instance = wgpu::Instance::new(desc);
-        let all = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+        let all = pollster::block_on(instance.enumerate_adapters(backends));
         let runs_compute = |a: &wgpu::Adapter| {
             a.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
                 && a.limits().max_storage_buffers_per_shader_stage >= 4
         };
-        all.into_iter().filter(runs_compute).collect()
+        all.into_iter().filter(runs_compute).collect::<Vec<_>>()
     };
-    std::panic::catch_unwind(find).unwrap_or_default()
+    let quiet = |backends| std::panic::catch_unwind(|| find(backends)).unwrap_or_default();
+    // OpenGL only where there is nothing better: its loader is talkative.
+    let best = quiet(wgpu::Backends::PRIMARY);
+    if best.is_empty() { quiet(wgpu::Backends::SECONDARY) } else { best }
 }
 
 impl WgpuDevice {
@@ -99,7 +103,8 @@ impl WgpuDevice {
         let chosen = index.or(hardware).unwrap_or(0);
         if chosen >= all.len() {
             let list: Vec<String> = all.iter().map(|a| DeviceInfo::of(&a.get_info()).to_string()).collect();
-            let found = if list.is_empty() { "none was found".to_string() } else { format!("found: {}", list.join("; ")) };
+            let found =
+                if list.is_empty() { "none was found".to_string() } else { format!("found: {}", list.join("; ")) };
             return Err(Diag::error("W010", format!("there is no graphics adapter number {chosen}"))
                 .note(found)
                 .help("install a Vulkan driver (on Linux, mesa-vulkan-drivers has one for every machine), or use the cpu target"));
@@ -118,7 +123,8 @@ impl WgpuDevice {
             ..Default::default()
         };
         let failed = |why: String| Diag::error("W011", format!("adapter `{}` does not open", info.name)).note(why);
-        let (device, queue) = pollster::block_on(adapter.request_device(&request)).map_err(|e| failed(e.to_string()))?;
+        let (device, queue) =
+            pollster::block_on(adapter.request_device(&request)).map_err(|e| failed(e.to_string()))?;
         let faults = Faults::watch(&device);
         let mut notes = Vec::new();
         let cache = CacheFile::open(&device, &info, target.features(), options.cache_dir.as_deref(), &mut notes);

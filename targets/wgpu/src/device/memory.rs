@@ -44,7 +44,10 @@ impl Memory {
         let slot = self.buffers.get(buffer.0 as usize).and_then(Option::as_ref);
         let slot = slot.ok_or_else(|| Diag::error("W018", format!("there is no buffer {}", buffer.0)))?;
         if range.start > range.end || range.end > slot.bytes {
-            return Err(Diag::error("W018", format!("bytes {range:?} do not lie in buffer {} of {} bytes", buffer.0, slot.bytes)));
+            return Err(Diag::error(
+                "W018",
+                format!("bytes {range:?} do not lie in buffer {} of {} bytes", buffer.0, slot.bytes),
+            ));
         }
         Ok(&slot.buffer)
     }
@@ -76,8 +79,11 @@ impl WgpuDevice {
         let most = self.device.limits().max_buffer_size;
         let size = bytes.max(4).checked_next_multiple_of(16).filter(|s| *s <= most);
         let Some(size) = size else {
-            return Err(Diag::error("W016", format!("a buffer of {bytes} bytes is larger than `{}` allows", self.info.name))
-                .note(format!("its largest buffer has {most} bytes")));
+            return Err(Diag::error(
+                "W016",
+                format!("a buffer of {bytes} bytes is larger than `{}` allows", self.info.name),
+            )
+            .note(format!("its largest buffer has {most} bytes")));
         };
         let buffer = self.make_buffer(size, BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST)?;
         Ok(self.memory.add(Slot { buffer, bytes }))
@@ -178,7 +184,8 @@ impl WgpuDevice {
     }
 
     fn read_staged_at(&self, source: &wgpu::Buffer, offset: u64, data: &mut [u8]) -> Result<()> {
-        let staging = self.make_buffer(data.len().min(PIECE) as u64, BufferUsages::MAP_READ | BufferUsages::COPY_DST)?;
+        let staging =
+            self.make_buffer(data.len().min(PIECE) as u64, BufferUsages::MAP_READ | BufferUsages::COPY_DST)?;
         for (i, piece) in data.chunks_mut(PIECE).enumerate() {
             let at = offset + (i * PIECE) as u64;
             self.guarded("copying from the device", || {

@@ -58,7 +58,9 @@ impl Layouts {
     fn of(&mut self, device: &wgpu::Device, args: &[Arg]) -> wgpu::BindGroupLayout {
         let key: Vec<bool> = args.iter().map(|a| a.read_only).collect();
         let make = || {
-            let storage = |(i, a): (usize, &Arg)| entry(i as u32, wgpu::BufferBindingType::Storage { read_only: a.read_only }, false);
+            let storage = |(i, a): (usize, &Arg)| {
+                entry(i as u32, wgpu::BufferBindingType::Storage { read_only: a.read_only }, false)
+            };
             let entries: Vec<_> = args.iter().enumerate().map(storage).collect();
             device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries })
         };

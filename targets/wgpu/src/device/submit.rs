@@ -92,17 +92,24 @@ impl WgpuDevice {
             return Err(Diag::error("W018", format!("there is no kernel {}", kernel.0)));
         };
         if args.len() != p.args.len() {
-            return Err(Diag::error("W018", format!("kernel `{}` takes {} buffers, got {}", p.name, p.args.len(), args.len())));
+            return Err(Diag::error(
+                "W018",
+                format!("kernel `{}` takes {} buffers, got {}", p.name, p.args.len(), args.len()),
+            ));
         }
-        let groups = p.groups.eval(bindings).map_err(|s| {
-            Diag::error("W006", format!("kernel `{}` needs a value for `{s}`", p.name))
-        })?;
+        let groups = p
+            .groups
+            .eval(bindings)
+            .map_err(|s| Diag::error("W006", format!("kernel `{}` needs a value for `{s}`", p.name)))?;
         if groups <= 0 {
             return Ok(None);
         }
         let most = MAX_GROUPS as i64 * MAX_GROUPS as i64;
         let Some(total) = u32::try_from(groups).ok().filter(|_| groups <= most) else {
-            return Err(Diag::error("W016", format!("kernel `{}` would run {groups} workgroups, at most {most} fit", p.name)));
+            return Err(Diag::error(
+                "W016",
+                format!("kernel `{}` would run {groups} workgroups, at most {most} fit", p.name),
+            ));
         };
         self.check_bindings(kernel, args)?;
         let words = uniform_words(&p.name, &p.uniforms, total, bindings)?;
@@ -136,7 +143,8 @@ impl WgpuDevice {
                 if x.read_only != y.read_only {
                     return Err(refuse(format!("buffer {} is bound read-only and writable at once", a.buffer.0)));
                 }
-                let overlap = a.offset < b.offset.saturating_add(b.bytes) && b.offset < a.offset.saturating_add(a.bytes);
+                let overlap =
+                    a.offset < b.offset.saturating_add(b.bytes) && b.offset < a.offset.saturating_add(a.bytes);
                 if overlap && (x.written || y.written) {
                     return Err(refuse(format!("{} and {} overlap, and one is written", describe(a), describe(b))));
                 }
@@ -232,7 +240,8 @@ impl WgpuDevice {
             let buffer = self.make_buffer(size, BufferUsages::UNIFORM | BufferUsages::COPY_DST)?;
             let range = wgpu::BufferBinding { buffer: &buffer, offset: 0, size: wgpu::BufferSize::new(UNIFORM_WINDOW) };
             let entries = [wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(range) }];
-            let desc = wgpu::BindGroupDescriptor { label: Some("sizes"), layout: &self.layouts.uniforms, entries: &entries };
+            let desc =
+                wgpu::BindGroupDescriptor { label: Some("sizes"), layout: &self.layouts.uniforms, entries: &entries };
             let group = self.guarded("binding sizes", || self.device.create_bind_group(&desc))?;
             self.uniforms.buffer = Some((buffer, group));
         }

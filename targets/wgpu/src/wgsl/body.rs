@@ -13,7 +13,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 /// Longer expressions get a name.
-const LONG: usize = 96;
+const LONG: usize = 132;
 
 /// The parts of a module that come from the kernel's body.
 pub struct Body<'k> {
@@ -132,7 +132,12 @@ impl<'k> Body<'k> {
         self.exprs[v.0 as usize].clone().unwrap_or_else(|| Expr::atom("0"))
     }
 
+    /// The expression with its type; a literal stays one lane, whatever the vector.
     fn typed(&mut self, v: ValueId) -> Typed {
+        if let Some(c) = self.constants[v.0 as usize] {
+            let ty = Ty::scalar(self.ty(v).dtype);
+            return (constant(c, ty), ty);
+        }
         (self.take(v), self.ty(v))
     }
 
@@ -388,9 +393,15 @@ impl<'k> Body<'k> {
                 let ty = s.result.map_or("u32".into(), |r| type_name(self.ty(r)));
                 self.put(&format!("var {old}: {ty};"));
                 self.put("loop {");
-                self.put(&format!("    let attempt = atomicCompareExchangeWeak(&{}, {}, {});", place.text, expected.text, new.text));
+                self.put(&format!(
+                    "    let attempt = atomicCompareExchangeWeak(&{}, {}, {});",
+                    place.text, expected.text, new.text
+                ));
                 self.put(&format!("    {old} = attempt.old_value;"));
-                self.put(&format!("    if (attempt.exchanged || {old} != {}) {{", expected.at(super::expr::Level::Sum)));
+                self.put(&format!(
+                    "    if (attempt.exchanged || {old} != {}) {{",
+                    expected.at(super::expr::Level::Sum)
+                ));
                 self.put("        break;");
                 self.put("    }");
                 self.put("}");
@@ -499,9 +510,15 @@ impl<'k> Body<'k> {
     /// `x = x + y` as `x += y`.
     fn assign(&mut self, place: &str, value: &Expr) {
         match value.infix {
-            Some((op, split)) if value.text[..split] == *place && !matches!(op, "<" | "<=" | ">" | ">=" | "==" | "!=") => {
+            Some((op, split))
+                if value.text[..split] == *place && !matches!(op, "<" | "<=" | ">" | ">=" | "==" | "!=") =>
+            {
                 let rest = value.text[split + op.len() + 2..].to_string();
-                let rest = rest.strip_prefix('(').and_then(|r| r.strip_suffix(')')).filter(|r| balanced(r)).map_or(rest.clone(), String::from);
+                let rest = rest
+                    .strip_prefix('(')
+                    .and_then(|r| r.strip_suffix(')'))
+                    .filter(|r| balanced(r))
+                    .map_or(rest.clone(), String::from);
                 self.put(&format!("{place} {op}= {rest};"));
             }
             _ => self.put(&format!("{place} = {};", value.text)),

@@ -60,7 +60,11 @@ pub fn print(kernel: &Kernel) -> Result<Shader> {
     }
     if !uniforms.is_empty() {
         let fields: Vec<String> = body.fields.iter().map(|f| format!("    {f}: u32,\n")).collect();
-        let _ = write!(text, "\nstruct Sizes {{\n{}}}\n@group(1) @binding(0) var<uniform> sizes: Sizes;\n", fields.concat());
+        let _ = write!(
+            text,
+            "\nstruct Sizes {{\n{}}}\n@group(1) @binding(0) var<uniform> sizes: Sizes;\n",
+            fields.concat()
+        );
     }
     if !kernel.shared.is_empty() {
         text.push('\n');
@@ -84,7 +88,13 @@ pub fn print(kernel: &Kernel) -> Result<Shader> {
 
 /// The same text for Tint and browsers, which demand the line that naga refuses.
 pub fn for_browsers(text: &str) -> String {
-    if text.contains("subgroup_invocation_id") || text.contains("subgroup_size") || text.contains("subgroupAdd(") || text.contains("subgroupM") || text.contains("subgroupShuffle") || text.contains("subgroupBroadcast") {
+    if text.contains("subgroup_invocation_id")
+        || text.contains("subgroup_size")
+        || text.contains("subgroupAdd(")
+        || text.contains("subgroupM")
+        || text.contains("subgroupShuffle")
+        || text.contains("subgroupBroadcast")
+    {
         format!("enable subgroups;\n{text}")
     } else {
         text.to_string()

@@ -49,7 +49,9 @@ impl Spell {
         let mixes = matches!(op, ScalarOp::Add | ScalarOp::Sub | ScalarOp::Mul | ScalarOp::Div) && dtype != DType::Bool;
         let x: Vec<Expr> = args.iter().map(|a| if mixes { a.0.clone() } else { spread(a, lanes) }).collect();
         let word = |mask: u32| constant(Scalar::Int(mask as i128), Ty { dtype: DType::U32, lanes });
-        let bits = |e: &Expr| Expr::call(&format!("bitcast<{}>", type_name(Ty { dtype: DType::U32, lanes })), std::slice::from_ref(e));
+        let bits = |e: &Expr| {
+            Expr::call(&format!("bitcast<{}>", type_name(Ty { dtype: DType::U32, lanes })), std::slice::from_ref(e))
+        };
         let back = |e: Expr| Expr::call(&format!("bitcast<{}>", type_name(ty)), &[e]);
         let is_float = dtype.is_float();
         let wide = dtype.bits() == 64;
@@ -63,7 +65,9 @@ impl Spell {
             S::Xor if dtype == DType::Bool => Expr::infix("!=", &x[0], &x[1]),
             S::Xor => Expr::infix("^", &x[0], &x[1]),
             S::Not => Expr::prefix(if dtype == DType::Bool { "!" } else { "~" }, &x[0]),
-            S::Ne if is_float => Expr::prefix("!", &Expr { level: super::expr::Level::Relation, ..Expr::infix("==", &x[0], &x[1]) }),
+            S::Ne if is_float => {
+                Expr::prefix("!", &Expr { level: super::expr::Level::Relation, ..Expr::infix("==", &x[0], &x[1]) })
+            }
             S::Ne => Expr::infix("!=", &x[0], &x[1]),
             S::Lt if dtype == DType::Bool => Expr::infix("&", &Expr::prefix("!", &x[0]), &x[1]),
             S::Gt if dtype == DType::Bool => Expr::infix("&", &x[0], &Expr::prefix("!", &x[1])),
@@ -75,7 +79,9 @@ impl Spell {
             S::Ge => Expr::infix(">=", &x[0], &x[1]),
             S::Shl => Expr::infix("<<", &x[0], &count(&args[1], lanes, dtype)),
             S::Shr => Expr::infix(">>", &x[0], &count(&args[1], lanes, dtype)),
-            S::LogicalShr if dtype.class() == Class::Unsigned => Expr::infix(">>", &x[0], &count(&args[1], lanes, dtype)),
+            S::LogicalShr if dtype.class() == Class::Unsigned => {
+                Expr::infix(">>", &x[0], &count(&args[1], lanes, dtype))
+            }
             S::LogicalShr if !wide => back(Expr::infix(">>", &bits(&x[0]), &count(&args[1], lanes, dtype))),
             S::Clz if !wide => Expr::call("countLeadingZeros", &x),
             S::Ctz if !wide => Expr::call("countTrailingZeros", &x),
@@ -85,13 +91,37 @@ impl Spell {
             S::FloorDiv if dtype.class() == Class::Unsigned => Expr::infix("/", &x[0], &x[1]),
             S::FloorDiv if dtype == DType::I32 => self.helper("floor_div_int", lanes, &x)?,
             S::Fma if is_float => Expr::call("fma", &x),
-            S::IsFinite if dtype == DType::F32 => Expr::infix("<", &Expr::infix("&", &bits(&x[0]), &word(0x7fff_ffff)).grouped(), &word(0x7f80_0000)),
+            S::IsFinite if dtype == DType::F32 => {
+                Expr::infix("<", &Expr::infix("&", &bits(&x[0]), &word(0x7fff_ffff)).grouped(), &word(0x7f80_0000))
+            }
             S::CopySign if dtype == DType::F32 => {
-                let (size, sign) = (Expr::infix("&", &bits(&x[0]), &word(0x7fff_ffff)), Expr::infix("&", &bits(&x[1]), &word(0x8000_0000)));
+                let (size, sign) = (
+                    Expr::infix("&", &bits(&x[0]), &word(0x7fff_ffff)),
+                    Expr::infix("&", &bits(&x[1]), &word(0x8000_0000)),
+                );
                 back(Expr::infix("|", &size, &sign))
             }
-            S::Rem | S::Exp | S::Log | S::Exp2 | S::Log2 | S::Sin | S::Cos | S::Tanh | S::Erf | S::Atan2 | S::Log1p | S::Expm1 | S::Pow
-            | S::FloorDiv | S::IsNan
+            S::Rem
+            | S::Exp
+            | S::Log
+            | S::Exp2
+            | S::Log2
+            | S::Sin
+            | S::Cos
+            | S::Tanh
+            | S::Erf
+            | S::Atan2
+            | S::Log1p
+            | S::Expm1
+            | S::Pow
+            | S::FloorDiv
+            | S::Cbrt
+            | S::Sinh
+            | S::Cosh
+            | S::Softplus
+            | S::Asinh
+            | S::Acosh
+            | S::IsNan
                 if dtype == DType::F32 =>
             {
                 self.helper(op.name(), lanes, &x)?
@@ -99,7 +129,11 @@ impl Spell {
             _ => match op.row().wgsl {
                 Wgsl::Infix(s) => Expr::infix(s, &x[0], &x[1]),
                 Wgsl::Prefix(s) => Expr::prefix(s, &x[0]),
-                Wgsl::Call(f) if !(wide && is_float) || matches!(op, S::Abs | S::Floor | S::Ceil | S::Trunc | S::Sqrt) => Expr::call(f, &x),
+                Wgsl::Call(f)
+                    if !(wide && is_float) || matches!(op, S::Abs | S::Floor | S::Ceil | S::Trunc | S::Sqrt) =>
+                {
+                    Expr::call(f, &x)
+                }
                 Wgsl::Expand => self.expansion(op, ty, &x)?,
                 _ => return Err(format!("WGSL has no `{}` on {dtype}", op.name())),
             },
@@ -138,8 +172,10 @@ impl Spell {
             return Ok(function);
         }
         let fill = |text: &str| {
+            let text = if lanes == 1 { plain_literals(text) } else { text.to_string() };
             let of = |dtype| type_name(Ty { dtype, lanes });
-            let text = text.replace("$T", &of(DType::F32)).replace("$U", &of(DType::U32)).replace("$I", &of(DType::I32));
+            let text =
+                text.replace("$T", &of(DType::F32)).replace("$U", &of(DType::U32)).replace("$I", &of(DType::I32));
             text.replace("$B", &of(DType::Bool)).replace("$n", &suffix)
         };
         let text = if row.lanes == Lanes::Any || lanes == 1 {
@@ -151,10 +187,15 @@ impl Spell {
             let one = self.require(name, 1)?;
             let names = &["x", "y", "z"][..row.arity];
             let params: Vec<String> = names.iter().map(|n| format!("{n}: {}", fill(row.types[0]))).collect();
-            let call = |c: &str| format!("{one}({})", names.iter().map(|n| format!("{n}.{c}")).collect::<Vec<_>>().join(", "));
+            let call =
+                |c: &str| format!("{one}({})", names.iter().map(|n| format!("{n}.{c}")).collect::<Vec<_>>().join(", "));
             let calls: Vec<String> = ["x", "y", "z", "w"][..lanes as usize].iter().map(|c| call(c)).collect();
             let result = fill(row.types[1]);
-            format!("fn {function}({}) -> {result} {{\n    return {result}({});\n}}", params.join(", "), calls.join(", "))
+            format!(
+                "fn {function}({}) -> {result} {{\n    return {result}({});\n}}",
+                params.join(", "),
+                calls.join(", ")
+            )
         };
         self.functions.insert(function.clone(), text);
         Ok(function)
@@ -178,7 +219,10 @@ impl Spell {
             let params: Vec<String> = operands.iter().map(|(e, t)| format!("{}: {}", e.text, type_name(*t))).collect();
             let text = format!(
                 "// {}\nfn {function}({}) -> {} {{\n    return {};\n}}",
-                row.doc, params.join(", "), type_name(result), body.text
+                row.doc,
+                params.join(", "),
+                type_name(result),
+                body.text
             );
             self.functions.insert(function.clone(), text);
         }
@@ -186,9 +230,48 @@ impl Spell {
     }
 }
 
+/// The template without `$T( )` around literals, which scalars do not need.
+fn plain_literals(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        let (before, marked) = rest.split_at(at);
+        out.push_str(before);
+        let inner = marked
+            .get(3..)
+            .and_then(|r| r.split_once(')'))
+            .map(|(inner, _)| inner)
+            .filter(|_| marked[2..].starts_with('('));
+        match inner {
+            Some(inner)
+                if !inner.is_empty()
+                    && inner.chars().all(|c| c.is_ascii_alphanumeric() || ".-".contains(c))
+                    && inner.starts_with(|c: char| c.is_ascii_digit() || c == '-') =>
+            {
+                out.push_str(inner);
+                rest = &marked[inner.len() + 4..];
+            }
+            Some(inner) if inner.starts_with("bitcast<f32>(0x") => {
+                out.push_str(inner);
+                out.push(')');
+                rest = &marked[inner.len() + 5..];
+            }
+            _ => {
+                out.push('$');
+                rest = &marked[1..];
+            }
+        }
+    }
+    out + rest
+}
+
 /// A scalar operand where lanes are wanted.
 fn spread((e, ty): &Typed, lanes: u8) -> Expr {
-    if ty.lanes == lanes { e.clone() } else { Expr::call(&type_name(Ty { dtype: ty.dtype, lanes }), std::slice::from_ref(e)) }
+    if ty.lanes == lanes {
+        e.clone()
+    } else {
+        Expr::call(&type_name(Ty { dtype: ty.dtype, lanes }), std::slice::from_ref(e))
+    }
 }
 
 /// A shift count: u32, taken modulo the width.
@@ -214,11 +297,13 @@ impl ScalarBuilder for RowBuilder<'_> {
 
     fn number(&mut self, value: f64, like: &Typed) -> Typed {
         let value = if like.1.dtype.is_float() { Scalar::Float(value) } else { Scalar::Int(value as i128) };
-        (constant(value, like.1), like.1)
+        let ty = Ty::scalar(like.1.dtype);
+        (constant(value, ty), ty)
     }
 
     fn apply(&mut self, op: ScalarOp, args: &[Typed]) -> Typed {
-        let last = args[args.len() - 1].1;
+        let lanes = args.iter().map(|a| a.1.lanes).max().unwrap_or(1);
+        let last = Ty { lanes, ..args[args.len() - 1].1 };
         let dtypes: Vec<DType> = args.iter().map(|a| a.1.dtype).collect();
         let ty = Ty { dtype: op.infer(&dtypes).unwrap_or(last.dtype), lanes: last.lanes };
         let plain = args.iter().all(|a| a.0.text.parse::<f64>().is_ok());

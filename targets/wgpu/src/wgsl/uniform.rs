@@ -76,7 +76,9 @@ impl Check<'_> {
     /// Whether some threads may leave the loop before others.
     fn leaves(&self, stmts: &[Stmt]) -> bool {
         stmts.iter().any(|s| match &s.op {
-            Op::If(c, a, b) => (self.varies[c.0 as usize] && (jumps(a) || jumps(b))) || self.leaves(a) || self.leaves(b),
+            Op::If(c, a, b) => {
+                (self.varies[c.0 as usize] && (jumps(a) || jumps(b))) || self.leaves(a) || self.leaves(b)
+            }
             _ => false,
         })
     }
@@ -87,9 +89,14 @@ impl Check<'_> {
             match &s.op {
                 Op::Barrier | Op::Subgroup(..) if divergent || *gone => {
                     let what = if s.op == Op::Barrier { "a barrier" } else { "a subgroup operation" };
-                    return Err(Diag::error("W003", format!("kernel `{}`: not every thread may reach {what}", self.kernel.name))
-                        .at(&s.loc, "reached under a condition that differs between threads")
-                        .help("move it out of the condition, or make the condition the same for all threads of the workgroup"));
+                    return Err(Diag::error(
+                        "W003",
+                        format!("kernel `{}`: not every thread may reach {what}", self.kernel.name),
+                    )
+                    .at(&s.loc, "reached under a condition that differs between threads")
+                    .help(
+                        "move it out of the condition, or make the condition the same for all threads of the workgroup",
+                    ));
                 }
                 Op::If(c, a, b) => {
                     let varies = self.varies[c.0 as usize];

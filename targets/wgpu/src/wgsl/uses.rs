@@ -35,9 +35,18 @@ pub fn operands(op: &Op) -> Vec<ValueId> {
 /// Whether a statement may be left out when nobody uses its result.
 pub fn removable(op: &Op) -> bool {
     match op {
-        Op::Const(_) | Op::Uniform(_) | Op::Builtin(_) | Op::Get(_) | Op::Map(..) | Op::MakeVec(_) | Op::Cast(_) => true,
-        Op::Bitcast(_) | Op::Component(..) | Op::ComponentAt(..) | Op::UnpackHalf(_) | Op::PackHalf(_) | Op::Load(..) => true,
-        Op::Store(..) | Op::Set(..) | Op::Atomic(..) | Op::CompareExchange(..) | Op::Barrier | Op::Subgroup(..) => false,
+        Op::Const(_) | Op::Uniform(_) | Op::Builtin(_) | Op::Get(_) | Op::Map(..) | Op::MakeVec(_) | Op::Cast(_) => {
+            true
+        }
+        Op::Bitcast(_)
+        | Op::Component(..)
+        | Op::ComponentAt(..)
+        | Op::UnpackHalf(_)
+        | Op::PackHalf(_)
+        | Op::Load(..) => true,
+        Op::Store(..) | Op::Set(..) | Op::Atomic(..) | Op::CompareExchange(..) | Op::Barrier | Op::Subgroup(..) => {
+            false
+        }
         Op::If(..) | Op::For { .. } | Op::Loop(_) | Op::Break | Op::Continue | Op::Return | Op::Comment(_) => false,
     }
 }

@@ -19,9 +19,10 @@ pub fn device() -> Option<WgpuDevice> {
 
 /// Runs a kernel over buffers and reads them back.
 pub fn run(device: &mut WgpuDevice, kernel: &Kernel, buffers: &mut [Vec<u8>], sizes: &Bindings) {
-    let code = device.compiler().code(kernel).unwrap_or_else(|e| {
-        panic!("{e}\n{}", girih_wgpu::wgsl::print(kernel).map(|s| s.text).unwrap_or_default())
-    });
+    let code = device
+        .compiler()
+        .code(kernel)
+        .unwrap_or_else(|e| panic!("{e}\n{}", girih_wgpu::wgsl::print(kernel).map(|s| s.text).unwrap_or_default()));
     let loaded = device.load(&code).unwrap();
     let refs: Vec<_> = buffers.iter().map(|b| device.allocate(b.len() as u64).unwrap()).collect();
     for (r, b) in refs.iter().zip(buffers.iter()) {

@@ -84,7 +84,12 @@ fn atomic_operations() {
 /// Unpacks halves, doubles them, packs them.
 pub fn halves() -> Kernel {
     let mut b = Builder::new();
-    b.buffers.extend([input("pairs", U32), input("values", Ty::vec(DType::F32, 2)), output("doubled", U32), output("packed", U32)]);
+    b.buffers.extend([
+        input("pairs", U32),
+        input("values", Ty::vec(DType::F32, 2)),
+        output("doubled", U32),
+        output("packed", U32),
+    ]);
     let i = thread(&mut b, 64);
     let pair = b.load(Space::Buffer(0), i);
     let pair = b.push(Op::UnpackHalf(pair), Ty::vec(DType::F32, 2));
@@ -109,7 +114,8 @@ fn half_floats_round_to_nearest_even() {
         f32::from_bits(h.wrapping_add([0, 0x1000, 0xfff, 0x1001][i % 4]))
     };
     let values: Vec<f32> = (0..n).flat_map(|i| [value(i), value(n - 1 - i)]).collect();
-    let mut buffers = [words(pairs.iter().copied()), words(values.iter().map(|v| v.to_bits())), vec![0; 4 * n], vec![0; 4 * n]];
+    let mut buffers =
+        [words(pairs.iter().copied()), words(values.iter().map(|v| v.to_bits())), vec![0; 4 * n], vec![0; 4 * n]];
     run(&mut device, &halves(), &mut buffers, &Bindings::from([("n".into(), (n / 64) as i64)]));
     let same = |got: u16, want: f16| got == want.to_bits() || (want.is_nan() && f16::from_bits(got).is_nan());
     let (doubled, packed) = (to_words(&buffers[2]), to_words(&buffers[3]));
@@ -120,7 +126,12 @@ fn half_floats_round_to_nearest_even() {
             assert!(same(got, f16::from_f32(2.0 * x.to_f32())), "2 * {x:?}: got {:?}", f16::from_bits(got));
             let v = values[2 * i + side as usize];
             let got = (packed[i] >> (16 * side)) as u16;
-            assert!(same(got, f16::from_f32(v)), "{v:?} ({:x}): got {got:x}, want {:x}", v.to_bits(), f16::from_f32(v).to_bits());
+            assert!(
+                same(got, f16::from_f32(v)),
+                "{v:?} ({:x}): got {got:x}, want {:x}",
+                v.to_bits(),
+                f16::from_f32(v).to_bits()
+            );
         }
     }
 }
@@ -187,10 +198,11 @@ pub fn assorted(bits: &[u32]) -> Kernel {
 #[test]
 fn literals_keep_their_bits_and_loops_count() {
     let Some(mut device) = device() else { return };
-    let mut bits: Vec<u32> = [0.1f32, -0.0, 1e-45, f32::MIN_POSITIVE, f32::MAX, f32::INFINITY, f32::NEG_INFINITY, 16777217.0, 1.0 / 3.0]
-        .iter()
-        .map(|v| v.to_bits())
-        .collect();
+    let mut bits: Vec<u32> =
+        [0.1f32, -0.0, 1e-45, f32::MIN_POSITIVE, f32::MAX, f32::INFINITY, f32::NEG_INFINITY, 16777217.0, 1.0 / 3.0]
+            .iter()
+            .map(|v| v.to_bits())
+            .collect();
     bits.extend((0..39u32).map(|i| (i.wrapping_mul(0x9e37_79b9) >> 2) | 0x2000_0000));
     let mut buffers = [vec![0; bits.len() * 4], vec![0; 4]];
     run(&mut device, &assorted(&bits), &mut buffers, &Bindings::from([("n".into(), 7)]));

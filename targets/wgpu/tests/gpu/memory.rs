@@ -77,7 +77,8 @@ fn binding_rules() {
     let loaded = device.load(&writable).unwrap();
     device.submit(&[Command::Launch { kernel: loaded, args: &args, bindings: &bindings }]).unwrap();
     let overlapping = [range(0), range(0)];
-    let refused = device.submit(&[Command::Launch { kernel: loaded, args: &overlapping, bindings: &bindings }]).unwrap_err();
+    let refused =
+        device.submit(&[Command::Launch { kernel: loaded, args: &overlapping, bindings: &bindings }]).unwrap_err();
     assert_eq!(refused.code, "W017", "{refused}");
 }
 

@@ -52,7 +52,11 @@ fn two_processes_print_the_same_bytes() {
     let print = || {
         let exe = std::env::current_exe().unwrap();
         let mut command = std::process::Command::new(exe);
-        let out = command.args(["--exact", "snapshots::print_all", "--nocapture"]).env("GIRIH_PRINT_WGSL", "1").output().unwrap();
+        let out = command
+            .args(["--exact", "snapshots::print_all", "--nocapture"])
+            .env("GIRIH_PRINT_WGSL", "1")
+            .output()
+            .unwrap();
         String::from_utf8(out.stderr).unwrap()
     };
     let first = print();

@@ -89,7 +89,11 @@ fn matrix_products() {
             let terms = (0..n as usize).map(|k| a[i * n as usize + k] as f64 * b[k * n as usize + j] as f64);
             let (want, size) = terms.fold((0.0, 0.0), |(s, m), t: f64| (s + t, m + t.abs()));
             let allowed = n as f64 * f32::EPSILON as f64 * size;
-            assert!((f32::from_bits(got) as f64 - want).abs() <= allowed, "{n} [{i}, {j}]: {} for {want}", f32::from_bits(got));
+            assert!(
+                (f32::from_bits(got) as f64 - want).abs() <= allowed,
+                "{n} [{i}, {j}]: {} for {want}",
+                f32::from_bits(got)
+            );
         }
     }
 }
