@@ -124,6 +124,84 @@ fn matmul(n: usize, tm: u32, tn: u32) -> Kernel {
     b.finish("matmul", vec![Dim::from(n / tm as usize), Dim::from(n / tn as usize)])
 }
 
+/// Causal attention, `heads` x `n` x `d`, `rows` queries an instance, all keys at once.
+fn attention(heads: usize, n: usize, d: usize, rows: u32) -> Kernel {
+    let mut b = Builder::new();
+    let len = Dim::from(heads * n * d);
+    let p: Vec<usize> = ["q", "k", "v"].map(|s| b.param(s, DType::F32, len.clone(), Access::Read, false)).into();
+    let y = b.param("y", DType::F32, len, Access::Write, false);
+    let (head, row, zero) = (b.program_id(0), scaled(&mut b, 1, rows as i64), b.int(0));
+    let (n32, d32) = (n as u32, d as u32);
+    let view = || inside(&[heads, n, d]);
+    let q = b.load(p[0], view(), &[head, row, zero], &[1, rows, d32], ZERO);
+    let q = b.reshape(q, &[rows, d32]);
+    let k = b.load(p[1], view(), &[head, zero, zero], &[1, n32, d32], ZERO);
+    let k = b.reshape(k, &[n32, d32]);
+    let k = b.permute(k, &[1, 0]);
+    let s = b.dot(q, k, None, DType::F32);
+    let shape = [rows, n32];
+    let scale = b.constant(Literal::float(1.0 / (d as f64).sqrt()), TileTy::new(DType::F32, shape));
+    let s = b.map(ScalarOp::Mul, &[s, scale]);
+    let (i, j) = (b.arange(&shape, 0), b.arange(&shape, 1));
+    let row_tile = b.splat(row, &shape);
+    let i = b.map(ScalarOp::Add, &[i, row_tile]);
+    let seen = b.map(ScalarOp::Le, &[j, i]);
+    let low = b.constant(Literal::float(f64::NEG_INFINITY), TileTy::new(DType::F32, shape));
+    let s = b.map(ScalarOp::Select, &[seen, s, low]);
+    let max = b.reduce(s, 1, ScalarOp::Max);
+    let max = b.broadcast(max, &shape, &[0]);
+    let s = b.map(ScalarOp::Sub, &[s, max]);
+    let e = b.map(ScalarOp::Exp, &[s]);
+    let sum = b.reduce(e, 1, ScalarOp::Add);
+    let v = b.load(p[2], view(), &[head, zero, zero], &[1, n32, d32], ZERO);
+    let v = b.reshape(v, &[n32, d32]);
+    let o = b.dot(e, v, None, DType::F32);
+    let sum = b.broadcast(sum, &[rows, d32], &[0]);
+    let o = b.map(ScalarOp::Div, &[o, sum]);
+    let o = b.reshape(o, &[1, rows, d32]);
+    b.store(y, view(), &[head, row, zero], o);
+    b.finish("attention", vec![Dim::from(heads), Dim::from(n / rows as usize)])
+}
+
+/// One row times a matrix `[k, n]` (or `[n, k]` transposed), `tile` columns an instance.
+fn matvec(k: usize, n: usize, tile: u32, transposed: bool) -> Kernel {
+    let mut b = Builder::new();
+    let x = b.param("x", DType::F32, Dim::from(k), Access::Read, false);
+    let w = b.param("w", DType::F32, Dim::from(k * n), Access::Read, true);
+    let y = b.param("y", DType::F32, Dim::from(n), Access::Write, false);
+    let (c, zero) = (scaled(&mut b, 0, tile as i64), b.int(0));
+    let x = b.load(x, inside(&[1, k]), &[zero, zero], &[1, k as u32], ZERO);
+    let w = if transposed {
+        let w = b.load(w, inside(&[n, k]), &[c, zero], &[tile, k as u32], ZERO);
+        b.permute(w, &[1, 0])
+    } else {
+        b.load(w, inside(&[k, n]), &[zero, c], &[k as u32, tile], ZERO)
+    };
+    let v = b.dot(x, w, None, DType::F32);
+    b.store(y, inside(&[1, n]), &[zero, c], v);
+    b.finish("matvec", vec![Dim::from(n / tile as usize)])
+}
+
+/// Position of the largest of `n` elements: a fold by a body.
+fn arg_max(n: u32) -> Kernel {
+    let mut b = Builder::new();
+    let x = b.param("x", DType::F32, Dim::from(n), Access::Read, false);
+    let y = b.param("y", DType::I32, Dim::ONE, Access::Write, false);
+    let zero = b.int(0);
+    let v = b.load(x, inside(&[n as usize]), &[zero], &[n], ZERO);
+    let i = b.arange(&[n], 0);
+    let (f, int) = (TileTy::scalar(DType::F32), TileTy::scalar(DType::I32));
+    let p: Vec<ValueId> = [&f, &int, &f, &int].into_iter().map(|t| b.fresh(t.clone())).collect();
+    b.begin(p.clone());
+    let left = b.map(ScalarOp::Ge, &[p[0], p[2]]);
+    let value = b.map(ScalarOp::Select, &[left, p[0], p[2]]);
+    let index = b.map(ScalarOp::Select, &[left, p[1], p[3]]);
+    let combine = Combine::Body(b.end(vec![value, index]));
+    let best = b.push(Op::Reduce { args: vec![v, i], axis: 0, combine }, vec![f, int])[1];
+    b.store(y, View { offset: Dim::ZERO, axes: vec![], guards: vec![] }, &[], best);
+    b.finish("arg_max", vec![])
+}
+
 fn quant(format: QuantFormat, m: usize, n: usize, k: usize, rows: u32) -> Kernel {
     let mut b = Builder::new();
     let x = b.param("x", DType::F32, Dim::from(m * k), Access::Read, false);
@@ -217,6 +295,16 @@ fn main() {
         let flops = 2.0 * (n as f64).powi(3);
         time(&format!("matmul {n}, {tm}x{tn}"), &matmul(n, tm, tn), flops, "GFLOP/s");
     }
+    for rows in [32, 64, 128, 256] {
+        let flops = 4.0 * 12.0 * 512.0 * 512.0 * 64.0;
+        time(&format!("causal attention 12x512x64, {rows} rows"), &attention(12, 512, 64, rows), flops, "GFLOP/s");
+    }
+    for (tile, transposed) in [(128, false), (512, false), (64, true), (256, true)] {
+        let bytes = 4.0 * 1536.0 * 4096.0;
+        let label = format!("f32 matvec 1536x4096, {tile} columns, {}", if transposed { "[n, k]" } else { "[k, n]" });
+        time(&label, &matvec(1536, 4096, tile, transposed), bytes, "GB/s");
+    }
+    time("arg max of 49152", &arg_max(49152), 4.0 * 49152.0, "GB/s");
     for format in QuantFormat::ALL {
         let (n, k) = (1536 * 8, 1536);
         let bytes = format.row_bytes(k as u64).unwrap() as f64 * n as f64;
