@@ -5,8 +5,8 @@ use super::emit::Leaf;
 use super::emit::{Emit, Idx, UNROLL};
 use super::layout::Layout;
 use girih_base::{DType, Result, ScalarOp};
-use girih_simt::{Space, ValueId as Sv};
-use girih_tile::{Literal, ValueId as Tv, View};
+use girih_simt::{self as simt, Space, ValueId as Sv};
+use girih_tile::{Access, Literal, ValueId as Tv, View};
 
 impl Emit<'_> {
     /// `at` plus the thread's part of the coordinate along `axis`, u32 (negative values wrap and fail bounds checks).
@@ -143,18 +143,14 @@ impl Emit<'_> {
         if mask.is_none() && l.width() == 4 && fast.is_some_and(|f| l.vector_along(f)) && self.has_vectors(param) {
             let cond = self.exists(view, at, l, idx, 0, &bits)?;
             let e = self.element(view, base, l, idx, 0);
-            let safe = self.safe(e, cond);
-            let x = self.load_vector(param, safe)?;
-            return Ok(self.or_other(x, cond, other));
+            return self.load_if(param, e, cond, other, Emit::load_vector);
         }
         let n = if l.uniform_vector() { 1 } else { l.width() as u32 };
         let conds = self.conditions(view, at, mask, l, idx, n, &bits)?;
         let mut parts = Vec::new();
         for (c, cond) in conds.into_iter().enumerate() {
             let e = self.element(view, base, l, idx, c as u32);
-            let safe = self.safe(e, cond);
-            let x = self.load_element(param, safe)?;
-            parts.push(self.or_other(x, cond, other));
+            parts.push(self.load_if(param, e, cond, other, Emit::load_element)?);
         }
         Ok(self.pack(&parts))
     }
@@ -179,9 +175,7 @@ impl Emit<'_> {
             let e = self.b.component(index, c);
             let e = self.as_uint(e);
             let cond = mask.map(|m| self.b.component(m, c));
-            let safe = self.safe(e, cond);
-            let x = self.load_element(param, safe)?;
-            parts.push(self.or_other(x, cond, other));
+            parts.push(self.load_if(param, e, cond, other, Emit::load_element)?);
         }
         Ok(self.pack(&parts))
     }
@@ -190,18 +184,34 @@ impl Emit<'_> {
         aligned(&self.plan, &self.counters, view, at, bits)
     }
 
-    /// The index where it is allowed, else 0: a load must stay inside even when its result is not used.
-    fn safe(&mut self, e: Sv, cond: Option<Sv>) -> Sv {
-        let Some(cond) = cond else { return e };
-        let zero = self.uint(0);
-        self.index(ScalarOp::Select, &[cond, e, zero])
-    }
-
-    fn or_other(&mut self, x: Sv, cond: Option<Sv>, other: Sv) -> Sv {
-        match cond {
-            Some(c) => self.map(ScalarOp::Select, &[c, x, other]),
-            None => x,
+    /// Loads where the condition holds, else gives `other`. Buffers that nobody writes are read without a branch, at
+    /// element 0 when the condition fails; others are left alone then, since another thread may be writing there.
+    fn load_if(
+        &mut self,
+        param: usize,
+        e: Sv,
+        cond: Option<Sv>,
+        other: Sv,
+        load: impl FnOnce(&mut Self, usize, Sv) -> Result<Sv>,
+    ) -> Result<Sv> {
+        let Some(cond) = cond else { return load(self, param, e) };
+        if self.kernel.params[param].access == Access::Read {
+            let zero = self.uint(0);
+            let safe = self.index(ScalarOp::Select, &[cond, e, zero]);
+            let x = load(self, param, safe)?;
+            return Ok(self.map(ScalarOp::Select, &[cond, x, other]));
         }
+        self.open();
+        let x = load(self, param, e);
+        let mut then = self.close();
+        let x = x?;
+        let ty = self.b.ty(x);
+        let local = self.b.local("loaded", ty, None);
+        let other = self.wide(other, ty.lanes);
+        self.b.set(local, other);
+        then.push(simt::Stmt { result: None, op: simt::Op::Set(local, x), loc: self.here.clone() });
+        self.b.effect(simt::Op::If(cond, then, Vec::new()));
+        Ok(self.b.get(local))
     }
 
     /// Whether four aligned neighbours can be reached at once.
@@ -219,7 +229,7 @@ impl Emit<'_> {
             if let Some(c) = self.b.known(c) {
                 return Ok(self.b.component(x, c as u8));
             }
-            return Ok(self.b.push(girih_simt::Op::ComponentAt(x, c), girih_simt::Ty::scalar(info.dtype)));
+            return Ok(self.b.push(simt::Op::ComponentAt(x, c), simt::Ty::scalar(info.dtype)));
         }
         if info.packed {
             let bits = info.dtype.bits();
@@ -344,9 +354,9 @@ impl Emit<'_> {
         let field = self.map(ScalarOp::Shl, &[ones, shift]);
         let hole = self.map(ScalarOp::Not, &[field]);
         let placed = self.map(ScalarOp::Shl, &[raw, shift]);
-        let u32 = girih_simt::Ty::scalar(DType::U32);
-        self.b.push(girih_simt::Op::Atomic(girih_simt::AtomicOp::And, space, at, hole), u32);
-        self.b.push(girih_simt::Op::Atomic(girih_simt::AtomicOp::Or, space, at, placed), u32);
+        let u32 = simt::Ty::scalar(DType::U32);
+        self.b.push(simt::Op::Atomic(simt::AtomicOp::And, space, at, hole), u32);
+        self.b.push(simt::Op::Atomic(simt::AtomicOp::Or, space, at, placed), u32);
         Ok(())
     }
 
