@@ -77,7 +77,8 @@ fn range(offset: u64, bytes: usize) -> Range<u64> {
 impl WgpuDevice {
     pub(super) fn allocate_buffer(&mut self, bytes: u64) -> Result<BufferRef> {
         let most = self.device.limits().max_buffer_size;
-        let size = bytes.max(4).checked_next_multiple_of(16).filter(|s| *s <= most);
+        // A few bytes more, so that an empty range at the end can be bound too.
+        let size = bytes.checked_add(16).and_then(|n| n.checked_next_multiple_of(16)).filter(|s| *s <= most);
         let Some(size) = size else {
             return Err(Diag::error(
                 "W016",

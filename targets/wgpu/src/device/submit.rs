@@ -9,6 +9,9 @@ use girih_exec::{BufferRef, Command, KernelRef, MemRef};
 use std::collections::BTreeMap;
 use wgpu::BufferUsages;
 
+/// Bind groups kept for later batches; sizes that change every run would fill memory otherwise.
+const MAX_BIND_GROUPS: usize = 4096;
+
 /// What a bind group is found by: the kernel and the range of each argument.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BindKey {
@@ -120,6 +123,9 @@ impl WgpuDevice {
             Some(group) => group.clone(),
             None => {
                 let group = self.bind(kernel, args)?;
+                if self.bind_groups.len() >= MAX_BIND_GROUPS {
+                    self.bind_groups.clear();
+                }
                 self.bind_groups.insert(key, group.clone());
                 group
             }

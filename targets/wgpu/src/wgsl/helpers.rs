@@ -116,13 +116,13 @@ fn girih_cosh$n(x: $T) -> $T {
 fn girih_softplus$n(x: $T) -> $T {
     return max(x, $T(0.0)) + girih_log1p$n(girih_exp_scaled$n(-abs(x), $T(0.0)));
 }" },
-    Helper { name: "asinh", arity: 1, lanes: Lanes::Any, types: F, needs: &["log", "log1p"], text: "// ln(a + sqrt(a^2 + 1)) with the sign of x; ln 2a where squares could overflow.
+    Helper { name: "asinh", arity: 1, lanes: Lanes::Any, types: F, needs: &["is_nan", "log", "log1p"], text: "// ln(a + sqrt(a^2 + 1)) with the sign of x; ln 2a where squares could overflow.
 fn girih_asinh$n(x: $T) -> $T {
     let a = abs(x);
     let b = min(a, $T(1e4));
     let near = girih_log1p$n(b + b * b / (sqrt(b * b + $T(1.0)) + $T(1.0)));
     let y = select(near, girih_log$n(a) + $T(0.6931472), a > $T(1e4));
-    return bitcast<$T>(bitcast<$U>(y) | (bitcast<$U>(x) & $U(0x80000000u)));
+    return select(bitcast<$T>(bitcast<$U>(y) | (bitcast<$U>(x) & $U(0x80000000u))), x, girih_is_nan$n(x));
 }" },
     Helper { name: "acosh", arity: 1, lanes: Lanes::Any, types: F, needs: &["log", "log1p"], text: "// ln(x + sqrt(x^2 - 1)); ln 2x where squares could overflow, NaN below 1.
 fn girih_acosh$n(x: $T) -> $T {

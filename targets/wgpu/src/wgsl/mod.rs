@@ -88,18 +88,14 @@ pub fn print(kernel: &Kernel) -> Result<Shader> {
 
 /// The same text for Tint and browsers, which demand the line that naga refuses.
 pub fn for_browsers(text: &str) -> String {
-    if text.contains("subgroup_invocation_id")
-        || text.contains("subgroup_size")
-        || text.contains("subgroupAdd(")
-        || text.contains("subgroupM")
-        || text.contains("subgroupShuffle")
-        || text.contains("subgroupBroadcast")
-    {
-        format!("enable subgroups;\n{text}")
-    } else {
-        text.to_string()
-    }
+    let used = text.contains("subgroup_size)")
+        || text.contains("subgroup_invocation_id)")
+        || SUBGROUP_CALLS.iter().any(|c| text.contains(c));
+    if used { format!("enable subgroups;\n{text}") } else { text.to_string() }
 }
+
+const SUBGROUP_CALLS: &[&str] =
+    &["subgroupAdd(", "subgroupMin(", "subgroupMax(", "subgroupShuffleXor(", "subgroupBroadcastFirst("];
 
 /// How a uniform is called in the text.
 fn field_name(symbol: &str) -> &str {
