@@ -166,10 +166,11 @@ impl Target for WgpuTarget {
 }
 
 /// CPU drivers run a workgroup as one thread with vector units, and compile slowly. Measured with `examples/matmul.rs` on llvmpipe
-/// 22.3: 8x8 blocks of 64x128 tiles are within noise of the best at all sizes and compile in 0.2 s, larger blocks in 1 to 8 s.
+/// 22.3 (2 busy cores): 8x8 blocks in 128x128 tiles take 1.3, 24 and 243 ms for 256, 512 and 1024 and compile in 0.3 s; blocks of 16x8
+/// to 32x16 are up to twice as slow, since their accumulators no longer stay in registers, and compile in 1 to 8 s.
 fn tune_for_cpu(desc: &mut TargetDesc) {
     desc.dot_block = [8, 8];
-    desc.dot_tile = [64, 128];
+    desc.dot_tile = [128, 128];
     desc.dot_depth = 4;
     desc.flops = 2e10;
     desc.bandwidth = 4e9;

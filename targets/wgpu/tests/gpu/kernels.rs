@@ -220,3 +220,37 @@ fn a_divergent_barrier_is_refused() {
     let kernel = b.finish("divergent", [4, 1, 1], Dim::ONE);
     assert_eq!(girih_wgpu::wgsl::print(&kernel).unwrap_err().code, "W003");
 }
+
+/// The sum over each subgroup and the value of the neighbour lane.
+pub fn subgroups() -> Kernel {
+    let mut b = Builder::new();
+    b.buffers.extend([output("sums", U32), output("neighbours", U32), output("size", U32)]);
+    let (lane, zero) = (b.builtin(Builtin::LocalIndex), b.uint(0));
+    let sum = b.push(Op::Subgroup(SubgroupOp::Add, lane), U32);
+    let other = b.push(Op::Subgroup(SubgroupOp::ShuffleXor(1), lane), U32);
+    b.store(Space::Buffer(0), lane, sum);
+    b.store(Space::Buffer(1), lane, other);
+    let size = b.builtin(Builtin::SubgroupSize);
+    b.store(Space::Buffer(2), zero, size);
+    b.finish("subgroups", [64, 1, 1], Dim::ONE)
+}
+
+#[test]
+fn subgroup_operations() {
+    let Some(mut device) = device() else { return };
+    if !device.compiler().features().contains(wgpu::Features::SUBGROUP) {
+        eprintln!("skipped, since the adapter has no subgroups");
+        return;
+    }
+    let mut buffers = [vec![0; 256], vec![0; 256], vec![0; 4]];
+    run(&mut device, &subgroups(), &mut buffers, &Bindings::new());
+    let size = to_words(&buffers[2])[0];
+    for (lane, (sum, other)) in to_words(&buffers[0]).into_iter().zip(to_words(&buffers[1])).enumerate() {
+        let first = lane as u32 / size * size;
+        assert_eq!(sum, (first..(first + size).min(64)).sum::<u32>(), "lane {lane} of subgroups of {size}");
+        assert_eq!(other, lane as u32 ^ 1);
+    }
+    let text = device.compiler().emit(&subgroups()).unwrap().text;
+    assert!(girih_wgpu::wgsl::for_browsers(&text).starts_with("enable subgroups;"));
+    assert!(girih_wgpu::WgpuTarget::webgpu().emit(&subgroups()).is_err_and(|d| d.code == "W002"));
+}

@@ -103,3 +103,25 @@ fn refusals_are_diagnostics() {
     submit(&mut device, Bindings::from([("n".into(), 9)])).unwrap();
     assert_eq!(girih_wgpu::WgpuDevice::open(Some(99), Default::default()).err().map(|e| e.code), Some("W010"));
 }
+
+#[test]
+fn profiling_measures_every_launch() {
+    if device().is_none() {
+        return;
+    }
+    let options = girih_wgpu::Options { profile: true, ..Default::default() };
+    let mut device = girih_wgpu::WgpuDevice::open(None, options).unwrap();
+    let code = device.compiler().code(&mark(Dim::from(60_000))).unwrap();
+    let kernel = device.load(&code).unwrap();
+    let buffer = device.allocate(240_000).unwrap();
+    let args = [MemRef { buffer, offset: 0, bytes: 240_000 }];
+    let bindings = Bindings::new();
+    let launch = || Command::Launch { kernel, args: &args, bindings: &bindings };
+    device.submit(&[launch(), launch(), launch()]).unwrap();
+    if device.compiler().features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+        assert_eq!(device.profile().len(), 3);
+        assert!(device.profile().iter().all(|s| *s > 0.0 && *s < 60.0), "{:?}", device.profile());
+    } else {
+        assert!(device.profile().is_empty());
+    }
+}
