@@ -1,6 +1,6 @@
 //! What a node with memory takes: fused kernels, copies, control steps.
 
-use crate::fuse::affine::{Affine, AxisId, linearize, strides};
+use crate::fuse::affine::{Affine, AxisId, linearize, reshape, strides};
 use crate::fuse::nest::{Attention, Expr, ExprId, Nest, Store};
 use crate::fuse::stored;
 use crate::fuse::trace::{Policy, Stop, Trace};
@@ -62,12 +62,18 @@ pub fn jobs(graph: &Graph, stored: &BTreeSet<NodeId>, id: NodeId, policy: Policy
             let source = in_memory(graph, stored, operands[0])?;
             let full = graph.tensor(id)?.shape.clone();
             let shape = graph.tensor(operands[1])?.shape.clone();
+            let base = Job::From { source, donate: u.donate };
+            if let Some((joined, axis)) = parts(graph, stored, operands[1]) {
+                if let Some(nest) = update_parts(graph, stored, id, joined, axis, policy)? {
+                    return Ok(vec![base, Job::Nest(nest)]);
+                }
+            }
             let mut t = Trace::new(graph, stored, id, &shape, policy);
             let coords = t.root_coords();
             let value = t.pull(operands[1], &coords)?;
             let dynamic = t.starts(&operands[2..], &full, &shape)?;
             t.store(id, value, linearize(&coords, &full), dynamic);
-            Ok(vec![Job::From { source, donate: u.donate }, Job::Nest(t.nest)])
+            Ok(vec![base, Job::Nest(t.nest)])
         }
         Op::Scatter(s) => scatter(graph, stored, id, s, policy),
         Op::Pad(p) if p.interior.iter().any(|i| *i != 0) => spread(graph, stored, id, p, policy),
@@ -151,17 +157,31 @@ fn points(
     Ok(vec![Job::Fresh, Job::Nest(t.nest)])
 }
 
-/// A copy or a kernel per operand, each writing its part.
+/// A copy or a kernel per operand, each writing its part; operands of one shape are written by one kernel.
 fn concat(graph: &Graph, stored: &BTreeSet<NodeId>, id: NodeId, axis: usize, policy: Policy) -> Result<Vec<Job>, Stop> {
     let ty = graph.tensor(id)?.clone();
-    let mut jobs = vec![Job::Fresh];
-    let mut at = Dim::ZERO;
+    let operands = graph.operands(id);
     let stride = girih_graph::ty::product(&ty.shape[axis + 1..]);
     let leading = ty.shape[..axis].iter().all(|d| d.is(1)) && ty.dtype.bits() >= 8;
-    for operand in graph.operands(id) {
+    let first = graph.tensor(operands[0])?.shape.clone();
+    let alike = operands.len() <= 4 && operands.iter().all(|o| graph.tensor(*o).is_ok_and(|t| t.shape == first));
+    let copied = |o: NodeId| Trace::memory(graph, stored, o).filter(|_| leading);
+    if alike && operands.iter().all(|o| copied(*o).is_none()) {
+        let mut t = Trace::new(graph, stored, id, &first, policy);
+        let coords = t.root_coords();
+        for (i, operand) in operands.iter().enumerate() {
+            let value = t.pull(*operand, &coords)?;
+            let offset = &(&first[axis] * i as i64) * &stride;
+            t.store(id, value, linearize(&coords, &ty.shape).shift(&offset), Vec::new());
+        }
+        return Ok(vec![Job::Fresh, Job::Nest(t.nest)]);
+    }
+    let mut jobs = vec![Job::Fresh];
+    let mut at = Dim::ZERO;
+    for operand in operands {
         let shape = graph.tensor(operand)?.shape.clone();
         let offset = &at * &stride;
-        match Trace::memory(graph, stored, operand).filter(|_| leading) {
+        match copied(operand) {
             Some(source) => jobs.push(Job::Copy { source, to_offset: &offset * (ty.dtype.bits() as i64 / 8) }),
             None => {
                 let mut t = Trace::new(graph, stored, id, &shape, policy);
@@ -174,6 +194,46 @@ fn concat(graph: &Graph, stored: &BTreeSet<NodeId>, id: NodeId, axis: usize, pol
         at = &at + &shape[axis];
     }
     Ok(jobs)
+}
+
+/// A concatenation of equal shapes behind a reshape, used here alone: its operands can be written where they end up.
+fn parts(graph: &Graph, stored: &BTreeSet<NodeId>, id: NodeId) -> Option<(NodeId, usize)> {
+    let at = stored::core(graph, id);
+    let Op::Concat(c) = graph.op(at) else { return None };
+    let operands = graph.operands(at);
+    let shape = |o: NodeId| graph.tensor(o).ok().map(|t| t.shape.clone());
+    let alike = operands.iter().all(|o| shape(*o) == shape(operands[0]));
+    let alone = graph.users(at).len() == 1 && (at == id || graph.users(id).len() == 1);
+    (alike && alone && operands.len() <= 4 && !stored.contains(&at)).then_some((at, c.axis))
+}
+
+/// An update whose part is a concatenation: every piece goes straight to its place.
+fn update_parts(
+    graph: &Graph,
+    stored: &BTreeSet<NodeId>,
+    id: NodeId,
+    joined: NodeId,
+    axis: usize,
+    policy: Policy,
+) -> Result<Option<Nest>, Stop> {
+    let operands = graph.operands(id);
+    let full = graph.tensor(id)?.shape.clone();
+    let part = graph.tensor(operands[1])?.shape.clone();
+    let whole = graph.tensor(joined)?.shape.clone();
+    let pieces = graph.operands(joined);
+    let piece = graph.tensor(pieces[0])?.shape.clone();
+    let mut t = Trace::new(graph, stored, id, &piece, policy);
+    let coords = t.root_coords();
+    let dynamic = t.starts(&operands[2..], &full, &part)?;
+    for (i, p) in pieces.iter().enumerate() {
+        let mut at = coords.clone();
+        at[axis] = at[axis].shift(&(&piece[axis] * i as i64));
+        let nest = &t.nest;
+        let Some(at) = reshape(&at, &whole, &part, &|a| nest.extent(a)) else { return Ok(None) };
+        let value = t.pull(*p, &coords)?;
+        t.store(id, value, linearize(&at, &full), dynamic.clone());
+    }
+    Ok(Some(t.nest))
 }
 
 /// Padding with gaps: the padding value everywhere, then the operand at its steps.
@@ -195,6 +255,14 @@ fn spread(graph: &Graph, stored: &BTreeSet<NodeId>, id: NodeId, pad: &Pad, polic
     Ok(vec![Job::Fresh, Job::Nest(fill), Job::Nest(t.nest)])
 }
 
+/// Points that are walked one by one have no place for a matrix product.
+fn no_product(t: &Trace, operand: NodeId) -> Result<(), Stop> {
+    match t.nest.exprs.iter().any(|n| matches!(n.expr, Expr::Dot { .. })) {
+        true => Err(Stop::Blocked(operand)),
+        false => Ok(()),
+    }
+}
+
 /// Updates one after the other along the axes that index (several may meet in one element), in parallel along the rest.
 fn scatter(
     graph: &Graph,
@@ -211,6 +279,7 @@ fn scatter(
     let mut t = Trace::new(graph, stored, id, &shape, policy);
     let coords = t.root_coords();
     let value = t.pull(operands[2], &coords)?;
+    no_product(&t, operands[2])?;
     let batch: Vec<Affine> =
         (0..shape.len()).filter(|a| !s.window_axes.contains(a)).map(|a| coords[a].clone()).collect();
     let kept: Vec<usize> =
@@ -230,6 +299,7 @@ fn scatter(
         let mut at = batch.clone();
         at.push(Affine::constant(Dim::from(component)));
         let raw = t.pull(operands[1], &at)?;
+        no_product(&t, operands[1])?;
         let room = &full[*a] - &sizes[*a];
         let clamped = t.clamp(operands[1], raw, &room);
         // A start that clamping moves is outside, and its whole slice is dropped.

@@ -59,9 +59,9 @@ fn flatten(graph: &Graph, desc: &TargetDesc) -> Result<Graph> {
     let mut current = graph.clone();
     loop {
         let live = current.live();
-        let calls =
-            current.ids().any(|id| live[id.0 as usize] && matches!(current.op(id), Op::Call(c) if !known(&c.callee)));
-        if !calls {
+        let exclusive = |id: NodeId| matches!(current.op(id), Op::Scan(s) if s.exclusive);
+        let calls = |id: NodeId| matches!(current.op(id), Op::Call(c) if !known(&c.callee));
+        if !current.ids().any(|id| live[id.0 as usize] && (calls(id) || exclusive(id))) {
             return Ok(current);
         }
         let mut out = Graph::new(current.name.clone());

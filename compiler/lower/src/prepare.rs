@@ -3,7 +3,7 @@
 use crate::fuse::monoid::identity;
 use girih_base::{DType, Dim, Loc, Result};
 use girih_graph::ops::{Pad, Scan, Slice, Tuple};
-use girih_graph::{Graph, NodeId, Number, Ty};
+use girih_graph::{Graph, Monoid, NodeId, Number, Ty};
 use girih_tile::Literal;
 
 /// An exclusive scan: the inclusive one, moved on by one element, with the identity in front.
@@ -30,6 +30,8 @@ pub fn exclusive_scan(g: &mut Graph, scan: &Scan, operands: &[NodeId], loc: &Loc
         }
         let kept = g.add(Slice { start, limit, stride: vec![1; rank] }.into(), &[*part], loc.clone())?;
         let first = match identity(&scan.monoid, &dtypes).get(i).copied() {
+            // The position of the best of nothing is 0.
+            _ if i == 1 && matches!(scan.monoid, Monoid::ArgMax | Monoid::ArgMin) => Number::from(0i64),
             Some(Literal::Float(bits)) => Number::Float(bits),
             Some(Literal::Int(v)) => Number::from(v),
             None => Number::from(0i64),

@@ -479,7 +479,17 @@ impl<'n> Emitter<'n> {
             }
             if carried.is_empty() { Ok(states) } else { monoid::merge(&monoid, &mut this.b, &carried, &states) }
         })?;
-        Ok(monoid::results(&monoid, &states).into_iter().map(|id| Val { id, axes: kept.clone() }).collect())
+        let mut results = monoid::results(&monoid, &states);
+        let empty = axes.iter().any(|a| self.nest.extent(*a).bounds().0 < 1);
+        if let (true, Monoid::ArgMax | Monoid::ArgMin, [_, position]) = (empty, &monoid, &mut results[..]) {
+            // The position in nothing is 0.
+            let ty = self.b.ty(*position).clone();
+            let none = self.b.constant(Literal::Int(i32::MAX as i64), ty.clone());
+            let zero = self.b.constant(Literal::Int(0), ty);
+            let nothing = self.b.map(ScalarOp::Eq, &[*position, none]);
+            *position = self.b.map(ScalarOp::Select, &[nothing, zero, *position]);
+        }
+        Ok(results.into_iter().map(|id| Val { id, axes: kept.clone() }).collect())
     }
 
     fn state_dtypes(&self, args: &[ExprId], monoid: &Monoid) -> Vec<DType> {
@@ -685,7 +695,7 @@ impl<'n> Emitter<'n> {
 fn last_in_order(dtype: DType, descending: bool) -> Literal {
     match (IntType::of(dtype), descending) {
         (None, false) => Literal::float(f64::NAN),
-        (None, true) => Literal::float(f64::NEG_INFINITY),
+        (None, true) => monoid::extreme(dtype, false),
         (Some(t), false) if t.signed => Literal::Int(i64::MAX >> (64 - t.bits)),
         (Some(t), true) if t.signed => Literal::Int(i64::MIN >> (64 - t.bits)),
         (Some(t), false) => Literal::Int((u64::MAX >> (64 - t.bits)) as i64),

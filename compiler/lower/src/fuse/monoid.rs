@@ -1,14 +1,20 @@
 //! Folds in tile form: identities and merging of running values.
 
+use girih_base::codec::{self, Scalar};
 use girih_base::{DType, Diag, Result, ScalarOp};
 use girih_graph::{Literal as GraphLiteral, Monoid, Op as GraphOp};
 use girih_tile::{Block, Builder, Combine, Literal, TileTy, ValueId};
 use std::collections::BTreeMap;
 
-/// The largest (or smallest) value of a dtype.
-fn extreme(dtype: DType, largest: bool) -> Literal {
+/// The largest (or smallest) value of a dtype, infinite where it has infinities.
+pub fn extreme(dtype: DType, largest: bool) -> Literal {
     match girih_base::scalar::IntType::of(dtype) {
-        None => Literal::float(if largest { f64::INFINITY } else { f64::NEG_INFINITY }),
+        None => {
+            let end = if largest { f64::INFINITY } else { f64::NEG_INFINITY };
+            let infinite = codec::cast(Scalar::Float(end), dtype).as_f64().is_infinite();
+            let code = codec::encode_saturating(Scalar::Float(end), dtype);
+            Literal::float(if infinite { end } else { codec::decode(code, dtype).as_f64() })
+        }
         Some(t) => {
             let top = if t.signed { (1i128 << (t.bits - 1)) - 1 } else { (1i128 << t.bits) - 1 };
             let value = match (largest, t.signed) {

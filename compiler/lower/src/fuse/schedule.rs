@@ -306,6 +306,12 @@ fn tile_dot(nest: &Nest, desc: &TargetDesc, e: ExprId, s: &mut Schedule) {
         };
         s.tile.insert(a, fit_within(&nest.extent(a), limit, desc, 1));
     }
+    // Folds in front of a vector have the axis to themselves.
+    for a in s.order.clone() {
+        if nest.axes[a.0 as usize].row && !axes.contains(&a) && Some(a) != n && Some(a) != m {
+            s.tile.insert(a, fit(&nest.extent(a), desc.tile_elements as u64, desc));
+        }
+    }
     // Operands come as [.., m, k] and [.., k, n]: the three are last, in the result's order.
     s.order.retain(|x| Some(*x) != m && Some(*x) != n && Some(*x) != k);
     s.order.extend([m, n, k].into_iter().flatten());

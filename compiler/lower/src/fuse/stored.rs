@@ -11,7 +11,8 @@ pub fn is_view(op: &Op) -> bool {
 /// Whether a node is a kernel of its own kind: it always gets memory.
 fn is_root(graph: &Graph, id: NodeId) -> bool {
     match graph.op(id) {
-        Op::Param(_) | Op::Concat(_) | Op::Scatter(_) | Op::DynUpdate(_) | Op::Scan(_) | Op::Sort(_) | Op::Fence(_) => {
+        Op::Concat(_) => !feeds_update(graph, id),
+        Op::Param(_) | Op::Scatter(_) | Op::DynUpdate(_) | Op::Scan(_) | Op::Sort(_) | Op::Fence(_) => {
             true
         }
         Op::Const(c) => matches!(c.value, Literal::Dense(_)),
@@ -22,6 +23,18 @@ fn is_root(graph: &Graph, id: NodeId) -> bool {
             let tuple = graph.operands(id)[0];
             !matches!(graph.op(tuple), Op::Tuple(_) | Op::Reduce(_))
         }
+        _ => false,
+    }
+}
+
+/// Whether a value is only written into a larger one, directly or through a reshape.
+fn feeds_update(graph: &Graph, id: NodeId) -> bool {
+    match &graph.users(id)[..] {
+        [user] => match graph.op(*user) {
+            Op::DynUpdate(_) => graph.operands(*user)[1] == id,
+            Op::Reshape(_) => !graph.outputs().contains(user) && feeds_update(graph, *user),
+            _ => false,
+        },
         _ => false,
     }
 }
@@ -60,26 +73,63 @@ pub fn choose(graph: &Graph, live: &[bool]) -> BTreeSet<NodeId> {
     for out in graph.outputs() {
         stored.insert(core(graph, *out));
     }
-    // Kernels each node would be computed in, users first.
+    // Walking from users to operands: the kernels each node would be computed in, the product each kernel is built
+    // around, and whether a node would be computed in front of a product.
     let mut kernels: Vec<BTreeSet<NodeId>> = vec![BTreeSet::new(); graph.len()];
+    let mut front: Vec<Option<Front>> = vec![None; graph.len()];
+    let mut anchored: BTreeSet<NodeId> = BTreeSet::new();
     for id in graph.ids().rev().filter(|id| alive(*id)) {
         let mut set = BTreeSet::new();
+        let mut here = None;
         for user in graph.users(id).into_iter().filter(|u| alive(*u)) {
             if stored.contains(&user) {
                 set.insert(user);
             } else if set.len() < 8 {
                 set.extend(kernels[user.0 as usize].iter().copied());
             }
+            let through = !stored.contains(&user) || matches!(graph.op(user), Op::Dot(_));
+            if through {
+                here = here.max(front[user.0 as usize]).max(in_front(graph, user, id));
+            }
         }
-        if set.len() > 1 && !stored.contains(&id) && matches!(graph.ty(id), Ty::Tensor(_)) && !is_view(graph.op(id)) {
-            let multi = matches!(graph.op(id), Op::Dot(_) | Op::Reduce(_) | Op::Proj(_) | Op::Gather(_));
-            if multi || heavy(graph, &stored, id) {
+        let single = if set.len() == 1 { set.first().copied() } else { None };
+        if !stored.contains(&id) && matches!(graph.ty(id), Ty::Tensor(_)) && !is_view(graph.op(id)) {
+            let shared = set.len() > 1;
+            let keep = match graph.op(id) {
+                Op::Dot(_) => shared || here.is_some() || single.is_some_and(|k| anchored.contains(&k)),
+                Op::Reduce(_) | Op::Proj(_) => shared || here == Some(Front::Matrix),
+                Op::Gather(_) => shared,
+                Op::Map(_) => here == Some(Front::Matrix) || shared && heavy(graph, &stored, id),
+                _ => shared && heavy(graph, &stored, id),
+            };
+            if keep {
                 stored.insert(id);
             }
         }
+        if let Op::Dot(_) = graph.op(id) {
+            anchored.extend(if stored.contains(&id) { Some(id) } else { single });
+        }
         kernels[id.0 as usize] = set;
+        front[id.0 as usize] = if stored.contains(&id) { None } else { here };
     }
     stored
+}
+
+/// Where a node stands that a matrix product reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Front {
+    /// In front of a vector: what it takes is computed again by each program, which costs little.
+    Vector,
+    /// In front of a matrix: arithmetic there would be repeated for every tile of the result.
+    Matrix,
+}
+
+fn in_front(graph: &Graph, user: NodeId, id: NodeId) -> Option<Front> {
+    let Op::Dot(dot) = graph.op(user) else { return None };
+    let operands = graph.operands(user);
+    let lhs = graph.tensor(operands[0]).ok()?;
+    let vector = dot.lhs_free(lhs.rank()).iter().all(|a| lhs.shape[*a].is(1));
+    Some(if vector && operands[1] != id { Front::Vector } else { Front::Matrix })
 }
 
 /// Whether computing a node twice costs more than a round trip through memory.

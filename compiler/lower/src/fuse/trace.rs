@@ -8,7 +8,7 @@ use super::affine::{Affine, AxisId, linearize, reshape};
 use super::nest::{Bound, Expr, ExprId, Nest, Store};
 use girih_base::{DType, Diag, Dim, ScalarOp};
 use girih_graph::ops::Gather;
-use girih_graph::{Graph, Literal, Monoid, NodeId, Op, Ty};
+use girih_graph::{Graph, Literal, Monoid, NodeId, Op, ParamKind, Ty};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Why a trace stopped.
@@ -49,6 +49,8 @@ pub struct Trace<'g> {
     root: NodeId,
     root_axes: Vec<AxisId>,
     anchor: Option<NodeId>,
+    /// The anchor has a single row: what stands in front of it may be computed by every program.
+    vector: bool,
 }
 
 fn key(coords: &[Affine]) -> Vec<(Dim, Vec<(AxisId, Dim)>)> {
@@ -77,6 +79,7 @@ impl<'g> Trace<'g> {
             root,
             root_axes,
             anchor: None,
+            vector: false,
         }
     }
 
@@ -141,7 +144,11 @@ impl<'g> Trace<'g> {
         let tensor = Self::memory(self.graph, self.stored, node).unwrap_or(node);
         let offset = linearize(coords, &ty.shape);
         let bounds = self.guards.clone();
-        Ok(self.push(node, Expr::Load { tensor, offset, dynamic: Vec::new(), bounds, other: 0.0 }, ty.dtype))
+        let expr = Expr::Load { tensor, offset, dynamic: Vec::new(), bounds, other: 0.0 };
+        let n = self.graph.node(node);
+        // Weights have a name in every layer; their kernels are the same.
+        let own = matches!(&n.op, Op::Param(p) if p.kind != ParamKind::Input);
+        Ok(self.nest.push(expr, vec![ty.dtype], n.name.clone().filter(|_| !own), n.loc.clone()))
     }
 
     fn pull_op(&mut self, node: NodeId, coords: &[Affine]) -> Result<ExprId, Stop> {
@@ -226,7 +233,11 @@ impl<'g> Trace<'g> {
                 match graph.op(tuple) {
                     Op::Tuple(_) => self.pull(graph.operands(tuple)[p.index], coords),
                     Op::Reduce(_) | Op::Sort(_) | Op::Scan(_) => {
-                        let whole = self.pull_multi(tuple, coords)?;
+                        // Memory holds single results, never the tuple.
+                        let whole = self.pull_multi(tuple, coords).map_err(|stop| match stop {
+                            Stop::Blocked(at) if at == tuple => Stop::Blocked(node),
+                            other => other,
+                        })?;
                         Ok(self.push(node, Expr::Part(whole, p.index), dtype))
                     }
                     _ => Err(Stop::Blocked(tuple)),
@@ -522,7 +533,7 @@ impl<'g> Trace<'g> {
             return Ok(());
         }
         let repeats = self.root_axes.iter().any(|a| !used.contains(a) && !self.nest.extent(*a).is(1));
-        let allowed = self.anchor.is_some() && self.policy.fold_vectors;
+        let allowed = self.anchor.is_some() && self.vector;
         if repeats && !allowed { Err(Stop::Blocked(node)) } else { Ok(()) }
     }
 
@@ -555,10 +566,11 @@ impl<'g> Trace<'g> {
         fa.iter().for_each(|a| ca[*a] = next());
         fb.iter().for_each(|b| cb[*b] = next());
         let vector = fa.iter().all(|a| ta.shape[*a].is(1));
+        self.vector = vector;
         let mut axes = Vec::new();
         let mut taken: BTreeSet<AxisId> = self.root_axes.iter().copied().collect();
         for (l, r) in &dot.contract {
-            let axis = if vector && self.policy.fold_vectors {
+            let axis = if vector {
                 self.fold_axis(&ta.shape[*l], &taken)
             } else {
                 let a = self.nest.axis(ta.shape[*l].clone());
