@@ -24,14 +24,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "base", "graph", "tile", "simt", "rewrite", "lower", "driver", "plan", "exec", "cpu", "wgpu", "gguf", "girih",
+            "base", "graph", "tile", "simt", "rewrite", "lower", "driver", "plan", "exec", "cpu", "wgpu", "gguf",
+            "girih",
         ],
     ),
     (
         "tests",
         &[
-            "base", "graph", "tile", "simt", "rewrite", "lower", "driver", "plan", "exec", "cpu", "wgpu", "gguf", "girih",
-            "macros",
+            "base", "graph", "tile", "simt", "rewrite", "lower", "driver", "plan", "exec", "cpu", "wgpu", "gguf",
+            "girih", "macros",
         ],
     ),
 ];
@@ -120,7 +121,10 @@ fn libraries_stay_where_they_belong() {
 #[test]
 fn unsafe_code_is_forbidden_but_where_it_is_needed() {
     for (name, package) in packages() {
-        let source = ["src/lib.rs", "src/main.rs"].iter().find_map(|f| std::fs::read_to_string(package.folder.join(f)).ok()).unwrap();
+        let source = ["src/lib.rs", "src/main.rs"]
+            .iter()
+            .find_map(|f| std::fs::read_to_string(package.folder.join(f)).ok())
+            .unwrap();
         let strict = source.contains("#![forbid(unsafe_code)]");
         let careful = source.contains("#![deny(unsafe_code)]") && ["gguf", "wgpu"].contains(&&*name);
         let free = ["cpu", "macros", "tests"].contains(&&*name);

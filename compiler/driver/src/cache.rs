@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::UNIX_EPOCH;
 
+/// Most plans a folder holds; the oldest go first. Every build of the compiler leaves its own.
+const MOST_PLANS: usize = 128;
+
 /// Plan files larger than this are not read.
 const LARGEST: u64 = 1 << 30;
 
@@ -63,10 +66,26 @@ impl PlanCache {
             Err(why) => notes.push(format!("compiled again, since `{}` was refused: {}", path.display(), why.message)),
         }
         let plan = compile(graph, target, options)?.plan;
-        if let Err(why) = file::write(&plan, key).and_then(|bytes| keep(&path, &bytes)) {
-            notes.push(why.message);
+        match file::write(&plan, key).and_then(|bytes| keep(&path, &bytes)) {
+            Ok(()) => self.prune(),
+            Err(why) => notes.push(why.message),
         }
         Ok(Cached { plan, hit: false, notes })
+    }
+}
+
+impl PlanCache {
+    /// Removes the oldest plans beyond [`MOST_PLANS`]. What cannot be removed stays.
+    fn prune(&self) {
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let plan = |e: &std::fs::DirEntry| e.path().extension().is_some_and(|x| x == "plan");
+        let aged = |e: std::fs::DirEntry| Some((e.metadata().ok()?.modified().ok()?, e.path()));
+        let mut plans: Vec<_> = entries.filter(plan).filter_map(aged).collect();
+        plans.sort();
+        let extra = plans.len().saturating_sub(MOST_PLANS);
+        for (_, path) in plans.drain(..extra) {
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 

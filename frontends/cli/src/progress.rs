@@ -26,6 +26,11 @@ impl Progress {
         Progress(bar)
     }
 
+    /// Prints something else without mixing it with the bar.
+    pub fn aside<R>(&self, print: impl FnOnce() -> R) -> R {
+        self.0.suspend(print)
+    }
+
     /// One step further, and what to say now.
     pub fn advance(&self, what: impl Into<String>) {
         self.0.set_message(what.into());

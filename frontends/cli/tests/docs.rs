@@ -1,5 +1,7 @@
 //! The documents, executed: every `console` block of README.md and docs/*.md is run and must print what it says.
 //! `UPDATE=1` writes what is printed into the blocks.
+// The commands are for a POSIX shell, and what they print has Linux's words for errors of the system.
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeSet;
@@ -93,7 +95,7 @@ fn codes(folder: &Path, found: &mut BTreeSet<String>) {
             codes(&entry, found);
         } else if name.ends_with(".rs") && name != "tests.rs" {
             let text = fs::read_to_string(&entry).unwrap();
-            let code = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or_default();
+            let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
             let is_code = |s: &&str| {
                 let b = s.as_bytes();
                 b.len() == 4 && b[0].is_ascii_uppercase() && b[1..].iter().all(u8::is_ascii_digit)
@@ -117,6 +119,22 @@ fn every_code_has_its_section() {
     assert!(missing.is_empty(), "docs/errors.md has no section for {missing:?}");
     let stale: Vec<&String> = listed.difference(&found).collect();
     assert!(stale.is_empty(), "docs/errors.md describes {stale:?}, which no source gives");
+}
+
+/// An example shows the error of its own section.
+#[test]
+fn examples_show_their_code() {
+    let page = fs::read_to_string(root().join("docs/errors.md")).unwrap();
+    let mut examples = 0;
+    for section in page.split("\n## ").skip(1) {
+        let (code, body) = (&section[..4], section.split("\n```").nth(1));
+        if let Some(body) = body.filter(|b| b.starts_with("console") || b.starts_with("rust")) {
+            let shown = [format!("error[{code}]"), format!("\"{code}\""), format!("\"{code}:")];
+            assert!(shown.iter().any(|s| body.contains(s.as_str())), "the example of {code} shows something else");
+            examples += 1;
+        }
+    }
+    assert!(examples >= 40, "only {examples} examples");
 }
 
 #[test]

@@ -81,7 +81,8 @@ impl Bench {
         let mut rows = Vec::new();
         for w in &chosen {
             bar.advance(w.example.name);
-            self.finish(self.measure(w, context.device, &mut rivals)?, context, out, &mut rows)?;
+            let row = self.measure(w, context.device, &mut rivals)?;
+            bar.aside(|| self.finish(row, context, out, &mut rows))?;
         }
         drop(bar);
         if let Some(path) = &self.model {

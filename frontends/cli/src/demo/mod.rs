@@ -116,11 +116,12 @@ impl Demo {
 
     /// Loss curve, trained parameters, time.
     fn train(&self, sizes: &Sizes, device: DeviceSpec, say: &mut Say) -> Done<(Vec<f32>, Vec<Vec<u8>>, Duration)> {
-        let spinner = Progress::spinner("compiling the training step");
+        let spinner = Progress::spinner("preparing the training step");
         let rig = Rig::open(device)?;
         let (name, start) = (rig.device.name(), Instant::now());
         let graph = sizes.training(BATCH)?;
         let plan = compile(&graph, &*rig.target, &Options::for_target(&*rig.target))?.plan;
+        drop(spinner);
         say.line(&format!(
             "Its training step: {} graph nodes, {} kernels launched, {} at most; compiled in {} for {name}.",
             graph.len(),
@@ -133,7 +134,6 @@ impl Demo {
         for (i, first) in sizes.first_values(7)?.iter().enumerate() {
             engine.write_state(i, first)?;
         }
-        drop(spinner);
         let data = text::encode(text::TEXT);
         let bar = Progress::steps("training", self.steps as u64);
         let (start, mut losses) = (Instant::now(), Vec::new());
@@ -154,7 +154,7 @@ impl Demo {
             losses.push(loss);
             bar.advance(format!("training, loss {loss:.3}"));
             if step == 1 || step % (self.steps / 5).max(1) == 0 {
-                say.line(&format!("  step {step:4}  loss {loss:.3}"))?;
+                bar.aside(|| say.line(&format!("  step {step:4}  loss {loss:.3}")))?;
             }
         }
         let trained = (0..sizes.parameters().len()).map(|i| engine.read_state(i)).collect::<Result<_>>()?;

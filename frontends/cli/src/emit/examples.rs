@@ -1,7 +1,7 @@
 //! Built-in programs, to look at and to measure.
 
 use crate::rig::unknown;
-use girih_base::{DType, Dim, Loc, Result};
+use girih_base::{DType, Dim, Loc, Result, ScalarOp};
 use girih_graph::{Graph, Monoid, NodeId, ParamKind, TensorTy, grad, nn};
 
 /// A program that needs no file.
@@ -48,10 +48,13 @@ pub fn input<D: Into<Dim>>(g: &mut Graph, name: &str, shape: impl IntoIterator<I
 const READING: &[Example] = &[
     Example {
         name: "softmax_matmul",
-        doc: "softmax(x @ w), the program of docs/tour.md",
+        doc: "softmax(x @ w.T / 8), the program of docs/tour.md",
         build: |g| {
-            let (x, w) = (input(g, "x", [128, 64]), input(g, "w", [64, 256]));
+            let (x, w) = (input(g, "x", [128, 64]), input(g, "w", [256, 64]));
+            let w = g.permute(w, &[1, 0])?;
             let y = g.matmul(x, w)?;
+            let eighth = g.scalar(0.125, DType::F32)?;
+            let y = g.map_broadcast(ScalarOp::Mul, &[y, eighth])?;
             Ok(vec![nn::softmax(g, y, 1)?])
         },
     },
@@ -88,9 +91,9 @@ const READING: &[Example] = &[
         doc: "the length of each row: one reduction with an elementwise end",
         build: |g| {
             let x = input(g, "x", [256, 300]);
-            let squares = g.map(girih_base::ScalarOp::Square, &[x])?;
+            let squares = g.map(ScalarOp::Square, &[x])?;
             let sums = g.reduce(Monoid::Sum, squares, &[1])?;
-            Ok(vec![g.map(girih_base::ScalarOp::Sqrt, &[sums])?])
+            Ok(vec![g.map(ScalarOp::Sqrt, &[sums])?])
         },
     },
 ];

@@ -2,7 +2,6 @@
 
 use super::{examples, wrong_size};
 use crate::output::{Done, read_text};
-use girih_base::Diag;
 use girih_driver::specialize;
 use girih_gguf::{Gguf, Model, Options};
 use girih_graph::Graph;
@@ -31,7 +30,7 @@ pub fn load(input: &str, sizes: &[String]) -> Done<Graph> {
             Model::new(&file, &options)?.graph
         }
         Some("girih") => {
-            let graph: Graph = read_text(path)?.parse().map_err(|d: Box<Diag>| d.note(format!("in `{input}`")))?;
+            let graph = girih_graph::text::parse(&read_text(path)?, input)?;
             graph.verify()?;
             graph
         }
