@@ -154,6 +154,20 @@ fn writes(step: &Low) -> Vec<TensorRef> {
     }
 }
 
+/// Whether a launch or copy depends on a run-time size.
+fn sized(step: &Low) -> bool {
+    let mut found = false;
+    let mut visit = |d: &Dim| found |= d.as_const().is_none();
+    match step {
+        Low::Launch { kernel, .. } => girih_lower::kernel_dims(kernel, &mut visit),
+        Low::Copy { from_offset, to_offset, bytes, .. } => {
+            [from_offset, to_offset, bytes].into_iter().for_each(&mut visit)
+        }
+        _ => return true,
+    }
+    found
+}
+
 /// Intermediate tensors that depend on weights alone and are no larger than what they are made of: they are computed once.
 /// (Decoded weights are larger than their codes, so they never are.)
 fn weight_only(program: &Program) -> BTreeSet<TensorRef> {
@@ -172,8 +186,8 @@ fn weight_only(program: &Program) -> BTreeSet<TensorRef> {
         for step in &program.steps {
             let constant = |t: &TensorRef| tensor_bytes(program, *t).as_const();
             let (from, to) = (reads(step), writes(step));
-            let simple = matches!(step, Low::Launch { .. } | Low::Copy { .. });
-            let good = simple && from.iter().all(&fixed) && from.iter().chain(&to).all(|t| constant(t).is_some());
+            // What runs once, runs before any size is known.
+            let good = !sized(step) && from.iter().all(&fixed) && from.iter().chain(&to).all(|t| constant(t).is_some());
             let weighs = from.iter().any(|t| !matches!(program.tensors[t.0 as usize].kind, TensorKind::Constant(_)));
             for t in &to {
                 if !good || !weighs {

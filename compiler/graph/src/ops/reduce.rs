@@ -12,6 +12,7 @@ use crate::literal::Number;
 use crate::nn::{over, spread, with};
 use crate::text::attrs::{Field, Item, Symbols, attrs};
 use crate::ty::{TensorTy, Ty};
+use girih_base::scalar::IntType;
 use girih_base::{Class, DType, Result as DiagResult, Scalar, ScalarOp, codec};
 use girih_base::{Diag, Dim};
 use std::hash::{Hash, Hasher};
@@ -254,6 +255,8 @@ impl<'a> Fold<'a> {
         let state = match monoid {
             Monoid::Sum | Monoid::Or | Monoid::Xor => vec![number(0)],
             Monoid::Prod => vec![number(1)],
+            // All bits set.
+            Monoid::And if IntType::of(acc).is_some_and(|t| t.signed) => vec![number(-1)],
             Monoid::And => vec![high],
             Monoid::Max => vec![low],
             Monoid::Min => vec![high],

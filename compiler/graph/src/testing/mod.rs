@@ -165,6 +165,8 @@ impl<'a> Grow<'a> {
         };
         let id = id.unwrap_or_else(|| {
             let kind = *self.r.pick(&[ParamKind::Input, ParamKind::Input, ParamKind::Weight]);
+            // Weights are data at hand: their size is known.
+            let kind = if ty.const_shape().is_some() { kind } else { ParamKind::Input };
             let name = format!("p{}", self.g.params().len());
             self.g.param(&name, ty, kind, Loc::unknown())
         });
