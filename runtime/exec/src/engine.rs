@@ -269,10 +269,10 @@ impl Engine {
     /// The arena, grown if a plan needs more; plans never run at the same time.
     fn arena(&mut self, bytes: u64) -> Result<BufferRef> {
         let bytes = bytes.max(4);
-        if let Some((buffer, size)) = self.arena {
-            if size >= bytes {
-                return Ok(buffer);
-            }
+        if let Some((buffer, size)) = self.arena
+            && size >= bytes
+        {
+            return Ok(buffer);
         }
         let grown = self.device.allocate(bytes)?;
         if let Some((old, _)) = self.arena.replace((grown, bytes)) {
