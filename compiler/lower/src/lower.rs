@@ -438,7 +438,11 @@ fn refuse(graph: &Graph, id: NodeId) -> Box<Diag> {
 fn kernel_name(graph: &Graph, id: NodeId) -> String {
     use girih_graph::ops::Rule;
     let node = graph.node(id);
-    let name = node.name.as_deref().unwrap_or_else(|| node.op.name());
+    let name = match (&node.name, &node.op) {
+        (Some(name), _) => name,
+        (None, Op::Call(c)) => &*c.callee.name,
+        (None, op) => op.name(),
+    };
     let clean: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
     if clean.starts_with(|c: char| c.is_ascii_alphabetic()) { clean } else { format!("k_{clean}") }
 }
