@@ -1,7 +1,7 @@
 //! The wgpu target: SIMT IR to WGSL, run on any GPU.
 //!
-//! [`WgpuTarget`] turns kernels into readable, validated WGSL and needs no adapter; [`WgpuDevice`] runs them through Vulkan, Metal,
-//! Direct3D 12 or OpenGL, whatever [`devices()`] finds.
+//! [`WgpuTarget`] turns kernels into readable, validated WGSL and needs no adapter; [`WgpuDevice`] runs them through Vulkan, Metal or
+//! Direct3D 12, whatever [`devices()`] finds.
 
 #![deny(unsafe_code)]
 

@@ -58,6 +58,7 @@ impl Spell {
         use ScalarOp as S;
         Ok(match op {
             S::Neg if dtype.class() == Class::Unsigned => Expr::infix("-", &constant(Scalar::Int(0), ty), &x[0]),
+            S::Abs if dtype.class() == Class::Unsigned => x[0].clone(),
             S::Min | S::Max if dtype == DType::F32 => self.helper(op.name(), lanes, &x)?,
             S::Min | S::Max if dtype.is_int() => Expr::call(op.name(), &x),
             S::Rem if dtype.is_int() => Expr::infix("%", &x[0], &x[1]),
