@@ -28,12 +28,10 @@ pub fn plan(graph: &Graph, program: &Program, target: &dyn Target) -> Result<Pla
     let bytes = |t: usize| tensor_bytes(program, TensorRef(t as u32));
     let mut temps: Vec<(usize, Interval)> = Vec::new();
     for (t, span) in intervals.iter().enumerate() {
-        let output = program.outputs.contains(&TensorRef(t as u32));
-        if let (TensorKind::Temp, Some((first, last)), false) = (&program.tensors[t].kind, span, output) {
-            if !once.contains(&TensorRef(t as u32)) {
-                let size = u64::try_from(bytes(t).bounds().1).unwrap_or(0).max(4).next_multiple_of(4);
-                temps.push((t, Interval { bytes: size, first: *first, last: *last }));
-            }
+        let elsewhere = program.outputs.contains(&TensorRef(t as u32)) || once.contains(&TensorRef(t as u32));
+        if let (TensorKind::Temp, Some((first, last)), false) = (&program.tensors[t].kind, span, elsewhere) {
+            let size = u64::try_from(bytes(t).bounds().1).unwrap_or(0).max(4).next_multiple_of(4);
+            temps.push((t, Interval { bytes: size, first: *first, last: *last }));
         }
     }
     let (offsets, arena_bytes) = place(&temps.iter().map(|t| t.1).collect::<Vec<_>>(), ALIGN);

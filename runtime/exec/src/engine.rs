@@ -137,7 +137,10 @@ impl Engine {
         let loaded = &self.programs[program.0];
         loaded.check(bindings)?;
         if inputs.len() != loaded.plan.inputs.len() {
-            return Err(Diag::error("X006", format!("`{}` takes {} inputs, got {}", loaded.plan.name, loaded.plan.inputs.len(), inputs.len())));
+            return Err(Diag::error(
+                "X006",
+                format!("`{}` takes {} inputs, got {}", loaded.plan.name, loaded.plan.inputs.len(), inputs.len()),
+            ));
         }
         for (i, b) in loaded.plan.buffers.iter().enumerate() {
             if let Place::Input(input) = b.place {
@@ -145,7 +148,16 @@ impl Engine {
                 let want = size(&b.bytes, bindings)?;
                 if data.len() as u64 != want {
                     let port = &loaded.plan.inputs[input as usize];
-                    return Err(Diag::error("X006", format!("input `{}` has {} bytes, {} {:?} takes {want}", port.name, data.len(), port.dtype, port.shape)));
+                    return Err(Diag::error(
+                        "X006",
+                        format!(
+                            "input `{}` has {} bytes, {} {:?} takes {want}",
+                            port.name,
+                            data.len(),
+                            port.dtype,
+                            port.shape
+                        ),
+                    ));
                 }
                 if want > 0 {
                     self.device.write(loaded.slots[i].0, 0, data)?;
@@ -206,19 +218,30 @@ impl Engine {
     /// All plans of an engine must agree on the weights, and every weight must have its bytes.
     fn check_weights(&mut self, plan: &Plan) -> Result<()> {
         match &self.weight_ports {
-            Some(ports) if *ports != plan.weights => return Err(Diag::error("X007", "plans of one engine must have the same weights")),
+            Some(ports) if *ports != plan.weights => {
+                return Err(Diag::error("X007", "plans of one engine must have the same weights"));
+            }
             Some(_) => return Ok(()),
             None => {}
         }
         if self.source.len() != plan.weights.len() {
-            return Err(Diag::error("X007", format!("`{}` has {} weights, {} were given", plan.name, plan.weights.len(), self.source.len())));
+            return Err(Diag::error(
+                "X007",
+                format!("`{}` has {} weights, {} were given", plan.name, plan.weights.len(), self.source.len()),
+            ));
         }
         for (port, w) in plan.weights.iter().zip(&self.source) {
-            let count = port.shape.iter().try_fold(1u64, |n, d| d.as_const().and_then(|d| n.checked_mul(u64::try_from(d).ok()?)));
+            let count = port
+                .shape
+                .iter()
+                .try_fold(1u64, |n, d| d.as_const().and_then(|d| n.checked_mul(u64::try_from(d).ok()?)));
             let want = count.map(|c| port.dtype.bytes_for(c));
             let inside = (*w.data).as_ref().len() >= w.range.end;
             if want != Some(w.range.len() as u64) || !inside {
-                return Err(Diag::error("X007", format!("weight `{}` {}{:?} has {} bytes", port.name, port.dtype, port.shape, w.range.len())));
+                return Err(Diag::error(
+                    "X007",
+                    format!("weight `{}` {}{:?} has {} bytes", port.name, port.dtype, port.shape, w.range.len()),
+                ));
             }
         }
         self.weight_ports = Some(plan.weights.clone());
@@ -239,11 +262,13 @@ impl Engine {
     fn drop_unused_weights(&mut self) {
         let mut used = BTreeSet::new();
         for p in &self.programs {
-            p.plan.steps.iter().for_each(|s| buffers(s, &mut |b| {
-                if let Place::Weight(w) = p.plan.buffers[b].place {
-                    used.insert(w);
-                }
-            }));
+            p.plan.steps.iter().for_each(|s| {
+                buffers(s, &mut |b| {
+                    if let Place::Weight(w) = p.plan.buffers[b].place {
+                        used.insert(w);
+                    }
+                })
+            });
         }
         let idle: Vec<u32> = self.weights.keys().copied().filter(|w| !used.contains(w)).collect();
         for w in idle {
@@ -335,7 +360,13 @@ impl Batch {
     }
 }
 
-fn record(loaded: &Loaded, step: &Step, bindings: &mut Bindings, device: &mut dyn Device, batch: &mut Batch) -> Result<()> {
+fn record(
+    loaded: &Loaded,
+    step: &Step,
+    bindings: &mut Bindings,
+    device: &mut dyn Device,
+    batch: &mut Batch,
+) -> Result<()> {
     match step {
         Step::Launch { kernel, args } => {
             let code = &loaded.plan.kernels[*kernel as usize];
@@ -356,7 +387,10 @@ fn record(loaded: &Loaded, step: &Step, bindings: &mut Bindings, device: &mut dy
                 let m = loaded.memory(b as usize, bindings)?;
                 let start = size(offset, bindings)?;
                 if start + bytes > m.bytes {
-                    return Err(Diag::error("X008", format!("a copy reaches past the end of `{}`", loaded.plan.buffers[b as usize].label)));
+                    return Err(Diag::error(
+                        "X008",
+                        format!("a copy reaches past the end of `{}`", loaded.plan.buffers[b as usize].label),
+                    ));
                 }
                 Ok(MemRef { buffer: m.buffer, offset: m.offset + start, bytes })
             };

@@ -16,7 +16,8 @@ pub struct Loaded {
 /// A size at run time.
 pub fn size(dim: &Dim, bindings: &Bindings) -> Result<u64> {
     let value = dim.eval(bindings).map_err(|name| {
-        Diag::error("X001", format!("the size `{name}` has no value")).help("bind every symbol of the plan when running it")
+        Diag::error("X001", format!("the size `{name}` has no value"))
+            .help("bind every symbol of the plan when running it")
     })?;
     u64::try_from(value).map_err(|_| Diag::error("X002", format!("the size {dim} is negative: {value}")))
 }
@@ -43,8 +44,11 @@ impl Loaded {
             match bindings.get(&s.name) {
                 Some(v) if (s.min..=s.max).contains(v) => {}
                 Some(v) => {
-                    return Err(Diag::error("X004", format!("`{}` is {v}, outside the {}..={} of this plan", s.name, s.min, s.max))
-                        .help("compile a plan for that range, or run another one"));
+                    return Err(Diag::error(
+                        "X004",
+                        format!("`{}` is {v}, outside the {}..={} of this plan", s.name, s.min, s.max),
+                    )
+                    .help("compile a plan for that range, or run another one"));
                 }
                 None => return Err(Diag::error("X001", format!("the size `{}` has no value", s.name))),
             }
