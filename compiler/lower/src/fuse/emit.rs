@@ -445,8 +445,11 @@ impl<'n> Emitter<'n> {
         self.hoist(&args, &axes)?;
         let lifted: Vec<DType> = self.state_dtypes(&args, &monoid);
         let identity = monoid::identity(&monoid, &lifted);
-        let shape = self.shape(&kept);
         let loops = self.chunked(&axes);
+        // Running values for every element of the tile, folded once at the end, where folding a tile is dear (threads have to
+        // meet); a body of the user's may care about the order and folds tile by tile.
+        let wide = self.schedule.wide_folds && !loops.is_empty() && !matches!(monoid, Monoid::Custom(..));
+        let shape = if wide { self.shape(&full) } else { self.shape(&kept) };
         let init: Vec<ValueId> = if loops.is_empty() {
             Vec::new()
         } else {
@@ -468,17 +471,12 @@ impl<'n> Emitter<'n> {
                     *s = this.b.map(ScalarOp::Select, &[inside, *s, id]);
                 }
             }
-            let mut left = full.clone();
-            for axis in axes.iter().rev() {
-                let Some(at) = left.iter().position(|a| a == axis) else { continue };
-                left.remove(at);
-                let combine = monoid::combine(&monoid, &mut this.b, &lifted)?;
-                let shape = this.shape(&left);
-                let tys = lifted.iter().map(|d| TileTy::new(*d, shape.clone())).collect();
-                states = this.b.push(Op::Reduce { args: states, axis: at, combine }, tys);
+            if !wide {
+                states = this.fold(states, &full, &axes, &monoid, &lifted)?;
             }
             if carried.is_empty() { Ok(states) } else { monoid::merge(&monoid, &mut this.b, &carried, &states) }
         })?;
+        let states = if wide { self.fold(states, &full, &axes, &monoid, &lifted)? } else { states };
         let mut results = monoid::results(&monoid, &states);
         let empty = axes.iter().any(|a| self.nest.extent(*a).bounds().0 < 1);
         if let (true, Monoid::ArgMax | Monoid::ArgMin, [_, position]) = (empty, &monoid, &mut results[..]) {
@@ -490,6 +488,27 @@ impl<'n> Emitter<'n> {
             *position = self.b.map(ScalarOp::Select, &[nothing, zero, *position]);
         }
         Ok(results.into_iter().map(|id| Val { id, axes: kept.clone() }).collect())
+    }
+
+    /// Folds `axes` of tiles over `full` away.
+    fn fold(
+        &mut self,
+        mut states: Vec<ValueId>,
+        full: &[AxisId],
+        axes: &[AxisId],
+        monoid: &Monoid,
+        dtypes: &[DType],
+    ) -> Result<Vec<ValueId>> {
+        let mut left = full.to_vec();
+        for axis in axes.iter().rev() {
+            let Some(at) = left.iter().position(|a| a == axis) else { continue };
+            left.remove(at);
+            let combine = monoid::combine(monoid, &mut self.b, dtypes)?;
+            let shape = self.shape(&left);
+            let tys = dtypes.iter().map(|d| TileTy::new(*d, shape.clone())).collect();
+            states = self.b.push(Op::Reduce { args: states, axis: at, combine }, tys);
+        }
+        Ok(states)
     }
 
     fn state_dtypes(&self, args: &[ExprId], monoid: &Monoid) -> Vec<DType> {

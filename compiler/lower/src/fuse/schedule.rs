@@ -13,6 +13,8 @@ pub struct Schedule {
     pub order: Vec<AxisId>,
     /// Tile extent of each axis in `order`.
     pub tile: BTreeMap<AxisId, u32>,
+    /// Folds over several tiles keep running values for every element of a tile.
+    pub wide_folds: bool,
     /// The matrix product, if there is one: its row, column and depth axes (each may be missing).
     pub dot: Option<DotAxes>,
 }
@@ -61,7 +63,7 @@ pub fn schedule(nest: &Nest, desc: &TargetDesc) -> Schedule {
         _ => None,
     });
     let tile = BTreeMap::new();
-    let mut s = Schedule { order, tile, dot: None };
+    let mut s = Schedule { order, tile, wide_folds: desc.kind == TargetKind::Gpu, dot: None };
     let attention = nest.exprs.iter().find_map(|n| match &n.expr {
         Expr::Attention(x) => Some(x),
         _ => None,
