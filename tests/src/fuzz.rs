@@ -59,7 +59,7 @@ fn one(rig: &Rig, sample: &Sample) -> Verdict {
         Err(d) => return Verdict::Wrong(format!("rounding cannot be judged: {d}")),
     };
     for enabled in [false, true] {
-        let mut options = Options::default();
+        let mut options = Options::for_target(&*rig.target);
         options.budget.enabled = enabled;
         let got = match run(rig, graph, inputs, bindings, &options) {
             Ok(got) => got,

@@ -1,8 +1,10 @@
 //! Random graphs on every target. `GIRIH_FUZZ_GRAPHS` and `GIRIH_FUZZ_FIRST` choose how many and from which seed.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use girih_base::DType;
 use girih_graph::testing::Config;
 use girih_tests::cpu;
+use girih_tests::emulated::emulated;
 use girih_tests::fuzz::{fuzz, setting};
 
 #[test]
@@ -12,4 +14,21 @@ fn on_cpu() {
     println!("{}", report.text());
     assert!(report.wrong.is_empty(), "{}", report.text());
     assert_eq!(report.compared as u64, count);
+}
+
+/// Graphs over the dtypes that 32-bit GPUs can hold.
+fn small() -> Config {
+    use DType::*;
+    let dtypes = vec![Bool, I8, U8, I16, U16, I32, U32, F16, Bf16, F32];
+    Config { nodes: 8, max_elements: 512, dtypes, ..Config::default() }
+}
+
+#[test]
+fn emulated_gpu() {
+    let (first, count) = (setting("GIRIH_FUZZ_FIRST", 0), setting("GIRIH_FUZZ_GRAPHS", 300) / 3);
+    // Refused by name: dtypes of 64 bits, and tiles that need more workgroup memory than there is.
+    let report = fuzz(&emulated(), &small(), first, count, |d| matches!(d.code, "L202" | "L203" | "L206"));
+    println!("{}", report.text());
+    assert!(report.wrong.is_empty(), "{}", report.text());
+    assert!(report.compared as u64 * 10 > count * 9, "{}", report.text());
 }

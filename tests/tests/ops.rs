@@ -8,6 +8,7 @@ use girih_graph::eval::Value;
 use girih_graph::eval::compare::allclose;
 use girih_graph::ops::{Reduce, Scan};
 use girih_graph::{Graph, Monoid, NodeId, ParamKind, TensorTy, Ty};
+use girih_tests::emulated::emulated;
 use girih_tests::numbers::{acceptable, array, values};
 use girih_tests::{Rig, cpu, rounding, run};
 
@@ -24,7 +25,7 @@ fn input(g: &mut Graph, dtype: DType, shape: &[usize]) -> NodeId {
 
 fn both(rig: &Rig, g: &Graph, inputs: &[Value], f: &dyn Fn(Vec<Value>)) {
     for enabled in [false, true] {
-        let mut options = Options::default();
+        let mut options = Options::for_target(&*rig.target);
         options.budget.enabled = enabled;
         let got = run(rig, g, inputs, &Bindings::new(), &options);
         f(got.unwrap_or_else(|d| panic!("{} {}: {d}", rig.name, g.name)));
@@ -111,13 +112,13 @@ const MONOIDS: &[Monoid] = &[
 ];
 
 /// Folds and scans along each axis; the count of those that exist.
-fn folds(rig: &Rig, dtypes: &[DType]) -> usize {
+fn folds(rig: &Rig, dtypes: &[DType], shapes: &[&[usize]]) -> usize {
     let mut found = 0;
     for monoid in MONOIDS {
         for dtype in dtypes {
             let mut g = Graph::new(format!("{monoid:?} {dtype}"));
             let (mut outputs, mut inputs): (Vec<NodeId>, Vec<Value>) = Default::default();
-            for (k, shape) in SHAPES.iter().enumerate() {
+            for (k, shape) in shapes.iter().enumerate() {
                 let x = input(&mut g, *dtype, shape);
                 inputs.push(girih_graph::eval::Array::random(*dtype, shape, 7 * k as u64).into());
                 let sums = matches!(monoid, Monoid::Sum | Monoid::Prod | Monoid::Welford | Monoid::Online);
@@ -170,8 +171,53 @@ fn casts_on_cpu() {
     casts(&cpu(), DType::ALL);
 }
 
+/// What 32-bit GPUs can hold.
+const SMALL: &[DType] = &[
+    DType::Bool,
+    DType::I8,
+    DType::U8,
+    DType::I16,
+    DType::U16,
+    DType::I32,
+    DType::U32,
+    DType::F16,
+    DType::Bf16,
+    DType::F32,
+];
+
+/// A GPU scans whole lines in workgroup memory; longer ones are refused.
+const LINES: &[&[usize]] = &[&[0], &[1], &[3], &[64], &[300], &[3, 5], &[17, 33], &[2, 0, 3]];
+
+#[test]
+fn long_scans_are_refused_on_gpus() {
+    let mut g = Graph::new("long");
+    let x = input(&mut g, DType::F32, &[100_000]);
+    let y = girih_graph::nn::cumsum(&mut g, x, 0).unwrap();
+    g.set_outputs(vec![y]);
+    let inputs = [girih_graph::eval::Array::random(DType::F32, &[100_000], 1).into()];
+    let got = run(&emulated(), &g, &inputs, &Bindings::new(), &Options::default());
+    assert_eq!(got.unwrap_err().code, "L203");
+}
+
+#[test]
+fn scalar_ops_emulated() {
+    let pairs = scalar_ops(&emulated(), SMALL);
+    assert!(pairs > 300, "{pairs}");
+}
+
+#[test]
+fn casts_emulated() {
+    casts(&emulated(), SMALL);
+}
+
+#[test]
+fn folds_emulated() {
+    let found = folds(&emulated(), SMALL, LINES);
+    assert!(found > 500, "{found}");
+}
+
 #[test]
 fn folds_on_cpu() {
-    let found = folds(&cpu(), DType::ALL);
+    let found = folds(&cpu(), DType::ALL, SHAPES);
     assert!(found > 1000, "{found}");
 }

@@ -1,11 +1,11 @@
 //! Graphs that were once lowered, planned or run wrongly, each named by what was wrong.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use girih_base::{Bindings, DType, Dim, Symbol};
+use girih_base::{Bindings, DType, Dim, ScalarOp, Symbol};
 use girih_driver::Options;
 use girih_graph::eval::compare::allclose;
 use girih_graph::eval::{Array, Value};
-use girih_graph::ops::{Broadcast, Combine, DynUpdate, Reduce, Scan, Scatter};
+use girih_graph::ops::{Broadcast, Combine, DynSlice, DynUpdate, Pad, Reduce, Scan, Scatter, Sort};
 use girih_graph::{Graph, Monoid, NodeId, ParamKind, TensorTy};
 use girih_tests::{cpu, random_inputs, run};
 
@@ -92,7 +92,7 @@ fn parts_of_a_fold_behind_padding() {
         let both = g.push(Reduce { monoid: Monoid::Welford, axes: vec![1], acc: DType::F32 }, &[x]).unwrap();
         let mean = g.proj(both, 0).unwrap();
         let one = g.scalar(1.5, DType::F32).unwrap();
-        let pad = girih_graph::ops::Pad { low: dims(&[1]), high: dims(&[2]), interior: vec![0] };
+        let pad = Pad { low: dims(&[1]), high: dims(&[2]), interior: vec![0] };
         vec![g.push(pad, &[mean, one]).unwrap()]
     };
     same(build, &[], 1e-6);
@@ -168,4 +168,57 @@ fn old_value_of_a_donated_state() {
         vec![old, new]
     };
     same(build, &[("pos", 3)], 0.0);
+}
+
+/// The room of a value that two reshapes see was given away after the first.
+#[test]
+fn product_of_a_dynamic_slice() {
+    for dtype in [DType::I8, DType::F16, DType::F32] {
+        let build = |g: &mut Graph| {
+            let (x, w) = (input(g, dtype, &[7]), input(g, dtype, &[9, 6]));
+            let at = g.scalar(1i64, DType::I32).unwrap();
+            let part = g.push(DynSlice { sizes: dims(&[6]) }, &[x, at]).unwrap();
+            vec![g.dot(part, w, &[], &[(0, 1)]).unwrap()]
+        };
+        same(build, &[], if dtype.is_float() { 1e-5 } else { 0.0 });
+    }
+}
+
+/// Weights prepared with a constant that is itself computed.
+#[test]
+fn weights_prepared_with_computed_constants() {
+    let build = |g: &mut Graph| {
+        let w = param(g, DType::F32, &dims(&[8]), ParamKind::Weight);
+        let x = input(g, DType::F32, &[8]);
+        let half = g.splat(0.5, TensorTy::new(DType::F32, [8])).unwrap();
+        let half = g.map(ScalarOp::Tanh, &[half]).unwrap();
+        let w = g.map(ScalarOp::Mul, &[w, half]).unwrap();
+        vec![g.map(ScalarOp::Add, &[x, w]).unwrap()]
+    };
+    same(build, &[], 1e-6);
+}
+
+/// A view of nothing loses its axes, and its first element was read.
+#[test]
+fn padding_around_nothing() {
+    let build = |g: &mut Graph| {
+        let x = input(g, DType::F32, &[8, 0]);
+        let x = g.permute(x, &[1, 0]).unwrap();
+        let x = g.reshape(x, dims(&[0])).unwrap();
+        let one = g.scalar(1.0, DType::F32).unwrap();
+        vec![g.push(Pad { low: dims(&[1]), high: dims(&[0]), interior: vec![1] }, &[x, one]).unwrap()]
+    };
+    same(build, &[], 0.0);
+}
+
+/// What a tile has beyond a sorted axis came before the largest numbers of a dtype without NaN.
+#[test]
+fn sorting_floats_without_nan() {
+    let build = |g: &mut Graph| {
+        let x = param(g, DType::F4E2M1, &[Dim::from(3), symbol("n")], ParamKind::Input);
+        let i = g.iota(TensorTy::new(DType::I32, vec![Dim::from(3), symbol("n")]), 1).unwrap();
+        let both = g.push(Sort { axis: 1, keys: 1, descending: false }, &[x, i]).unwrap();
+        vec![g.proj(both, 0).unwrap(), g.proj(both, 1).unwrap()]
+    };
+    same(build, &[("n", 31)], 0.0);
 }

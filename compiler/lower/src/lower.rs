@@ -273,6 +273,8 @@ impl Lower<'_> {
                     let bytes = self.bytes(from);
                     steps.push(Step::Copy { from, from_offset: Dim::ZERO, to, to_offset, bytes });
                 }
+                // Nothing is written along an axis without points.
+                Job::Nest(nest) if nest.is_empty() => {}
                 Job::Nest(nest) => {
                     let step = self.launch(graph, id, nest, env)?;
                     steps.push(step);

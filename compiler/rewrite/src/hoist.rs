@@ -58,7 +58,7 @@ pub fn split_weights(graph: &Graph) -> Result<Option<Split>> {
     let mut load = Part::new(graph, "load");
     let mut wanted = vec![false; graph.len()];
     hoisted.iter().for_each(|h| wanted[h.0 as usize] = true);
-    for id in graph.ids().rev().filter(|id| weights[id.0 as usize]) {
+    for id in graph.ids().rev() {
         if wanted[id.0 as usize] {
             graph.operands(id).iter().for_each(|o| wanted[o.0 as usize] = true);
         }

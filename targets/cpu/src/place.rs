@@ -10,6 +10,8 @@ struct Room {
     bytes: usize,
     start: usize,
     end: usize,
+    /// The room that this one's value may really lie in.
+    under: Option<usize>,
 }
 
 struct Placer<'a> {
@@ -86,13 +88,22 @@ impl Placer<'_> {
         let slot = &mut self.slots[id];
         slot.storage = self.rooms.len();
         let bytes = (slot.len * slot.lane.bytes()).next_multiple_of(ALIGNMENT);
-        self.rooms.push(Room { bytes, start, end });
+        self.rooms.push(Room { bytes, start, end, under: None });
     }
 
     fn share(&mut self, id: usize, with: usize) {
         let storage = self.slots[with].storage;
         self.slots[id].storage = storage;
-        self.rooms[storage].end = self.rooms[storage].end.max(self.last[id]);
+        self.extend(storage, self.last[id]);
+    }
+
+    /// Keeps a room, and every room its value may really lie in, until `end`.
+    fn extend(&mut self, room: usize, end: usize) {
+        let mut next = Some(room);
+        while let Some(r) = next {
+            self.rooms[r].end = self.rooms[r].end.max(end);
+            next = self.rooms[r].under;
+        }
     }
 
     /// One room for each value, shared by views of it; positions count as in `spans`.
@@ -108,8 +119,9 @@ impl Placer<'_> {
                 // A reshape copies when its operand is not contiguous, so the operand and the copy must both be there.
                 Op::Reshape(x) => {
                     self.room(inst.dst[0], start, self.last[inst.dst[0]]);
-                    let operand = self.slots[x.0 as usize].storage;
-                    self.rooms[operand].end = self.rooms[operand].end.max(self.last[inst.dst[0]]);
+                    let (own, operand) = (self.slots[inst.dst[0]].storage, self.slots[x.0 as usize].storage);
+                    self.rooms[own].under = Some(operand);
+                    self.extend(own, self.last[inst.dst[0]]);
                 }
                 Op::Dot { a, b, acc: Some(acc) } if self.dies(acc.0 as usize, &[a.0 as usize, b.0 as usize]) => {
                     self.share(inst.dst[0], acc.0 as usize);
@@ -133,8 +145,7 @@ impl Placer<'_> {
                 // Carried values and results are written when a round ends.
                 let ids = inst.blocks.iter().flat_map(|b| &b.params).chain(&inst.dst).copied().collect::<Vec<_>>();
                 for id in ids {
-                    let room = &mut self.rooms[self.slots[id].storage];
-                    room.end = room.end.max(self.at);
+                    self.extend(self.slots[id].storage, self.at);
                 }
             }
         }

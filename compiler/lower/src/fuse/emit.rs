@@ -7,6 +7,7 @@ use super::affine::{Affine, AxisId};
 use super::monoid;
 use super::nest::{Bound, Expr, ExprId, Nest, Store};
 use super::schedule::Schedule;
+use girih_base::codec::{self, Scalar};
 use girih_base::scalar::IntType;
 use girih_base::{DType, Diag, Dim, Result, ScalarOp};
 use girih_graph::{Monoid, NodeId};
@@ -713,7 +714,8 @@ impl<'n> Emitter<'n> {
 /// The value that a sort puts last: NaN, or minus infinity when descending; the end of the range for integers.
 fn last_in_order(dtype: DType, descending: bool) -> Literal {
     match (IntType::of(dtype), descending) {
-        (None, false) => Literal::float(f64::NAN),
+        (None, false) if codec::cast(Scalar::Float(f64::NAN), dtype).as_f64().is_nan() => Literal::float(f64::NAN),
+        (None, false) => monoid::extreme(dtype, true),
         (None, true) => monoid::extreme(dtype, false),
         (Some(t), false) if t.signed => Literal::Int(i64::MAX >> (64 - t.bits)),
         (Some(t), true) if t.signed => Literal::Int(i64::MIN >> (64 - t.bits)),

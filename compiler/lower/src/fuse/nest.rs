@@ -188,6 +188,11 @@ pub struct Store {
 }
 
 impl Nest {
+    /// Whether no store has any point.
+    pub fn is_empty(&self) -> bool {
+        self.stores.iter().all(|s| s.offset.terms.keys().any(|a| self.extent(*a).is(0)))
+    }
+
     /// A new axis.
     pub fn axis(&mut self, extent: Dim) -> AxisId {
         self.axes.push(Axis { extent, row: false, folded: false, serial: false });

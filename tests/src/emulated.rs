@@ -1,0 +1,163 @@
+//! The SIMT kernels of a GPU, run by the strict emulator: out-of-bounds accesses, races and divergent barriers are errors.
+
+use crate::Rig;
+use girih_base::{Diag, Result};
+use girih_driver::Target;
+use girih_exec::{BufferRef, Command, Device, KernelRef, MemRef, SharedBytes};
+use girih_lower::{TargetDesc, distribute};
+use girih_plan::{Arg, Format, KernelCode};
+use girih_simt::emulate;
+use girih_tile::{Access, Kernel};
+use std::ops::Range;
+
+const IDENTITY: &str = "emulated";
+
+/// The emulated GPU as a rig.
+pub fn emulated() -> Rig {
+    Rig {
+        name: IDENTITY,
+        target: Box::new(Emulated { desc: TargetDesc::webgpu() }),
+        device: Box::new(|| Box::new(Machine::new(TargetDesc::webgpu()))),
+    }
+}
+
+/// Compiles by passing tile kernels on; they are distributed where they are loaded.
+struct Emulated {
+    desc: TargetDesc,
+}
+
+impl Target for Emulated {
+    fn desc(&self) -> &TargetDesc {
+        &self.desc
+    }
+
+    fn identity(&self) -> String {
+        IDENTITY.into()
+    }
+
+    fn compile(&self, kernel: &Kernel) -> Result<KernelCode> {
+        // A refusal belongs to compilation, not to loading.
+        distribute(kernel, &self.desc)?;
+        Ok(KernelCode {
+            name: kernel.name.clone(),
+            format: Format::Tile,
+            text: girih_tile::print_without_locs(kernel).into(),
+            args: kernel
+                .params
+                .iter()
+                .map(|p| Arg { written: p.access != Access::Read, read_only: p.constant })
+                .collect(),
+            uniforms: Vec::new(),
+            grid: kernel.grid.clone(),
+            flops: 0.into(),
+            traffic: 0.into(),
+        })
+    }
+}
+
+struct Machine {
+    desc: TargetDesc,
+    buffers: Vec<Vec<u8>>,
+    kernels: Vec<(Kernel, girih_simt::Kernel)>,
+}
+
+impl Machine {
+    fn new(desc: TargetDesc) -> Machine {
+        Machine { desc, buffers: Vec::new(), kernels: Vec::new() }
+    }
+
+    fn bytes(&mut self, buffer: BufferRef, at: Range<usize>) -> Result<&mut [u8]> {
+        let refuse = || Diag::error("X004", format!("bytes {at:?} are outside buffer {}", buffer.0));
+        self.buffers.get_mut(buffer.0 as usize).and_then(|b| b.get_mut(at.clone())).ok_or_else(refuse)
+    }
+
+    fn part(&mut self, m: &MemRef) -> Result<&mut [u8]> {
+        self.bytes(m.buffer, m.offset as usize..(m.offset + m.bytes) as usize)
+    }
+
+    fn launch(&mut self, kernel: KernelRef, args: &[MemRef], bindings: &girih_base::Bindings) -> Result<()> {
+        let Some((tile, simt)) = self.kernels.get(kernel.0 as usize).cloned() else {
+            return Err(Diag::error("X004", "no such kernel"));
+        };
+        let mut memory = Vec::new();
+        for m in args {
+            // Buffers end at whole words; what lies behind the data is nobody's.
+            let mut bytes = self.part(m)?.to_vec();
+            bytes.resize(bytes.len().next_multiple_of(16).max(16), 0xa5);
+            memory.push(bytes);
+        }
+        let options = emulate::Options { subgroup: self.desc.subgroup_size[0], ..Default::default() };
+        emulate::run(&simt, &mut memory, bindings, options).map_err(|d| d.note(girih_tile::print(&tile)))?;
+        for ((m, bytes), p) in args.iter().zip(memory).zip(&tile.params) {
+            if p.access != Access::Read {
+                self.part(m)?.copy_from_slice(&bytes[..m.bytes as usize]);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Device for Machine {
+    fn name(&self) -> String {
+        IDENTITY.into()
+    }
+
+    fn target(&self) -> String {
+        IDENTITY.into()
+    }
+
+    fn alignment(&self) -> u64 {
+        256
+    }
+
+    fn allocate(&mut self, bytes: u64) -> Result<BufferRef> {
+        self.buffers.push(vec![0; bytes as usize]);
+        Ok(BufferRef(self.buffers.len() as u32 - 1))
+    }
+
+    fn adopt(&mut self, data: SharedBytes, range: Range<usize>) -> Result<BufferRef> {
+        let bytes = (*data).as_ref().get(range).ok_or_else(|| Diag::error("X004", "adopted bytes are missing"))?;
+        self.buffers.push(bytes.to_vec());
+        Ok(BufferRef(self.buffers.len() as u32 - 1))
+    }
+
+    fn free(&mut self, buffer: BufferRef) {
+        if let Some(b) = self.buffers.get_mut(buffer.0 as usize) {
+            *b = Vec::new();
+        }
+    }
+
+    fn write(&mut self, buffer: BufferRef, offset: u64, data: &[u8]) -> Result<()> {
+        self.bytes(buffer, offset as usize..offset as usize + data.len())?.copy_from_slice(data);
+        Ok(())
+    }
+
+    fn read(&mut self, buffer: BufferRef, offset: u64, data: &mut [u8]) -> Result<()> {
+        data.copy_from_slice(self.bytes(buffer, offset as usize..offset as usize + data.len())?);
+        Ok(())
+    }
+
+    fn load(&mut self, code: &KernelCode) -> Result<KernelRef> {
+        let tile = girih_tile::parse(&code.text)?;
+        girih_tile::verify(&tile)?;
+        let simt = distribute(&tile, &self.desc)?;
+        girih_simt::verify::verify(&simt)?;
+        self.kernels.push((tile, simt));
+        Ok(KernelRef(self.kernels.len() as u32 - 1))
+    }
+
+    fn submit(&mut self, commands: &[Command<'_>]) -> Result<()> {
+        commands.iter().try_for_each(|c| match c {
+            Command::Launch { kernel, args, bindings } => self.launch(*kernel, args, bindings),
+            Command::Copy { from, to } => {
+                let bytes = self.part(from)?.to_vec();
+                self.part(to)?.copy_from_slice(&bytes);
+                Ok(())
+            }
+        })
+    }
+
+    fn synchronize(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
