@@ -43,6 +43,21 @@ impl Deref for Bytes {
     }
 }
 
+impl Bytes {
+    #[cfg(unix)]
+    #[allow(unsafe_code)]
+    fn release(&self) {
+        if let Bytes::Mapped(map) = self {
+            // SAFETY: the advice drops changes to private pages, and a read-only map has none: every page comes back from the
+            // file as it was. That the system may refuse the advice changes nothing.
+            let _ = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn release(&self) {}
+}
+
 impl fmt::Debug for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bytes", self.len())
@@ -112,6 +127,12 @@ impl Gguf {
     pub fn bytes(&self, tensor: &TensorInfo) -> &[u8] {
         // The range was checked when this file was opened; of another file's tensor nothing is known.
         self.bytes.get(tensor.range.clone()).unwrap_or(&[])
+    }
+
+    /// Lets the system take back the memory behind the map; what is read again later comes from its file cache. Worth calling
+    /// after something has gone through weights that will not be needed in this form again.
+    pub fn release(&self) {
+        self.bytes.release();
     }
 
     /// Size of the file in bytes.

@@ -160,6 +160,8 @@ impl Runner {
         if let State::Compiled(plan) = &slot.state {
             let start = Instant::now();
             let program = self.engine.load((**plan).clone())?;
+            // Loading may have read weights only to merge or to upload them.
+            self.model.file().release();
             slot.info.load = start.elapsed();
             slot.state = State::Loaded(program);
         }
