@@ -31,7 +31,7 @@ const TOLERANCE: f64 = 1e-8;
 #[derive(clap::Args)]
 pub struct Demo {
     /// Steps of training
-    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, default_value_t = 160, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     steps: u32,
     /// Where the shaders go; a folder in the cache if not given
     #[arg(long)]
