@@ -4,6 +4,7 @@
 pub mod docs;
 pub mod emulated;
 pub mod fuzz;
+pub mod gpu;
 pub mod numbers;
 pub mod rounding;
 
