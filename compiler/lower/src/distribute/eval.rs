@@ -6,6 +6,7 @@ use super::plan::pulled;
 use girih_base::{DType, Diag, Result, ScalarOp};
 use girih_simt::{self as simt, Space, Ty, ValueId as Sv};
 use girih_tile::{Literal, Op, ValueId as Tv};
+use std::collections::BTreeSet;
 
 impl Emit<'_> {
     /// The vector `idx` of `v` in layout `l`; a scalar when all its components are one element.
@@ -178,6 +179,14 @@ impl Emit<'_> {
     /// Makes sure `v` can be evaluated in layout `l` inside loops and without barriers: converts through workgroup
     /// memory or spills to an array what cannot be read as it is, and computes the thread's part of addresses.
     pub fn prepare(&mut self, v: Tv, l: &Layout, dynamic: bool) -> Result<()> {
+        self.prepare_new(v, l, dynamic, &mut BTreeSet::new())
+    }
+
+    /// The same but for what is in `done`: operands are shared, so that the paths to them can be exponentially many.
+    fn prepare_new(&mut self, v: Tv, l: &Layout, dynamic: bool, done: &mut BTreeSet<(Tv, Layout)>) -> Result<()> {
+        if !done.insert((v, l.clone())) {
+            return Ok(());
+        }
         match self.over.get(&v).or(self.leaves.get(&v)).cloned() {
             Some(Leaf::Shared(_)) => return Ok(()),
             Some(Leaf::Regs(held, _)) if held.reg.is_empty() && held.lane.iter().all(Option::is_none) => return Ok(()),
@@ -199,7 +208,7 @@ impl Emit<'_> {
         match &stmt.op {
             Op::Load { view, at, mask, .. } => {
                 self.address(view, at, l)?;
-                mask.iter().try_for_each(|m| self.prepare(*m, l, dynamic))
+                mask.iter().try_for_each(|m| self.prepare_new(*m, l, dynamic, done))
             }
             Op::LoadQuant { at, .. } => {
                 for (axis, at) in at.iter().enumerate() {
@@ -211,7 +220,7 @@ impl Emit<'_> {
             op => {
                 for x in op.operands() {
                     let pull = pulled(op, l, &self.bits(x), &self.bits(v));
-                    self.prepare(x, &pull, dynamic)?;
+                    self.prepare_new(x, &pull, dynamic, done)?;
                 }
                 Ok(())
             }
