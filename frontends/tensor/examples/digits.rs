@@ -84,14 +84,21 @@ pub struct Outcome {
 
 /// Trains for some rounds over the data, on the current device.
 pub fn run(path: &str, epochs: usize) -> Result<Outcome, Box<Diag>> {
-    let [order, weights, batches] = Key::new(0).split();
+    let [order, weights, mut key] = Key::new(0).split();
     let (train, test) = Digits::load(path, &order)?;
-    let count = train.labels.dim(0);
+    let (count, rounds) = (train.labels.dim(0), train.labels.dim(0) / BATCH);
 
     let optimiser = AdamW { weight_decay: 0.01, ..AdamW::new(4e-3) };
     let gradient = value_and_grad(loss);
-    let step = jit(move |model: &Mlp, state: &optim::AdamWState<Mlp>, data: &Digits, rows: &Tensor| {
-        let (loss, grads) = gradient(model, &data.batch(rows));
+    // Every image once, in a new order, as [batches, rows of a batch].
+    let shuffle = jit(move |key: &Key| {
+        let [now, next] = key.split();
+        let order = now.uniform(DType::F32, [count]).argsort(0);
+        (order.slice(0, 0, rounds * BATCH).reshape([rounds, BATCH]), next)
+    });
+    // A whole step is one program, the choice of its batch included.
+    let step = jit(move |model: &Mlp, state: &optim::AdamWState<Mlp>, data: &Digits, order: &Tensor, at: &Tensor| {
+        let (loss, grads) = gradient(model, &data.batch(&order.take(at, 0)));
         let (model, state) = optimiser.step(model, &grads, state);
         (model, state, loss)
     });
@@ -100,9 +107,10 @@ pub fn run(path: &str, epochs: usize) -> Result<Outcome, Box<Diag>> {
     let mut state = optimiser.init(&model);
     let mut losses = Vec::new();
     for epoch in 0..epochs {
-        let order = batches.fold_in(epoch as u32).uniform(DType::F32, [count]).argsort(0);
-        for first in (0..count - BATCH + 1).step_by(BATCH) {
-            let (next, next_state, loss) = step(&model, &state, &train, &order.slice(0, first, first + BATCH));
+        let (order, next_key) = shuffle(&key);
+        key = next_key;
+        for at in 0..rounds {
+            let (next, next_state, loss) = step(&model, &state, &train, &order, &Tensor::new(&[at as i32], []));
             (model, state) = (next, next_state);
             losses.push(loss.item::<f32>()?);
         }

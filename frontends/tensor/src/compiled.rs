@@ -39,7 +39,7 @@ impl Compiled {
     }
 
     fn load(&self, graph: &Graph, engine: Arc<Mutex<Engine>>) -> Result<Arc<dyn Program>> {
-        let plan = girih_driver::compile(graph, &*self.target, &Options::default())?.plan;
+        let plan = girih_driver::compile(graph, &*self.target, &Options::for_target(&*self.target))?.plan;
         let outputs = graph.outputs().iter().map(|o| graph.tensor(*o).cloned()).collect::<Result<_>>()?;
         let program = lock(&engine).load(plan)?;
         Ok(Arc::new(PlanProgram { engine, program, outputs }))

@@ -54,7 +54,7 @@
 //! # When things are computed
 //!
 //! Outside of `jit`, tensors are lazy: operations add up until elements are read, then run as one program on the
-//! [current device](Device::current), and stay known. Inside of a transformation a tensor stands for a value to come: its
+//! [current device](Device::current), the CPU unless [`Device::scope`] says otherwise, and stay known. Inside of a transformation a tensor stands for a value to come: its
 //! shape is there to be asked for, its elements are not; loops and branches that depend on them are in [`control`].
 //!
 //! # Numbers

@@ -7,9 +7,11 @@ use crate::tensor::Tensor;
 use crate::trace;
 use girih_base::Result;
 use girih_graph::Graph;
+use girih_wgpu::WgpuDevice;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 /// A program ready to run on a device.
 pub trait Program: Send + Sync {
@@ -40,7 +42,7 @@ impl Device {
         Device(Arc::new(Oracle))
     }
 
-    /// This machine's processors.
+    /// This machine's processors: the default.
     pub fn cpu() -> Device {
         // One for the whole process: it owns threads and compiled programs.
         static CPU: LazyLock<Device> = LazyLock::new(|| {
@@ -48,6 +50,32 @@ impl Device {
             Device(Arc::new(Compiled::new("cpu", girih_cpu::CpuTarget::new(), open)))
         });
         CPU.clone()
+    }
+
+    /// The graphics adapter of that place in `girih devices`, through Vulkan, Metal, Direct3D 12 or OpenGL. Dtypes that it
+    /// has no arithmetic for, such as f64 on most, are refused when a program is compiled.
+    ///
+    /// # Errors
+    /// `W010` when there is no such adapter, `W011` when it does not open.
+    pub fn wgpu(index: usize) -> Result<Device> {
+        // One for each adapter, for the same reason as above.
+        static OPEN: Mutex<BTreeMap<usize, Device>> = Mutex::new(BTreeMap::new());
+        let mut devices = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(device) = devices.get(&index) {
+            return Ok(device.clone());
+        }
+        let open = move || WgpuDevice::open(Some(index), girih_wgpu::Options::default());
+        let first = open()?;
+        let target = first.compiler();
+        // The compiler asked this one what it can do; the first program gets it as well.
+        let first = Mutex::new(Some(first));
+        let next = move || -> Result<Box<dyn girih_exec::Device>> {
+            let kept = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+            Ok(Box::new(kept.map_or_else(open, Ok)?))
+        };
+        let device = Device(Arc::new(Compiled::new(&format!("wgpu:{index}"), target, next)));
+        devices.insert(index, device.clone());
+        Ok(device)
     }
 
     /// A device of your own.
@@ -90,7 +118,7 @@ impl Device {
 
 impl Default for Device {
     fn default() -> Device {
-        Device::oracle()
+        Device::cpu()
     }
 }
 
