@@ -14,10 +14,20 @@ const IDENTITY: &str = "emulated";
 
 /// The emulated GPU as a rig.
 pub fn emulated() -> Rig {
+    emulate_on(TargetDesc::webgpu())
+}
+
+/// The same with subgroups of a known size.
+pub fn emulated_subgroups() -> Rig {
+    emulate_on(TargetDesc { threads: 128, subgroups: true, subgroup_size: [8, 8], ..TargetDesc::webgpu() })
+}
+
+fn emulate_on(desc: TargetDesc) -> Rig {
+    let own = desc.clone();
     Rig {
         name: IDENTITY,
-        target: Box::new(Emulated { desc: TargetDesc::webgpu() }),
-        device: Box::new(|| Box::new(Machine::new(TargetDesc::webgpu()))),
+        target: Box::new(Emulated { desc }),
+        device: Box::new(move || Box::new(Machine::new(own.clone()))),
     }
 }
 

@@ -13,6 +13,7 @@ use girih_driver::{Options, Target, compile};
 use girih_exec::{Device, Engine, Weight};
 use girih_graph::eval::{Array, Value};
 use girih_graph::{Graph, Op, ParamKind};
+use girih_lower::TargetDesc;
 use std::sync::Arc;
 
 /// A target with a way to make its device.
@@ -32,6 +33,26 @@ pub fn cpu() -> Rig {
         target: Box::new(girih_cpu::CpuTarget::new()),
         device: Box::new(|| Box::new(girih_cpu::CpuDevice::new())),
     }
+}
+
+/// The CPU target cutting everything into small tiles, so that small arrays have loops, grids and tails.
+pub fn cpu_in_small_tiles() -> Rig {
+    struct Small(girih_cpu::CpuTarget, TargetDesc);
+    impl Target for Small {
+        fn desc(&self) -> &TargetDesc {
+            &self.1
+        }
+
+        fn identity(&self) -> String {
+            self.0.identity()
+        }
+
+        fn compile(&self, kernel: &girih_tile::Kernel) -> Result<girih_plan::KernelCode> {
+            self.0.compile(kernel)
+        }
+    }
+    let desc = TargetDesc { tile_elements: 24, dot_tile: [5, 6], ..TargetDesc::cpu(2) };
+    Rig { name: "cpu in small tiles", target: Box::new(Small(girih_cpu::CpuTarget::new(), desc)), ..cpu() }
 }
 
 /// Compiles and runs a graph of tensors; gives the results (new states included, last).

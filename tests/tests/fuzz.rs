@@ -3,7 +3,7 @@
 
 use girih_base::DType;
 use girih_graph::testing::Config;
-use girih_tests::cpu;
+use girih_tests::{cpu, cpu_in_small_tiles};
 use girih_tests::emulated::emulated;
 use girih_tests::fuzz::{fuzz, setting};
 
@@ -11,6 +11,16 @@ use girih_tests::fuzz::{fuzz, setting};
 fn on_cpu() {
     let (first, count) = (setting("GIRIH_FUZZ_FIRST", 0), setting("GIRIH_FUZZ_GRAPHS", 300));
     let report = fuzz(&cpu(), &Config::default(), first, count, |_| false);
+    println!("{}", report.text());
+    assert!(report.wrong.is_empty(), "{}", report.text());
+    assert_eq!(report.compared as u64, count);
+}
+
+/// Tiles of a few elements: every array has loops, grids and tails.
+#[test]
+fn on_cpu_in_small_tiles() {
+    let (first, count) = (setting("GIRIH_FUZZ_FIRST", 0), setting("GIRIH_FUZZ_GRAPHS", 300));
+    let report = fuzz(&cpu_in_small_tiles(), &Config::default(), first, count, |_| false);
     println!("{}", report.text());
     assert!(report.wrong.is_empty(), "{}", report.text());
     assert_eq!(report.compared as u64, count);

@@ -7,6 +7,7 @@ use girih_graph::eval::Value;
 use girih_graph::eval::compare::allclose;
 use girih_graph::{Graph, Monoid, NodeId, ParamKind, TensorTy, batch, grad, nn};
 use girih_tests::emulated::emulated;
+use girih_tests::gpu::gpu;
 use girih_tests::{Rig, cpu, random_inputs, rounding, run};
 
 fn input(g: &mut Graph, name: &str, shape: &[usize]) -> NodeId {
@@ -135,6 +136,15 @@ fn mapped_on_cpu() {
 #[test]
 fn hessians_on_cpu() {
     hessians(&cpu());
+}
+
+#[test]
+fn on_gpu() {
+    if let Some(rig) = gpu() {
+        gradients(&rig);
+        mapped(&rig);
+        hessians(&rig);
+    }
 }
 
 #[test]

@@ -8,7 +8,8 @@ use girih_graph::eval::Value;
 use girih_graph::eval::compare::allclose;
 use girih_graph::ops::{Reduce, Scan};
 use girih_graph::{Graph, Monoid, NodeId, ParamKind, TensorTy, Ty};
-use girih_tests::emulated::emulated;
+use girih_tests::emulated::{emulated, emulated_subgroups};
+use girih_tests::gpu::gpu;
 use girih_tests::numbers::{acceptable, array, values};
 use girih_tests::{Rig, cpu, rounding, run};
 
@@ -199,6 +200,15 @@ fn long_scans_are_refused_on_gpus() {
     assert_eq!(got.unwrap_err().code, "L203");
 }
 
+/// Scalar operations on devices are tested with the target; here the ways through the whole compiler.
+#[test]
+fn folds_on_gpu() {
+    if let Some(rig) = gpu() {
+        let found = folds(&rig, &[DType::Bool, DType::U8, DType::I32, DType::F16, DType::F32], LINES);
+        assert!(found > 200, "{found}");
+    }
+}
+
 #[test]
 fn scalar_ops_emulated() {
     let pairs = scalar_ops(&emulated(), SMALL);
@@ -214,6 +224,8 @@ fn casts_emulated() {
 fn folds_emulated() {
     let found = folds(&emulated(), SMALL, LINES);
     assert!(found > 500, "{found}");
+    let found = folds(&emulated_subgroups(), &[DType::Bool, DType::I32, DType::F32], LINES);
+    assert!(found > 200, "{found}");
 }
 
 #[test]

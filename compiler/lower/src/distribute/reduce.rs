@@ -3,7 +3,7 @@
 
 use super::emit::{Emit, Idx, Leaf, Part, UNROLL};
 use super::layout::Layout;
-use girih_base::{Result, ScalarOp};
+use girih_base::{DType, Result, ScalarOp};
 use girih_simt::{self as simt, Space, Ty, ValueId as Sv};
 use girih_tile::{Combine, ValueId as Tv};
 
@@ -191,7 +191,11 @@ impl Emit<'_> {
             }
             for v in &mut values {
                 let ty = self.b.ty(v[0]);
-                let other = self.b.push(simt::Op::Subgroup(simt::SubgroupOp::ShuffleXor(1 << p), v[0]), ty);
+                // Subgroups exchange numbers, not bools.
+                let sent = if ty.dtype == DType::Bool { self.b.cast(v[0], DType::U32) } else { v[0] };
+                let number = self.b.ty(sent);
+                let other = self.b.push(simt::Op::Subgroup(simt::SubgroupOp::ShuffleXor(1 << p), sent), number);
+                let other = self.b.cast(other, ty.dtype);
                 *v = self.combine(combine, args, v, &[other])?;
             }
             rest = tail;

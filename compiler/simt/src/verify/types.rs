@@ -96,6 +96,7 @@ pub fn check(kernel: &Kernel, s: &Stmt) -> Result<()> {
             writable(kernel, *space)?;
             Some(t)
         }
+        Op::Subgroup(_, x) if ty(x).dtype == DType::Bool => return Err(wrong("subgroups exchange numbers, not bools")),
         Op::Subgroup(_, x) => Some(ty(x)),
         Op::If(c, ..) => {
             want("the condition", c, BOOL)?;
