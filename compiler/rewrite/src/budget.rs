@@ -13,6 +13,8 @@ pub struct Budget {
     pub nodes: usize,
     /// Matches collected in one round; the rest wait for the next.
     pub matches: usize,
+    /// Classes that patterns are compared with in one round; what is left waits for the next.
+    pub steps: usize,
     /// Which classes of rules may fire.
     pub classes: Classes,
     /// Whether weights may be joined into larger ones for products that share an operand. A driver that turns this on
@@ -75,6 +77,7 @@ impl Default for Budget {
             iterations: 12,
             nodes: 50_000,
             matches: 20_000,
+            steps: 1_000_000,
             classes: Classes::default(),
             join_weights: true,
             device: Device::default(),

@@ -79,7 +79,13 @@ pub struct Pattern {
 pub struct Subst {
     vars: SmallVec<[Option<Id>; 6]>,
     ops: SmallVec<[Option<OpId>; 4]>,
+    /// Classes that the search may still look into.
+    steps: usize,
 }
+
+/// Classes that the search from one node looks into at most. Chains of sums and products match in any order, and a class
+/// holds every order that rules have found: without a limit, what there is to try grows exponentially with the chain.
+const STEPS: usize = 4096;
 
 /// One match: the bindings and the class they were found at.
 pub struct Match<'a> {
@@ -142,12 +148,14 @@ impl Pattern {
         }
     }
 
-    /// Calls `found` for every match at node `node` of class `root`.
-    pub fn search_node(&self, eg: &EGraph, node: &ENode, found: &mut dyn FnMut(Subst)) {
-        let mut subst = Subst::default();
+    /// Calls `found` for every match at node `node`, of those that a limited search comes upon; gives the number of classes it
+    /// looked into.
+    pub fn search_node(&self, eg: &EGraph, node: &ENode, found: &mut dyn FnMut(Subst)) -> usize {
+        let mut subst = Subst { steps: STEPS, ..Subst::default() };
         subst.vars.resize(self.vars.len(), None);
         subst.ops.resize(self.ops.len(), None);
-        match_node(eg, &self.root, node, &mut subst, &mut |s| found(s.clone()));
+        match_node(eg, &self.root, node, &mut subst, &mut |s| found(Subst { steps: 0, ..s.clone() }));
+        STEPS - subst.steps
     }
 
     /// Calls `found` for every match in class `root`.
@@ -194,6 +202,10 @@ pub fn commutes(op: ScalarOp) -> bool {
 type Next<'n> = &'n mut dyn FnMut(&mut Subst);
 
 fn match_class(eg: &EGraph, pat: &Pat, id: Id, s: &mut Subst, next: Next) {
+    if s.steps == 0 {
+        return;
+    }
+    s.steps -= 1;
     let id = eg.find(id);
     match pat {
         Pat::Var(v) => match s.vars[*v] {
@@ -279,6 +291,10 @@ fn match_chain(
         return match_any_order(eg, pats, &mut terms, s, next);
     }
     for at in from..terms.len() {
+        if s.steps == 0 {
+            return;
+        }
+        s.steps -= 1;
         for inner in eg[terms[at]].nodes.iter().filter(|n| matches!(egraph::op(eg, n), Op::Map(o) if *o == op)) {
             let mut opened = terms.clone();
             opened.remove(at);

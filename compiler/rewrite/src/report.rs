@@ -60,7 +60,7 @@ pub enum Limit {
     Iterations,
     /// E-nodes.
     Nodes,
-    /// Matches of one round.
+    /// Matches of one round, or the work to find them.
     Matches,
 }
 

@@ -23,7 +23,7 @@ pub fn saturate(eg: &mut EGraph, rules: &[&'static Compiled], name: &'static str
             break;
         }
         report.iterations += 1;
-        let (matches, cut) = search(eg, rules, budget.matches);
+        let (matches, cut) = search(eg, rules, budget);
         if cut && !report.limits.contains(&Limit::Matches) {
             report.limits.push(Limit::Matches);
         }
@@ -57,15 +57,15 @@ pub fn classes(eg: &EGraph) -> Vec<Id> {
 
 type Found = (Id, usize, Subst);
 
-fn search(eg: &EGraph, rules: &[&'static Compiled], limit: usize) -> (Vec<Found>, bool) {
-    let mut out = Vec::new();
+fn search(eg: &EGraph, rules: &[&'static Compiled], budget: &Budget) -> (Vec<Found>, bool) {
+    let (mut out, mut steps) = (Vec::new(), 0);
     for root in classes(eg) {
         for node in &eg[root].nodes {
             let op = egraph::op(eg, node);
             for (i, rule) in rules.iter().enumerate().filter(|(_, r)| r.pattern.may_start(op)) {
-                rule.pattern.search_node(eg, node, &mut |s| out.push((root, i, s)));
-                if out.len() > limit {
-                    out.truncate(limit);
+                steps += rule.pattern.search_node(eg, node, &mut |s| out.push((root, i, s)));
+                if out.len() > budget.matches || steps > budget.steps {
+                    out.truncate(budget.matches);
                     return (out, true);
                 }
             }
