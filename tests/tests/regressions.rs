@@ -222,3 +222,49 @@ fn sorting_floats_without_nan() {
     };
     same(build, &[("n", 31)], 0.0);
 }
+
+#[test]
+fn an_update_of_a_loop_constant_leaves_it_alone() {
+    // Each round updates a value that the loop only reads; done in place, the second round would see the first one's update.
+    use girih_graph::ops::{Loop, LoopKind};
+    let mut body = Graph::new("round");
+    let round = param(&mut body, DType::I32, &[], ParamKind::Input);
+    let carried = param(&mut body, DType::F32, &dims(&[4]), ParamKind::Input);
+    let constant = param(&mut body, DType::F32, &dims(&[4]), ParamKind::Input);
+    let first = body.slice_axis(carried, 0, Dim::ZERO, Dim::ONE).unwrap();
+    let updated = body.push(DynUpdate { donate: true }, &[constant, first, round]).unwrap();
+    let next = body.map(ScalarOp::Add, &[carried, updated]).unwrap();
+    body.set_outputs(vec![next]);
+    let body = std::sync::Arc::new(body);
+    same(
+        |g| {
+            let (x, y) = (input(g, DType::F32, &[4]), input(g, DType::F32, &[4]));
+            let computed = g.map(ScalarOp::Add, &[x, y]).unwrap();
+            let looped = Loop { kind: LoopKind::For(Dim::from(3)), body, carried: 1 };
+            let tuple = g.push(looped, &[x, computed]).unwrap();
+            let out = g.proj(tuple, 0).unwrap();
+            vec![out, computed]
+        },
+        &[],
+        1e-5,
+    );
+}
+
+#[test]
+fn an_update_behind_a_reshape_that_others_read_is_not_in_place() {
+    same(
+        |g| {
+            let x = input(g, DType::F32, &[6]);
+            let computed = g.map(ScalarOp::Add, &[x, x]).unwrap();
+            let matrix = g.reshape(computed, dims(&[2, 3])).unwrap();
+            let part = g.slice_axis(matrix, 0, Dim::ZERO, Dim::ONE).unwrap();
+            let one = g.scalar(1i64, DType::I32).unwrap();
+            let zero = g.scalar(0i64, DType::I32).unwrap();
+            let updated = g.push(DynUpdate { donate: true }, &[matrix, part, one, zero]).unwrap();
+            let after = g.map(ScalarOp::Mul, &[matrix, updated]).unwrap();
+            vec![updated, after]
+        },
+        &[],
+        1e-5,
+    );
+}

@@ -13,13 +13,13 @@ use girih_base::{DType, Diag, Dim, Result};
 use girih_graph::ops::{Callee, LoopKind};
 use girih_graph::{Graph, NodeId, Op, ParamKind, TensorTy};
 use girih_tile::Kernel;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Lowers a graph for a target.
 pub fn lower(graph: &Graph, desc: &TargetDesc) -> Result<Program> {
     let flat = flatten(graph, desc)?;
-    let mut lower = Lower { desc, program: Program::default(), kernels: BTreeMap::new(), loops: 0 };
+    let mut lower = Lower { desc, program: Program::default(), kernels: BTreeMap::new(), loops: 0, borrowed: BTreeSet::new() };
     let mut env = BTreeMap::new();
     let mut counts = [0u32; 3];
     for p in flat.params() {
@@ -111,6 +111,8 @@ struct Lower<'d> {
     program: Program,
     kernels: BTreeMap<String, Vec<Arc<Kernel>>>,
     loops: u32,
+    /// Tensors of an enclosing graph that the body being lowered reads but must not overwrite.
+    borrowed: BTreeSet<TensorRef>,
 }
 
 type Env = BTreeMap<NodeId, TensorRef>;
@@ -256,9 +258,8 @@ impl Lower<'_> {
                     let from = env.get(&source).copied().ok_or_else(|| refuse(graph, source))?;
                     let kind = &self.program.tensors[from.0 as usize].kind;
                     // In place only if nobody else reads the old value and it is not the caller's.
-                    let mine = matches!(kind, TensorKind::Temp | TensorKind::State(_));
-                    let others = graph.users(source).len() > 1 || graph.outputs().contains(&source);
-                    let target = if donate && mine && !others {
+                    let mine = matches!(kind, TensorKind::Temp | TensorKind::State(_)) && !self.borrowed.contains(&from);
+                    let target = if donate && mine && last_reader(graph, id, source) {
                         from
                     } else {
                         let t = self.temp(&label, graph.tensor(id)?);
@@ -317,6 +318,15 @@ impl Lower<'_> {
         shared
     }
 
+    /// Lowers a body that may read, but not overwrite, `borrowed`.
+    fn body(&mut self, graph: &Graph, env: Env, borrowed: &[TensorRef]) -> Result<(Vec<Step>, Vec<TensorRef>)> {
+        let outer = self.borrowed.clone();
+        self.borrowed.extend(borrowed.iter().copied());
+        let lowered = self.graph(graph, env);
+        self.borrowed = outer;
+        lowered
+    }
+
     /// Loops and branches: bodies become steps over tensors of their own.
     fn control(&mut self, graph: &Graph, id: NodeId, env: &mut Env, steps: &mut Vec<Step>) -> Result<()> {
         let bound = |env: &Env, n: NodeId| env.get(&stored::core(graph, n)).copied().ok_or_else(|| refuse(graph, n));
@@ -336,20 +346,21 @@ impl Lower<'_> {
                 let bind = |g: &Graph, given: &[TensorRef]| -> Env {
                     g.params().iter().copied().zip(given.iter().copied()).collect()
                 };
+                let constant = &operands[l.carried..];
                 match l.kind {
                     LoopKind::For(count) => {
                         let symbol: Arc<str> = format!("round{}", self.loops).into();
                         self.loops += 1;
                         let top = (count.bounds().1 - 1).max(0);
                         let body = with_round(&body, &Dim::symbol(&symbol, 0, top))?;
-                        let (mut inner, results) = self.graph(&body, bind(&body, &given))?;
+                        let (mut inner, results) = self.body(&body, bind(&body, &given), constant)?;
                         self.carry(&results, &carried, &mut inner);
                         steps.push(Step::Repeat { symbol, count, body: inner });
                     }
                     LoopKind::While(cond) => {
                         let cond = flatten(&cond, self.desc)?;
-                        let (test, flag) = self.graph(&cond, bind(&cond, &given))?;
-                        let (mut inner, results) = self.graph(&body, bind(&body, &given))?;
+                        let (test, flag) = self.body(&cond, bind(&cond, &given), &given)?;
+                        let (mut inner, results) = self.body(&body, bind(&body, &given), constant)?;
                         self.carry(&results, &carried, &mut inner);
                         steps.push(Step::While { test, flag: flag[0], body: inner });
                     }
@@ -370,7 +381,7 @@ impl Lower<'_> {
                 for b in &c.branches {
                     let b = flatten(b, self.desc)?;
                     let bound = b.params().iter().copied().zip(operands[1..].iter().copied()).collect();
-                    let (mut inner, results) = self.graph(&b, bound)?;
+                    let (mut inner, results) = self.body(&b, bound, &operands[1..])?;
                     for (r, o) in results.iter().zip(&outs) {
                         inner.push(self.copy_all(*r, *o));
                     }
@@ -404,6 +415,21 @@ impl Lower<'_> {
             last.push(self.copy_all(from, *c));
         }
         steps.extend(last);
+    }
+}
+
+/// Whether `update` alone reads the memory of `source`, its first operand seen through reshapes.
+fn last_reader(graph: &Graph, update: NodeId, source: NodeId) -> bool {
+    let mut at = graph.operands(update)[0];
+    loop {
+        if graph.users(at).len() != 1 || graph.outputs().contains(&at) {
+            return false;
+        }
+        match graph.operands(at).first() {
+            _ if at == source => return true,
+            Some(below) => at = *below,
+            None => return false,
+        }
     }
 }
 
@@ -445,6 +471,7 @@ fn kernel_name(graph: &Graph, id: NodeId) -> String {
         (None, Op::Call(c)) => &*c.callee.name,
         (None, op) => op.name(),
     };
-    let clean: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
+    let clean: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
     if clean.starts_with(|c: char| c.is_ascii_alphabetic()) { clean } else { format!("k_{clean}") }
 }
