@@ -63,10 +63,10 @@ pub fn jobs(graph: &Graph, stored: &BTreeSet<NodeId>, id: NodeId, policy: Policy
             let full = graph.tensor(id)?.shape.clone();
             let shape = graph.tensor(operands[1])?.shape.clone();
             let base = Job::From { source, donate: u.donate };
-            if let Some((joined, axis)) = parts(graph, stored, operands[1]) {
-                if let Some(nest) = update_parts(graph, stored, id, joined, axis, policy)? {
-                    return Ok(vec![base, Job::Nest(nest)]);
-                }
+            if let Some((joined, axis)) = parts(graph, stored, operands[1])
+                && let Some(nest) = update_parts(graph, stored, id, joined, axis, policy)?
+            {
+                return Ok(vec![base, Job::Nest(nest)]);
             }
             let mut t = Trace::new(graph, stored, id, &shape, policy);
             let coords = t.root_coords();
@@ -100,7 +100,13 @@ pub fn fuses_attention(callee: &Callee, desc: &TargetDesc) -> bool {
 }
 
 /// One kernel for `softmax(q k^T * scale) v`.
-fn attention(graph: &Graph, stored: &BTreeSet<NodeId>, id: NodeId, callee: &Callee, policy: Policy) -> Result<Vec<Job>, Stop> {
+fn attention(
+    graph: &Graph,
+    stored: &BTreeSet<NodeId>,
+    id: NodeId,
+    callee: &Callee,
+    policy: Policy,
+) -> Result<Vec<Job>, Stop> {
     let operands = graph.operands(id);
     let full = graph.tensor(id)?.shape.clone();
     let keys = graph.tensor(operands[1])?.shape.clone();
@@ -114,13 +120,18 @@ fn attention(graph: &Graph, stored: &BTreeSet<NodeId>, id: NodeId, callee: &Call
         a
     };
     let inner = [fold(&keys[batch + 1]), fold(&keys[batch])];
-    let at = |t: &Trace<'_>, a: AxisId| if t.nest.extent(a).is(1) { Affine::constant(Dim::ZERO) } else { Affine::axis(a) };
+    let at =
+        |t: &Trace<'_>, a: AxisId| if t.nest.extent(a).is(1) { Affine::constant(Dim::ZERO) } else { Affine::axis(a) };
     let (d, k) = (at(&t, inner[0]), at(&t, inner[1]));
     let mut query: Vec<Affine> = coords[..rank - 1].to_vec();
     query.push(d.clone());
     let key: Vec<Affine> = coords[..batch].iter().cloned().chain([k.clone(), d]).collect();
     let value: Vec<Affine> = coords[..batch].iter().cloned().chain([k, coords[rank - 1].clone()]).collect();
-    let qkv = [t.pull_operand(operands[0], &query, true)?, t.pull_operand(operands[1], &key, false)?, t.pull_operand(operands[2], &value, false)?];
+    let qkv = [
+        t.pull_operand(operands[0], &query, true)?,
+        t.pull_operand(operands[1], &key, false)?,
+        t.pull_operand(operands[2], &value, false)?,
+    ];
     let scale = match callee.attr("scale") {
         Some(Attr::Number(n)) => n.as_f64(),
         _ => 1.0,

@@ -64,7 +64,7 @@ impl TargetDesc {
             max_threads: threads,
             workgroup_bytes: 0,
             vector: 16,
-            tile_elements: 4096,
+            tile_elements: 8192,
             dot_block: [1, 1],
             dot_tile: [256, 512],
             dot_depth: 0,

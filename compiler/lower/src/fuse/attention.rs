@@ -2,9 +2,9 @@
 //!
 //! Milakov and Gimelshein (2018) for the online softmax, Dao et al. (2022) for folding the values in as well.
 
+use super::affine::Affine;
 use super::emit::{Emitter, Val};
 use super::nest::{Bound, Expr, ExprId};
-use super::affine::Affine;
 use girih_base::{DType, Diag, Dim, Result, ScalarOp};
 use girih_tile::{Literal, TileTy, ValueId};
 
@@ -13,7 +13,9 @@ const HIDDEN: f64 = -2.3819763e38;
 
 impl Emitter<'_> {
     pub(super) fn attention(&mut self, e: ExprId) -> Result<Val> {
-        let Expr::Attention(x) = self.nest.node(e).expr.clone() else { return Err(Diag::error("L004", "not attention")) };
+        let Expr::Attention(x) = self.nest.node(e).expr.clone() else {
+            return Err(Diag::error("L004", "not attention"));
+        };
         let [features, keys] = x.inner;
         let some = |s: &Self, a| Some(a).filter(|a| !s.nest.extent(*a).is(1));
         let (feature_axis, key_axis) = (some(self, features), some(self, keys));
@@ -33,17 +35,17 @@ impl Emitter<'_> {
             self.b.constant(Literal::float(0.0), TileTy::new(DType::F32, [m, n])),
         ];
         // No row of this tile sees a key at or beyond its last row's position.
-        if let (Some((at, before)), Some(axis)) = (&x.causal, key_axis) {
-            if Dim::ZERO.known_le(before).yes() {
-                let mut last = at.shift(&(before + 1));
-                if let Some(rows) = x.rows {
-                    last = last.shift(&(&at.coefficient(rows) * &Dim::from(m as i64 - 1)));
-                }
-                let end = self.affine(&last, &[]);
-                let all = self.b.size(&self.nest.extent(keys));
-                let end = self.b.map(ScalarOp::Min, &[end, all]);
-                self.ends.insert(axis, end);
+        if let (Some((at, before)), Some(axis)) = (&x.causal, key_axis)
+            && Dim::ZERO.known_le(before).yes()
+        {
+            let mut last = at.shift(&(before + 1));
+            if let Some(rows) = x.rows {
+                last = last.shift(&(&at.coefficient(rows) * &Dim::from(m as i64 - 1)));
             }
+            let end = self.affine(&last, &[]);
+            let all = self.b.size(&self.nest.extent(keys));
+            let end = self.b.map(ScalarOp::Min, &[end, all]);
+            self.ends.insert(axis, end);
         }
         let loops: Vec<_> = key_axis.into_iter().collect();
         let mut body = |this: &mut Self, carried: Vec<ValueId>| -> Result<Vec<ValueId>> {
@@ -63,7 +65,9 @@ impl Emitter<'_> {
                 let none = this.b.constant(Literal::float(f64::NEG_INFINITY), TileTy::new(DType::F32, [m, t]));
                 scores = this.b.map(ScalarOp::Select, &[inside, scores, none]);
             }
-            let [old_max, old_sum, old] = carried[..] else { return Err(Diag::error("L004", "attention lost its state")) };
+            let [old_max, old_sum, old] = carried[..] else {
+                return Err(Diag::error("L004", "attention lost its state"));
+            };
             let top = this.b.reduce(scores, 1, ScalarOp::Max);
             let max = this.b.map(ScalarOp::Max, &[old_max, top]);
             let spread = this.b.broadcast(max, &[m, t], &[0]);

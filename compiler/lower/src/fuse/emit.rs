@@ -37,6 +37,9 @@ pub(super) struct Val {
     pub(super) axes: Vec<AxisId>,
 }
 
+/// What a loop does in one round: the carried values in, the next ones out.
+type Body<'b, E> = &'b mut dyn FnMut(&mut E, Vec<ValueId>) -> Result<Vec<ValueId>>;
+
 pub(super) struct Emitter<'n> {
     pub(super) nest: &'n Nest,
     pub(super) schedule: &'n Schedule,
@@ -403,7 +406,7 @@ impl<'n> Emitter<'n> {
         &mut self,
         axes: &[AxisId],
         init: Vec<ValueId>,
-        body: &mut dyn FnMut(&mut Self, Vec<ValueId>) -> Result<Vec<ValueId>>,
+        body: Body<'_, Self>,
     ) -> Result<Vec<ValueId>> {
         let Some((axis, rest)) = axes.split_first() else { return body(self, init) };
         let lo = self.b.int(0);
@@ -529,19 +532,19 @@ impl<'n> Emitter<'n> {
         let axes: Vec<AxisId> = axes.into_iter().filter(|x| !self.nest.extent(*x).is(1)).collect();
         let support = node.support.clone();
         self.hoist(&[a, b], &axes)?;
-        let size = |s: &Self, x: Option<AxisId>| x.map_or(1, |x| s.schedule.tile(x));
-        let (m, n, k) = (size(self, roles.m), size(self, roles.n), size(self, roles.k));
+        let size = |s: &Self, x: &[AxisId]| x.iter().map(|x| s.schedule.tile(*x)).product::<u32>();
+        let (m, n, k) = (size(self, &roles.m), size(self, roles.n.as_slice()), size(self, &roles.k));
         let loops = self.chunked(&axes);
         let zero = if acc_dtype.is_float() { Literal::float(0.0) } else { Literal::Int(0) };
         let init =
             if loops.is_empty() { Vec::new() } else { vec![self.b.constant(zero, TileTy::new(acc_dtype, [m, n]))] };
         let out = self.looped(&loops, init, &mut |this, carried| {
-            let left = this.matrix(a, roles.m, roles.k, [m, k])?;
-            let right = this.matrix(b, roles.k, roles.n, [k, n])?;
+            let left = this.matrix(a, roles.m.clone(), roles.k.clone(), [m, k])?;
+            let right = this.matrix(b, roles.k.clone(), roles.n, [k, n])?;
             Ok(vec![this.b.dot(left, right, carried.first().copied(), acc_dtype)])
         })?;
         let order = self.ordered(&support);
-        let mn: Vec<AxisId> = [roles.m, roles.n].into_iter().flatten().filter(|x| support.contains(x)).collect();
+        let mn: Vec<AxisId> = roles.m.iter().copied().chain(roles.n).filter(|x| support.contains(x)).collect();
         let lead: Vec<AxisId> = order.iter().copied().filter(|x| !mn.contains(x)).collect();
         let given: Vec<AxisId> = lead.into_iter().chain(mn).collect();
         let shape = self.shape(&given);
@@ -552,11 +555,17 @@ impl<'n> Emitter<'n> {
     }
 
     /// An operand of a product as the tile `[rows, columns]`; masked tails are zero.
-    pub(super) fn matrix(&mut self, e: ExprId, rows: Option<AxisId>, columns: Option<AxisId>, shape: [u32; 2]) -> Result<ValueId> {
+    pub(super) fn matrix(
+        &mut self,
+        e: ExprId,
+        rows: impl IntoIterator<Item = AxisId>,
+        columns: impl IntoIterator<Item = AxisId>,
+        shape: [u32; 2],
+    ) -> Result<ValueId> {
         let support = self.nest.node(e).support.clone();
-        let last: Vec<AxisId> = [rows, columns].into_iter().flatten().collect();
+        let last: Vec<AxisId> = rows.into_iter().chain(columns).collect();
         let lead: Vec<AxisId> = self.ordered(&support).into_iter().filter(|x| !last.contains(x)).collect();
-        let want: Vec<AxisId> = lead.into_iter().chain(last).collect();
+        let want: Vec<AxisId> = lead.into_iter().chain(last.iter().copied()).collect();
         if self.find(e).is_none() && matches!(self.nest.node(e).expr, Expr::Load { .. }) {
             let v = self.load(e, &want)?;
             return Ok(self.b.reshape(v.id, &shape));
@@ -565,8 +574,7 @@ impl<'n> Emitter<'n> {
         let order: Vec<AxisId> = self.ordered(&want.iter().copied().collect());
         let mut id = self.spread(&v, &order);
         // A computed operand may hold anything where the contracted axis has ended.
-        let folded: Vec<AxisId> =
-            [rows, columns].into_iter().flatten().filter(|a| self.nest.axes[a.0 as usize].row).collect();
+        let folded: Vec<AxisId> = last.into_iter().filter(|a| self.nest.axes[a.0 as usize].row).collect();
         let tails = self.tails(&folded);
         if !tails.is_empty() && !matches!(self.nest.node(e).expr, Expr::Quant { .. }) {
             let inside = self.bounds(&tails, &order);
@@ -604,7 +612,10 @@ impl<'n> Emitter<'n> {
         }
         let Some(at) = axes.iter().position(|a| *a == axis) else {
             // A single point: its own running value.
-            return Ok(monoid::results(&monoid, &states).into_iter().map(|id| Val { id, axes: axes.clone() }).collect());
+            return Ok(monoid::results(&monoid, &states)
+                .into_iter()
+                .map(|id| Val { id, axes: axes.clone() })
+                .collect());
         };
         let combine = monoid::combine(&monoid, &mut self.b, &dtypes)?;
         let shape = self.shape(&axes);

@@ -29,7 +29,9 @@ fn mergeable(nest: &Nest, outer: AxisId, inner: AxisId) -> bool {
         Expr::Reduce { axes, .. } | Expr::Dot { axes, .. } => together(axes),
         Expr::Attention(x) => {
             let special = [Some(x.inner[0]), Some(x.inner[1]), x.rows, x.columns];
-            !special.contains(&Some(outer)) && !special.contains(&Some(inner)) && x.causal.iter().all(|(row, _)| walks(row))
+            !special.contains(&Some(outer))
+                && !special.contains(&Some(inner))
+                && x.causal.iter().all(|(row, _)| walks(row))
         }
         Expr::Scan { axis, .. } | Expr::Sort { axis, .. } => *axis != outer && *axis != inner,
         _ => true,

@@ -22,12 +22,12 @@ pub struct Schedule {
 /// The roles of axes in a matrix product.
 #[derive(Clone, Debug)]
 pub struct DotAxes {
-    /// Rows: an axis of the left operand alone.
-    pub m: Option<AxisId>,
+    /// Rows: axes of the left operand alone, outermost first.
+    pub m: Vec<AxisId>,
     /// Columns: an axis of the right operand alone.
     pub n: Option<AxisId>,
-    /// The contracted axis that tiles take; others are looped over.
-    pub k: Option<AxisId>,
+    /// The contracted axes that tiles take, outermost first; others are looped over.
+    pub k: Vec<AxisId>,
 }
 
 impl Schedule {
@@ -131,7 +131,7 @@ fn fit_within(extent: &Dim, limit: u64, desc: &TargetDesc, slack: u64) -> u32 {
     }
     match extent.as_const() {
         // The largest divisor within a factor of two of the limit saves every tail.
-        Some(e) => (limit / 2..=limit).rev().find(|d| *d > 0 && e as u64 % d == 0).unwrap_or(limit) as u32,
+        Some(e) => (limit / 2..=limit).rev().find(|d| (e as u64).is_multiple_of(*d)).unwrap_or(limit) as u32,
         None => limit as u32,
     }
 }
@@ -167,8 +167,12 @@ fn tile_rows(nest: &Nest, desc: &TargetDesc, s: &mut Schedule) {
     };
     let ordered = nest.exprs.iter().any(|n| matches!(n.expr, Expr::Sort { .. } | Expr::Scan { .. }));
     let along_memory = s.order.last().is_some_and(|a| rows.contains(a));
+    // A fold straight out of memory keeps nothing between: larger tiles only mean fewer of them.
+    let streams = desc.kind == TargetKind::Cpu
+        && nest.exprs.iter().all(|n| matches!(n.expr, Expr::Load { .. } | Expr::Reduce { .. } | Expr::Const(_)));
     let mut room = match desc.kind {
-        TargetKind::Cpu => desc.tile_elements as u64,
+        TargetKind::Cpu if streams => 8 * desc.tile_elements as u64,
+        TargetKind::Cpu => 2 * desc.tile_elements as u64,
         TargetKind::Gpu => (desc.threads * desc.vector) as u64,
     };
     if !along_memory {
@@ -178,9 +182,11 @@ fn tile_rows(nest: &Nest, desc: &TargetDesc, s: &mut Schedule) {
             let programs: u64 = rest.iter().filter(|x| **x != a).map(|x| most(nest, *x)).fold(1, u64::saturating_mul);
             let share = (most(nest, a) * programs / (2 * desc.threads.max(1) as u64)).max(64);
             let limit = match desc.kind {
-                TargetKind::Cpu => (room / 4).min(share),
+                TargetKind::Cpu => (room / 4).min(2048).min(share),
                 // Scans and sorts keep whole lines, with room for several arrays in workgroup memory.
-                TargetKind::Gpu if ordered => (desc.workgroup_bytes as u64 / 16 / total.next_power_of_two()).clamp(1, room),
+                TargetKind::Gpu if ordered => {
+                    (desc.workgroup_bytes as u64 / 16 / total.next_power_of_two()).clamp(1, room)
+                }
                 TargetKind::Gpu => room,
             };
             fit(&nest.extent(a), limit, desc) as u64
@@ -283,7 +289,12 @@ fn tile_dot(nest: &Nest, desc: &TargetDesc, e: ExprId, s: &mut Schedule) {
     let [mut tm, mut tn] = [desc.dot_tile[0] as u64, desc.dot_tile[1] as u64];
     if desc.kind == TargetKind::Cpu {
         let cores = desc.threads.max(1) as u64;
-        if em <= 16 {
+        // Threads share one product best inside it; what follows the product would run on one of them alone.
+        let stored = nest.stores.iter().all(|s| s.value == e);
+        let fixed = m.into_iter().chain(n).all(|a| nest.extent(a).as_const().is_some_and(|e| e <= 1024));
+        if em > 16 && others == 1 && stored && fixed {
+            (tm, tn) = (em, en);
+        } else if em <= 16 {
             tn = (en.div_ceil(cores * 4 / others.min(cores * 4)).next_multiple_of(16)).max(32);
         } else {
             tm = tm.max(em.min(512));
@@ -314,8 +325,53 @@ fn tile_dot(nest: &Nest, desc: &TargetDesc, e: ExprId, s: &mut Schedule) {
             s.tile.insert(a, fit(&nest.extent(a), desc.tile_elements as u64, desc));
         }
     }
-    // Operands come as [.., m, k] and [.., k, n]: the three are last, in the result's order.
-    s.order.retain(|x| Some(*x) != m && Some(*x) != n && Some(*x) != k);
-    s.order.extend([m, n, k].into_iter().flatten());
-    s.dot = Some(DotAxes { m, n, k });
+    let (mut rows, mut depth): (Vec<AxisId>, Vec<AxisId>) = (m.into_iter().collect(), k.into_iter().collect());
+    if desc.kind == TargetKind::Cpu {
+        widen_windows(nest, desc, [*a, *b], axes, &mut rows, &mut depth, s);
+    }
+    // Operands come as [.., m, k] and [.., k, n]: these are last, in the result's order.
+    let last: Vec<AxisId> = rows.iter().copied().chain(n).chain(depth.iter().copied()).collect();
+    s.order.retain(|x| !last.contains(x));
+    s.order.extend(last);
+    s.dot = Some(DotAxes { m: rows, n, k: depth });
+}
+
+/// Convolutions contract several short axes: on a CPU one product over all of them and over several rows of pixels, its left
+/// operand gathered in the second cache, instead of a small product for each offset of the window.
+fn widen_windows(
+    nest: &Nest,
+    desc: &TargetDesc,
+    [a, b]: [ExprId; 2],
+    contracted: &[AxisId],
+    rows: &mut Vec<AxisId>,
+    depth: &mut Vec<AxisId>,
+    s: &mut Schedule,
+) {
+    let axes: Vec<AxisId> = s.order.iter().copied().filter(|x| contracted.contains(x)).collect();
+    let plain = [a, b].iter().all(|e| matches!(nest.node(*e).expr, Expr::Load { .. }));
+    let constant = axes.iter().all(|x| nest.extent(*x).as_const().is_some());
+    let total: u64 = axes.iter().map(|x| most(nest, *x)).fold(1, u64::saturating_mul);
+    if axes.len() < 2 || !plain || !constant || total > 8192 || s.order.len() > 8 {
+        return;
+    }
+    s.tile.extend(axes.iter().map(|x| (*x, most(nest, *x) as u32)));
+    *depth = axes;
+    let (left, right) = (&nest.node(a).support, &nest.node(b).support);
+    let more = s
+        .order
+        .iter()
+        .copied()
+        .filter(|x| left.contains(x) && !right.contains(x) && !contracted.contains(x) && !rows.contains(x));
+    let (Some(first), Some(outer)) = (rows.first().copied(), more.max_by_key(|x| most(nest, *x))) else { return };
+    if !s.whole(nest, first) || [first, outer].iter().any(|x| nest.extent(*x).as_const().is_none()) {
+        return;
+    }
+    // Half a megabyte of gathered operand, and two tiles for each core.
+    let inside = (total * most(nest, first) * 4).max(1);
+    let share = most(nest, outer) / (2 * desc.threads.max(1) as u64);
+    let tile = fit(&nest.extent(outer), ((1 << 19) / inside).clamp(1, share.max(1)), desc);
+    s.tile.insert(outer, tile);
+    rows.push(outer);
+    let at = |x: &AxisId| s.order.iter().position(|y| y == x);
+    rows.sort_by_key(at);
 }

@@ -12,9 +12,7 @@ pub fn is_view(op: &Op) -> bool {
 fn is_root(graph: &Graph, id: NodeId) -> bool {
     match graph.op(id) {
         Op::Concat(_) => !feeds_update(graph, id),
-        Op::Param(_) | Op::Scatter(_) | Op::DynUpdate(_) | Op::Scan(_) | Op::Sort(_) | Op::Fence(_) => {
-            true
-        }
+        Op::Param(_) | Op::Scatter(_) | Op::DynUpdate(_) | Op::Scan(_) | Op::Sort(_) | Op::Fence(_) => true,
         Op::Const(c) => matches!(c.value, Literal::Dense(_)),
         Op::Pad(p) => p.interior.iter().any(|i| *i != 0),
         Op::Call(c) => !c.callee.name.starts_with("dequant."),

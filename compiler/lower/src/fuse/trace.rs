@@ -43,7 +43,7 @@ pub struct Trace<'g> {
     policy: Policy,
     /// The nest so far.
     pub nest: Nest,
-    memo: BTreeMap<(NodeId, Vec<(Dim, Vec<(AxisId, Dim)>)>, usize), ExprId>,
+    memo: BTreeMap<(NodeId, Place, usize), ExprId>,
     guards: Vec<Bound>,
     guard_sets: Vec<Vec<Bound>>,
     root: NodeId,
@@ -53,7 +53,10 @@ pub struct Trace<'g> {
     vector: bool,
 }
 
-fn key(coords: &[Affine]) -> Vec<(Dim, Vec<(AxisId, Dim)>)> {
+/// Coordinates in a form that can be ordered: base and coefficients of each.
+type Place = Vec<(Dim, Vec<(AxisId, Dim)>)>;
+
+fn key(coords: &[Affine]) -> Place {
     coords.iter().map(|c| (c.base.clone(), c.terms.iter().map(|(a, d)| (*a, d.clone())).collect())).collect()
 }
 
@@ -420,7 +423,7 @@ impl<'g> Trace<'g> {
     fn columns_ok(&self, extent: &Dim) -> Result<(), Stop> {
         let product = self.nest.exprs.iter().any(|n| matches!(n.expr, Expr::Dot { .. }));
         match self.anchor {
-            Some(anchor) if product && !extent.as_const().is_some_and(|e| e <= self.policy.fold_columns) => {
+            Some(anchor) if product && extent.as_const().is_none_or(|e| e > self.policy.fold_columns) => {
                 Err(Stop::Blocked(anchor))
             }
             _ => Ok(()),
