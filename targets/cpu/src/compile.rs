@@ -105,9 +105,20 @@ impl Compiler<'_> {
                 self.forward(block, at, &mut insts, *value, Direct { param: *param, table, at: ids(coords) });
             }
             let dst = ids(&stmt.results);
-            insts.push(Inst { op: stmt.op.clone(), dst, table, direct: None, blocks, quant: None });
+            insts.push(Inst { op: stmt.op.clone(), dst, table, direct: None, split: None, blocks, quant: None });
+            self.matrix(stmt, &mut insts);
         }
         Code { params: ids(&block.params), insts, results: ids(&block.results) }
+    }
+
+    /// Tells a load that only a matrix is made of it, whose elements then may lie column by column.
+    fn matrix(&self, stmt: &girih_tile::Stmt, insts: &mut [Inst]) {
+        let Op::Reshape(x) = &stmt.op else { return };
+        let shape = |v: &ValueId| &self.kernel.values[v.0 as usize].ty.shape;
+        let (from, to) = (shape(x), shape(&stmt.results[0]));
+        let load = insts.iter_mut().find(|i| i.dst.contains(&(x.0 as usize)) && matches!(i.op, Op::Load { .. }));
+        let (Some(load), 1, [rows, _]) = (load, self.uses[x.0 as usize], &to[..]) else { return };
+        load.split = (0..=from.len()).find(|i| from[..*i].iter().map(|e| *e as u64).product::<u64>() == *rows as u64);
     }
 
     /// Lets the operation that defines `value` compute it where the store (statement `store`) puts it, if nothing

@@ -106,6 +106,12 @@ impl Placer<'_> {
         }
     }
 
+    /// Whether a value of the room `room` may really lie in `other`.
+    fn within(&self, room: usize, other: usize) -> bool {
+        let mut rooms = std::iter::successors(Some(room), |r| self.rooms[*r].under);
+        rooms.any(|r| r == other)
+    }
+
     /// One room for each value, shared by views of it; positions count as in `spans`.
     fn rooms(&mut self, code: &Code) {
         for inst in &code.insts {
@@ -155,7 +161,7 @@ impl Placer<'_> {
     fn dies(&self, id: usize, others: &[usize]) -> bool {
         let storage = self.slots[id].storage;
         let carried_on = self.rooms[storage].end > self.at;
-        let elsewhere = others.iter().all(|o| self.slots[*o].storage != storage);
+        let elsewhere = others.iter().all(|o| !self.within(self.slots[*o].storage, storage));
         elsewhere && !carried_on && self.last[id] <= self.at && !self.views[id]
     }
 

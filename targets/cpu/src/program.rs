@@ -79,6 +79,8 @@ pub(crate) struct Inst {
     pub table: usize,
     /// The store that alone uses the result: the result is computed in its place where the place allows.
     pub direct: Option<Direct>,
+    /// `load`: the first so many axes become the rows of a matrix, the others its columns, and nothing else uses it.
+    pub split: Option<usize>,
     /// Compiled regions.
     pub blocks: Vec<Code>,
     /// `dot`: the right operand is this quantised matrix, transposed.

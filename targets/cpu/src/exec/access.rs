@@ -1,6 +1,6 @@
 //! Structured loads and stores.
 
-use super::window::{Window, each_existing, each_true, inside};
+use super::window::{Window, each_existing, each_point, each_true, inside};
 use super::{Launch, Worker, elements, outside};
 use crate::compile::write_literal;
 use crate::memory::Mem;
@@ -27,7 +27,13 @@ impl Worker {
         let w = view.window(&at, &slot.shape);
         let (dtype, len, bytes) = (info.dtype, elements(l, *param), slot.lane.bytes());
         if mask.is_some() || !view.guards.is_empty() {
-            return self.load_rows(l, inst, &at, w, *other);
+            let axis = strided::running(&slot.shape, &w.strides).filter(|_| mask.is_none());
+            let split = inst.split.filter(|split| axis.is_some_and(|a| a < *split)).unwrap_or(0);
+            let strides = strided::turned(&slot.shape, split);
+            return match axis.filter(|a| strides[*a] == 1) {
+                Some(axis) => self.load_runs(l, inst, &at, w, axis, strides),
+                None => self.load_rows(l, inst, &at, w, *other),
+            };
         }
         if !w.empty(rank) {
             w.check(rank, len).map_err(|at| outside(l, *param, at))?;
@@ -55,6 +61,66 @@ impl Worker {
             };
             Ok(())
         })
+    }
+
+    /// Along the axis that both memory and the tile run along.
+    fn load_runs(
+        &mut self,
+        l: &Launch<'_>,
+        inst: &Inst,
+        at: &[i64],
+        w: Window,
+        axis: usize,
+        strides: [isize; MAX_RANK],
+    ) -> Result<()> {
+        let Op::Load { param, other, .. } = &inst.op else { return Ok(()) };
+        let (id, view, mem, len) = (inst.dst[0], &l.views[inst.table], l.args[*param], elements(l, *param));
+        let (slot, dtype) = (&l.program.slots[id], l.program.params[*param].dtype);
+        let (rank, bytes) = (slot.shape.len(), slot.lane.bytes());
+        let room = Tile { ptr: self.room(l, id).ptr, strides };
+        let mut literal = [0u64; 1];
+        let outside_value = literal.as_mut_ptr().cast::<u8>();
+        // SAFETY: eight aligned bytes hold any lane.
+        unsafe { write_literal(outside_value, slot, *other) };
+        let n = slot.shape[axis];
+        let mut shape = [1; MAX_RANK];
+        shape[..rank].copy_from_slice(&slot.shape);
+        shape[axis] = 1;
+        let all = (w.lo[axis] as i64, (w.lo[axis] + w.shape[axis]) as i64);
+        each_point(&shape[..rank], |point| {
+            let exists = (0..rank).all(|i| i == axis || (w.lo[i]..w.lo[i] + w.shape[i]).contains(&point[i]));
+            let (lo, hi) = if exists { view.guarded(at, point, axis, all) } else { (0, 0) };
+            let mut first = w.origin;
+            let mut into = 0;
+            for i in 0..rank {
+                first += w.strides[i] as i64 * point[i] as i64;
+                into += strides[i] * point[i] as isize;
+            }
+            if lo < hi {
+                inside(first, 1, lo, hi, len).map_err(|at| outside(l, *param, at))?;
+            }
+            // SAFETY: the run lies in the tile, and what exists of it in the parameter.
+            unsafe {
+                let to = room.ptr.wrapping_offset(into * bytes as isize);
+                let (lo, hi) = if lo < hi { (lo as usize, hi as usize) } else { (0, 0) };
+                let fill = |from: usize, to_end: usize| {
+                    let into = (to.wrapping_add(from * bytes), &[1isize][..]);
+                    strided::copy(bytes, &[to_end - from], (outside_value.cast_const(), &[0]), into);
+                };
+                if lo > 0 {
+                    fill(0, lo);
+                }
+                if lo < hi {
+                    memory::load(dtype, mem.ptr, first as isize + lo as isize, 1, to.wrapping_add(lo * bytes), hi - lo);
+                }
+                if hi < n {
+                    fill(hi, n);
+                }
+            }
+            Ok(())
+        })?;
+        self.tiles[id] = room;
+        Ok(())
     }
 
     /// Row by row, element by element where there is a mask.

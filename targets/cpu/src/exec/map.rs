@@ -35,13 +35,19 @@ impl Worker {
         let out_bytes = slot.lane.bytes();
         let (strips, n) = (self.strips.as_mut_ptr(), nest.inner);
         let step = if n == 1 { [1; 4] } else { nest.step };
+        let step = [step[1], step[2], step[3]];
+        let (direct, by) = (inner.direct(step, n), step.map(|s| s as usize));
         let _ = nest.each(|at| {
             let part = |t: &Tile, i: usize| t.ptr.wrapping_offset(at[i + 1] * inner.bytes[i] as isize).cast_const();
             let from = [part(a, 0), part(b, 1), part(c, 2)];
             // SAFETY: the nest visits elements of the tiles only; results never overlap operands (each has its room).
             unsafe {
                 let to = out.ptr.wrapping_offset(at[0] * out_bytes as isize);
-                inner.run((to, out_bytes), from, [step[1], step[2], step[3]], n, strips);
+                if direct {
+                    inner.call(to, from, by, n);
+                } else {
+                    inner.run((to, out_bytes), from, step, n, strips);
+                }
             }
             Ok::<(), ()>(())
         });
@@ -175,7 +181,7 @@ impl Inner {
                 }
                 return;
             }
-            if steps.iter().enumerate().all(|(i, s)| *s == 1 || *s == 0 && self.repeats(i)) {
+            if self.direct(step, n) {
                 return self.call(to, from, step.map(|s| s as usize), n);
             }
             // Operands the loop cannot take as they lie are copied piece by piece.
@@ -205,6 +211,13 @@ impl Inner {
         }
     }
 
+    /// Whether the vectorised loop takes operands that lie like this.
+    fn direct(&self, step: [isize; 3], n: usize) -> bool {
+        let steps = &step[..self.count];
+        let taken = steps.iter().enumerate().all(|(i, s)| *s == 1 || *s == 0 && self.repeats(i));
+        self.fast && taken && !(n > 1 && steps.iter().all(|s| *s == 0))
+    }
+
     fn first_lane(&self) -> Lane {
         if self.op == ScalarOp::Select { Lane::Bool } else { self.lane }
     }
@@ -219,8 +232,12 @@ impl Inner {
         }
     }
 
+    /// Inlined, so that the pointers stay in registers: passed in memory, they would wait behind the stores of the run
+    /// before.
+    ///
     /// # Safety
     /// As the inner loops demand.
+    #[inline(always)]
     unsafe fn call(&self, to: *mut u8, at: [*const u8; 3], step: [usize; 3], n: usize) {
         macro_rules! go {
             ($f:path, $t:ty) => {

@@ -154,17 +154,26 @@ impl Worker {
             self.tiles[dst] = Tile { ptr: from.ptr, strides: [0; MAX_RANK] };
             return;
         }
-        if strided::is_contiguous(shape, &from.strides) {
-            self.tiles[dst] = Tile { ptr: from.ptr, strides: strided::contiguous(&to.shape) };
+        if let Some(strides) = strided::reshaped(shape, &from.strides, &to.shape) {
+            self.tiles[dst] = Tile { ptr: from.ptr, strides };
             return;
         }
-        let room = self.room(l, dst);
+        let (room, rank, bytes) = (self.room(l, dst), shape.len(), to.lane.bytes());
+        // A matrix is put down column by column if memory runs along its rows.
+        let rows = |i: usize| shape[..i].iter().product::<usize>();
+        let split = (0..=rank).find(|i| to.shape.len() == 2 && rows(*i) == to.shape[0]).unwrap_or(0);
+        let split = split * strided::running(shape, &from.strides).is_some_and(|a| a < split) as usize;
+        let (mut turned, mut strides) = ([1; MAX_RANK], [0; MAX_RANK]);
+        (0..rank).for_each(|i| turned[i] = shape[(i + split) % rank]);
+        (0..rank).for_each(|i| strides[i] = from.strides[(i + split) % rank]);
+        let gapless = strided::contiguous(&turned[..rank]);
         // SAFETY: both hold all elements; the placer keeps the two rooms apart.
-        unsafe {
-            let into = (room.ptr, &strided::contiguous(shape)[..]);
-            strided::copy(to.lane.bytes(), shape, (from.ptr, &from.strides), into);
-        }
-        self.tiles[dst] = room;
+        unsafe { strided::copy(bytes, &turned[..rank], (from.ptr, &strides), (room.ptr, &gapless)) };
+        let strides = match split {
+            0 => strided::contiguous(&to.shape),
+            _ => strided::turned(&to.shape, 1),
+        };
+        self.tiles[dst] = Tile { ptr: room.ptr, strides };
     }
 
     /// The elements of a value in row-major order without gaps; copied to buffer `which` when they lie otherwise.

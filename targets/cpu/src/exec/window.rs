@@ -37,18 +37,17 @@ impl ViewAt {
         w
     }
 
-    /// The part of row `outer` (tile coordinates of all axes but the last) that the guards let exist, within `lo..hi`
-    /// of the last axis.
-    fn guarded(&self, at: &[i64], outer: &[usize], (mut lo, mut hi): (i64, i64)) -> (i64, i64) {
+    /// The part of the run along `axis` through the tile coordinates `point` that the guards let exist, within `lo..hi`.
+    /// Coordinates that `point` lacks are 0, as is the one along the axis.
+    pub(super) fn guarded(&self, at: &[i64], point: &[usize], axis: usize, (mut lo, mut hi): (i64, i64)) -> (i64, i64) {
         for (base, coeffs, extent) in &self.guards {
-            let last = coeffs.len().saturating_sub(1);
             let mut fixed = *base;
-            for (i, c) in coeffs.iter().enumerate() {
-                let here = at[i].saturating_add(outer.get(i).map_or(0, |o| *o as i64));
-                fixed = fixed.saturating_add(c.saturating_mul(if i == last { at[i] } else { here }));
+            for (i, c) in coeffs.iter().enumerate().filter(|(_, c)| **c != 0) {
+                let here = at[i].saturating_add(point.get(i).map_or(0, |o| *o as i64));
+                fixed = fixed.saturating_add(c.saturating_mul(if i == axis { at[i] } else { here }));
             }
             // 0 <= fixed + c * j < extent
-            match coeffs.last().copied().unwrap_or(0) {
+            match coeffs.get(axis).copied().unwrap_or(0) {
                 0 if (0..*extent).contains(&fixed) => {}
                 0 => return (lo, lo),
                 c if c > 0 => {
@@ -95,8 +94,12 @@ impl Window {
 }
 
 /// Calls `f` with every coordinate of all axes but the last.
-fn each_row(shape: &[usize], mut f: impl FnMut(&[usize]) -> Result<()>) -> Result<()> {
-    let outer = &shape[..shape.len().saturating_sub(1)];
+fn each_row(shape: &[usize], f: impl FnMut(&[usize]) -> Result<()>) -> Result<()> {
+    each_point(&shape[..shape.len().saturating_sub(1)], f)
+}
+
+/// Calls `f` with every coordinate, the last axis fastest.
+pub(super) fn each_point(outer: &[usize], mut f: impl FnMut(&[usize]) -> Result<()>) -> Result<()> {
     let mut at = [0usize; MAX_RANK];
     for _ in 0..outer.iter().product::<usize>() {
         f(&at[..outer.len()])?;
@@ -131,7 +134,7 @@ pub(super) fn each_existing(
             return Ok(());
         }
         let bounds = if shape.is_empty() { (0, 1) } else { (w.lo[last] as i64, (w.lo[last] + w.shape[last]) as i64) };
-        let (lo, hi) = view.guarded(at, outer, bounds);
+        let (lo, hi) = view.guarded(at, outer, last, bounds);
         if lo >= hi {
             return Ok(());
         }

@@ -103,28 +103,30 @@ macro_rules! each_op {
 
 #[inline(always)]
 fn run<T: Fold>(op: ScalarOp, x: &[T]) -> T {
-    let mut at = WIDTH;
-    let mut lanes: [T; WIDTH] = match x.first_chunk() {
-        Some(first) => *first,
-        None => return x[1..].iter().fold(x[0], |a, b| T::fold(op, a, *b)),
+    let (chunks, rest) = x.as_chunks::<WIDTH>();
+    let Some((first, more)) = chunks.split_first() else {
+        return x[1..].iter().fold(x[0], |a, b| T::fold(op, a, *b));
     };
-    while at + WIDTH <= x.len() {
+    let mut lanes = *first;
+    for chunk in more {
         for i in 0..WIDTH {
-            lanes[i] = T::fold(op, lanes[i], x[at + i]);
+            lanes[i] = T::fold(op, lanes[i], chunk[i]);
         }
-        at += WIDTH;
     }
-    for (lane, v) in lanes.iter_mut().zip(&x[at..]) {
+    // A copy: an array whose elements are reached by a run-time index would lie in memory during the loop above.
+    let mut tree = lanes;
+    for (lane, v) in tree.iter_mut().zip(rest) {
         *lane = T::fold(op, *lane, *v);
     }
     let mut half = WIDTH / 2;
     while half > 0 {
-        for i in 0..half {
-            lanes[i] = T::fold(op, lanes[i], lanes[i + half]);
+        let (low, high) = tree.split_at_mut(half);
+        for (a, b) in low.iter_mut().zip(high) {
+            *a = T::fold(op, *a, *b);
         }
         half /= 2;
     }
-    lanes[0]
+    tree[0]
 }
 
 fn halves<T: Fold>(op: ScalarOp, x: &[T], base: &dyn Fn(&[T]) -> T) -> T {

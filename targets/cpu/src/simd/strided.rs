@@ -80,6 +80,51 @@ pub(crate) fn contiguous(shape: &[usize]) -> [isize; MAX_RANK] {
     out
 }
 
+/// Strides that give the same elements in row-major order another shape, if there are any.
+pub(crate) fn reshaped(shape: &[usize], strides: &[isize], to: &[usize]) -> Option<[isize; MAX_RANK]> {
+    // Runs of equal distance, the innermost first, used up from the end.
+    let mut runs: [(usize, isize); MAX_RANK] = [(1, 0); MAX_RANK];
+    let mut count = 0;
+    for (len, stride) in shape.iter().zip(strides).rev().filter(|(len, _)| **len != 1) {
+        match runs[..count].last_mut() {
+            Some((l, s)) if *stride == *s * *l as isize => *l *= len,
+            _ => {
+                runs[count] = (*len, *stride);
+                count += 1;
+            }
+        }
+    }
+    let (mut out, mut at) = ([0; MAX_RANK], 0);
+    for (s, len) in out[..to.len()].iter_mut().zip(to).rev().filter(|(_, len)| **len != 1) {
+        while at < count && runs[at].0 == 1 {
+            at += 1;
+        }
+        let (left, stride) = runs[..count].get_mut(at)?;
+        if *left % len != 0 {
+            return None;
+        }
+        *s = *stride;
+        *left /= len;
+        *stride *= *len as isize;
+    }
+    Some(out)
+}
+
+/// Strides of a gapless tile whose axes `split..` lie outside those before `split`: a matrix of these two groups of axes
+/// with columns that have no gaps.
+pub(crate) fn turned(shape: &[usize], split: usize) -> [isize; MAX_RANK] {
+    let (inner, outer) = (contiguous(&shape[..split]), contiguous(&shape[split..]));
+    let columns: usize = shape[..split].iter().product();
+    let mut out = inner;
+    out[split..shape.len()].iter_mut().zip(outer).for_each(|(o, s)| *o = s * columns as isize);
+    out
+}
+
+/// The axis that memory runs along: neighbours without a gap, the longest of several such axes.
+pub(crate) fn running(shape: &[usize], strides: &[isize]) -> Option<usize> {
+    (0..shape.len()).filter(|i| strides[*i] == 1 && shape[*i] > 1).max_by_key(|i| shape[*i])
+}
+
 /// Whether elements lie in row-major order without gaps.
 pub(crate) fn is_contiguous(shape: &[usize], strides: &[isize]) -> bool {
     let mut expected = 1;
