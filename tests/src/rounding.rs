@@ -5,6 +5,7 @@ use girih_graph::eval::{Array, Value};
 use girih_graph::ops::{Call, Callee, Cast, Cond, Loop};
 use girih_graph::{Graph, NodeId, Op, Ty};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 /// The absolute error that each result may have on a target that rounds where the graph's dtypes say.
@@ -84,12 +85,14 @@ fn with_casts(graph: &Graph) -> Result<Graph> {
             Op::Loop(l) => Loop { body: body(&l.body)?, ..l.clone() }.into(),
             Op::Cond(c) => Cond { branches: c.branches.iter().map(body).collect::<Result<_>>()? }.into(),
             Op::Call(c) => {
-                let key = Arc::as_ptr(&c.callee) as usize;
-                if !callees.contains_key(&key) {
-                    let rounded = Callee { body: with_casts(&c.callee.body)?, ..(*c.callee).clone() };
-                    callees.insert(key, Arc::new(rounded));
-                }
-                Call { callee: callees[&key].clone() }.into()
+                let callee = match callees.entry(Arc::as_ptr(&c.callee) as usize) {
+                    Entry::Occupied(known) => known.get().clone(),
+                    Entry::Vacant(place) => {
+                        let rounded = Callee { body: with_casts(&c.callee.body)?, ..(*c.callee).clone() };
+                        place.insert(Arc::new(rounded)).clone()
+                    }
+                };
+                Call { callee }.into()
             }
             op => op.clone(),
         };

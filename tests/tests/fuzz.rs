@@ -3,9 +3,9 @@
 
 use girih_base::DType;
 use girih_graph::testing::Config;
-use girih_tests::{cpu, cpu_in_small_tiles};
 use girih_tests::emulated::emulated;
 use girih_tests::fuzz::{fuzz, setting};
+use girih_tests::{cpu, cpu_in_small_tiles};
 
 #[test]
 fn on_cpu() {

@@ -78,6 +78,14 @@ fn all(rig: &Rig) {
         let (q, k, v) = (input(g, "q", &[3, 50, 16]), input(g, "k", &[3, 50, 16]), input(g, "v", &[3, 50, 16]));
         nn::attention(g, q, k, v, None, 0.25, Some(Dim::ZERO)).unwrap()
     });
+    check(rig, "attention_grouped", &|g| {
+        let (q, k, v) = (input(g, "q", &[2, 3, 70, 16]), input(g, "k", &[2, 600, 16]), input(g, "v", &[2, 600, 24]));
+        nn::attention(g, q, k, v, None, 0.25, Some(Dim::from(530))).unwrap()
+    });
+    check(rig, "attention_decode", &|g| {
+        let (q, k, v) = (input(g, "q", &[3, 3, 1, 64]), input(g, "k", &[3, 77, 64]), input(g, "v", &[3, 77, 64]));
+        nn::attention(g, q, k, v, None, 0.125, Some(Dim::from(76))).unwrap()
+    });
     check(rig, "conv", &|g| {
         let (x, w) = (input(g, "x", &[2, 8, 14, 13]), input(g, "w", &[16, 8, 3, 3]));
         nn::conv2d(g, x, w, None, &nn::Conv2d { padding: [(1, 1), (1, 1)], ..Default::default() }).unwrap()
@@ -96,9 +104,17 @@ fn all(rig: &Rig) {
         let x = g.push(girih_graph::ops::Reverse { axes: vec![0, 1] }, &[x]).unwrap();
         let z = g.concat(&[x, y], 1).unwrap();
         let one = g.scalar(1.5, DType::F32).unwrap();
-        let pad = girih_graph::ops::Pad { low: vec![1.into(), 2.into()], high: vec![0.into(), 3.into()], interior: vec![0, 2] };
+        let pad = girih_graph::ops::Pad {
+            low: vec![1.into(), 2.into()],
+            high: vec![0.into(), 3.into()],
+            interior: vec![0, 2],
+        };
         let p = g.push(pad, &[z, one]).unwrap();
-        let pad = girih_graph::ops::Pad { low: vec![1.into(), 2.into()], high: vec![4.into(), 3.into()], interior: vec![0, 0] };
+        let pad = girih_graph::ops::Pad {
+            low: vec![1.into(), 2.into()],
+            high: vec![4.into(), 3.into()],
+            interior: vec![0, 0],
+        };
         g.push(pad, &[p, one]).unwrap()
     });
     check(rig, "sort", &|g| {

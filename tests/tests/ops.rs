@@ -61,8 +61,9 @@ fn scalar_ops(rig: &Rig, dtypes: &[DType]) -> usize {
             both(rig, &g, &inputs, &|got| {
                 for (k, value) in got.iter().enumerate() {
                     let value = value.array().unwrap();
+                    let given = &data[k * op.arity()..(k + 1) * op.arity()];
                     for i in 0..value.len() {
-                        let args: Vec<Scalar> = (0..op.arity()).map(|a| data[k * op.arity() + a][i]).collect();
+                        let args: Vec<Scalar> = given.iter().map(|d| d[i]).collect();
                         acceptable(*op, *dtype, &args, value.elem(i)).unwrap_or_else(|e| panic!("{}: {e}", rig.name));
                     }
                 }

@@ -19,7 +19,8 @@ use std::sync::Arc;
 /// Lowers a graph for a target.
 pub fn lower(graph: &Graph, desc: &TargetDesc) -> Result<Program> {
     let flat = flatten(graph, desc)?;
-    let mut lower = Lower { desc, program: Program::default(), kernels: BTreeMap::new(), loops: 0, borrowed: BTreeSet::new() };
+    let mut lower =
+        Lower { desc, program: Program::default(), kernels: BTreeMap::new(), loops: 0, borrowed: BTreeSet::new() };
     let mut env = BTreeMap::new();
     let mut counts = [0u32; 3];
     for p in flat.params() {
@@ -258,7 +259,8 @@ impl Lower<'_> {
                     let from = env.get(&source).copied().ok_or_else(|| refuse(graph, source))?;
                     let kind = &self.program.tensors[from.0 as usize].kind;
                     // In place only if nobody else reads the old value and it is not the caller's.
-                    let mine = matches!(kind, TensorKind::Temp | TensorKind::State(_)) && !self.borrowed.contains(&from);
+                    let mine =
+                        matches!(kind, TensorKind::Temp | TensorKind::State(_)) && !self.borrowed.contains(&from);
                     let target = if donate && mine && last_reader(graph, id, source) {
                         from
                     } else {

@@ -18,9 +18,8 @@ pub fn cost(kernel: &Kernel) -> Cost {
     let programs = kernel.grid.iter().fold(Dim::ONE, |n, g| &n * g);
     let mut sizes = BTreeMap::new();
     let flops = &block(kernel, &kernel.body, &mut sizes) * &programs;
-    let bytes = kernel.params.iter().fold(Dim::ZERO, |sum, p| {
-        &sum + &(&p.len * p.dtype.bits() as i64).ceil_div(&Dim::from(8))
-    });
+    let bytes =
+        kernel.params.iter().fold(Dim::ZERO, |sum, p| &sum + &(&p.len * p.dtype.bits() as i64).ceil_div(&Dim::from(8)));
     Cost { flops, bytes }
 }
 

@@ -422,7 +422,9 @@ impl Op {
         match self {
             Op::ProgramId(_) | Op::Const(_) | Op::Size(_) | Op::Arange(_) => {}
             Op::Map(_, args) => args.iter_mut().for_each(each),
-            Op::Cast(x) | Op::Bitcast(x) | Op::Splat(x) | Op::Reshape(x) | Op::Permute(x, _) | Op::Broadcast(x, _) => each(x),
+            Op::Cast(x) | Op::Bitcast(x) | Op::Splat(x) | Op::Reshape(x) | Op::Permute(x, _) | Op::Broadcast(x, _) => {
+                each(x)
+            }
             Op::Load { at, mask, .. } => at.iter_mut().chain(mask).for_each(each),
             Op::LoadQuant { at, .. } => at.iter_mut().for_each(each),
             Op::LoadAt { index, mask, .. } => std::iter::once(index).chain(mask).for_each(each),

@@ -402,12 +402,7 @@ impl<'n> Emitter<'n> {
     }
 
     /// Runs `body` for every tile along `axes`, carrying values.
-    pub(super) fn looped(
-        &mut self,
-        axes: &[AxisId],
-        init: Vec<ValueId>,
-        body: Body<'_, Self>,
-    ) -> Result<Vec<ValueId>> {
+    pub(super) fn looped(&mut self, axes: &[AxisId], init: Vec<ValueId>, body: Body<'_, Self>) -> Result<Vec<ValueId>> {
         let Some((axis, rest)) = axes.split_first() else { return body(self, init) };
         let lo = self.b.int(0);
         let hi = match self.ends.get(axis) {
