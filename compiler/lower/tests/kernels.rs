@@ -52,9 +52,6 @@ fn kernels_verify() {
             let p = lower(&g, &desc).unwrap_or_else(|d| panic!("{}: {d}", g.name));
             for s in &p.steps {
                 if let Step::Launch { kernel, .. } = s {
-                    if std::env::var("SHOW").is_ok() {
-                        println!("{}", girih_tile::text::print(kernel));
-                    }
                     girih_tile::verify::verify(kernel).unwrap_or_else(|d| {
                         panic!("{} {}: {d}\n{}", g.name, desc.name, girih_tile::text::print(kernel))
                     });
