@@ -1,5 +1,5 @@
 //! Graphs, lowered for GPUs, distributed and run in the emulator, agree with the graph evaluator.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 use girih_base::{Bindings, DType, Dim, Result};
 use girih_graph::eval::compare::allclose;
