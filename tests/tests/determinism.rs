@@ -1,5 +1,5 @@
 //! The same input gives the same plan, byte for byte, in every process; the same plan gives the same results, bit for bit.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 use girih_driver::{Options, compile};
 use girih_graph::testing::{Config, random_graph};

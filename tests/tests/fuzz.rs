@@ -1,5 +1,5 @@
 //! Random graphs on every target. `GIRIH_FUZZ_GRAPHS` and `GIRIH_FUZZ_FIRST` choose how many and from which seed.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 use girih_base::DType;
 use girih_graph::testing::Config;

@@ -1,5 +1,5 @@
 //! Random graphs and library functions through WGSL on whatever adapter there is.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 use girih_base::DType;
 use girih_graph::testing::Config;

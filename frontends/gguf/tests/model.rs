@@ -1,5 +1,5 @@
 //! Graphs of models: their shape, their meaning against an independent forward pass, and what is refused.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod common;
 

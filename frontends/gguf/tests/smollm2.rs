@@ -2,7 +2,7 @@
 //!
 //! Tests are skipped, saying so, where the model file or an adapter is missing; `GIRIH_REQUIRE_MODELS=1` and
 //! `GIRIH_REQUIRE_WGPU=1` make that a failure.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod common;
 

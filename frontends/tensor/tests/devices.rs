@@ -1,6 +1,6 @@
 //! The same programs on every device and on the reference evaluator. Without a graphics adapter the tests say so and try
 //! the others; `GIRIH_REQUIRE_WGPU=1` makes that a failure.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 use girih::prelude::*;
 
