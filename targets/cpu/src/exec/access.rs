@@ -83,12 +83,19 @@ impl Worker {
         // SAFETY: eight aligned bytes hold any lane.
         unsafe { write_literal(outside_value, slot, *other) };
         let n = slot.shape[axis];
+        // What exists of a run is the same all along an axis that no guard names: channels, as a rule.
+        let whole = |i: usize| w.shape[i] == slot.shape[i] && view.guards.iter().all(|g| g.1.get(i) == Some(&0));
+        let free = (0..rank).filter(|i| *i != axis && whole(*i)).max_by_key(|i| slot.shape[*i]);
+        let runs = free.map_or(1, |f| slot.shape[f] as i64);
+        let [step, turn] = free.map_or([0; 2], |f| [w.strides[f], strides[f]]);
         let mut shape = [1; MAX_RANK];
         shape[..rank].copy_from_slice(&slot.shape);
         shape[axis] = 1;
+        free.iter().for_each(|f| shape[*f] = 1);
         let all = (w.lo[axis] as i64, (w.lo[axis] + w.shape[axis]) as i64);
         each_point(&shape[..rank], |point| {
-            let exists = (0..rank).all(|i| i == axis || (w.lo[i]..w.lo[i] + w.shape[i]).contains(&point[i]));
+            let fixed = |i: usize| i == axis || Some(i) == free;
+            let exists = (0..rank).all(|i| fixed(i) || (w.lo[i]..w.lo[i] + w.shape[i]).contains(&point[i]));
             let (lo, hi) = if exists { view.guarded(at, point, axis, all) } else { (0, 0) };
             let mut first = w.origin;
             let mut into = 0;
@@ -97,24 +104,24 @@ impl Worker {
                 into += strides[i] * point[i] as isize;
             }
             if lo < hi {
-                inside(first, 1, lo, hi, len).map_err(|at| outside(l, *param, at))?;
+                for first in [first, first.saturating_add((step as i64).saturating_mul(runs - 1))] {
+                    inside(first, 1, lo, hi, len).map_err(|at| outside(l, *param, at))?;
+                }
             }
-            // SAFETY: the run lies in the tile, and what exists of it in the parameter.
-            unsafe {
-                let to = room.ptr.wrapping_offset(into * bytes as isize);
-                let (lo, hi) = if lo < hi { (lo as usize, hi as usize) } else { (0, 0) };
-                let fill = |from: usize, to_end: usize| {
-                    let into = (to.wrapping_add(from * bytes), &[1isize][..]);
-                    strided::copy(bytes, &[to_end - from], (outside_value.cast_const(), &[0]), into);
-                };
-                if lo > 0 {
-                    fill(0, lo);
-                }
-                if lo < hi {
-                    memory::load(dtype, mem.ptr, first as isize + lo as isize, 1, to.wrapping_add(lo * bytes), hi - lo);
-                }
-                if hi < n {
-                    fill(hi, n);
+            let (lo, hi) = if lo < hi { (lo as usize, hi as usize) } else { (0, 0) };
+            for run in 0..runs as isize {
+                let (first, into) = (first as isize + run * step, into + run * turn);
+                // SAFETY: the run lies in the tile, and what exists of it in the parameter, as its ends do.
+                unsafe {
+                    let to = room.ptr.wrapping_offset(into * bytes as isize);
+                    if lo < hi {
+                        memory::load(dtype, mem.ptr, first + lo as isize, 1, to.wrapping_add(lo * bytes), hi - lo);
+                    }
+                    for (from, end) in [(0, lo), (hi, n)] {
+                        for i in from..end {
+                            std::ptr::copy_nonoverlapping(outside_value, to.wrapping_add(i * bytes), bytes);
+                        }
+                    }
                 }
             }
             Ok(())
