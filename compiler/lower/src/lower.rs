@@ -119,26 +119,17 @@ struct Lower<'d> {
 type Env = BTreeMap<NodeId, TensorRef>;
 
 struct EnvMemory<'a> {
-    graph: &'a Graph,
     env: &'a Env,
     tensors: &'a [Tensor],
 }
 
 impl Memory for EnvMemory<'_> {
     fn tensor(&self, node: NodeId) -> (Arc<str>, DType, Dim, bool) {
-        let _ = self.graph;
         let Some(t) = self.env.get(&node).map(|r| &self.tensors[r.0 as usize]) else {
             return ("missing".into(), DType::F32, Dim::ZERO, false);
         };
         let constant = matches!(t.kind, TensorKind::Input(_) | TensorKind::Weight(_) | TensorKind::Constant(_));
-        // Names come from kinds of tensors, not from single ones, so that equal kernels of different layers are equal.
-        let name = match t.kind {
-            TensorKind::Weight(_) => "weight",
-            TensorKind::Input(_) => "input",
-            TensorKind::State(_) => "state",
-            TensorKind::Constant(_) => "table",
-            TensorKind::Temp => "temp",
-        };
+        let name = identifier(&t.label);
         (name.into(), t.ty.dtype, t.ty.elements(), constant)
     }
 }
@@ -298,7 +289,7 @@ impl Lower<'_> {
         merge_axes(&mut nest);
         let plan = schedule(&nest, self.desc);
         let name = kernel_name(graph, id);
-        let memory = EnvMemory { graph, env, tensors: &self.program.tensors };
+        let memory = EnvMemory { env, tensors: &self.program.tensors };
         let made = emit(&nest, &plan, &memory, &name)?;
         let args = made.args.iter().filter_map(|n| env.get(n).copied()).collect();
         Ok(Step::Launch { kernel: self.share(made.kernel), args })
@@ -309,8 +300,12 @@ impl Lower<'_> {
         let known = self.kernels.entry(kernel.name.clone()).or_default();
         let base = kernel.name.clone();
         for k in known.iter() {
-            kernel.name = k.name.clone();
-            if **k == kernel {
+            // Names of one layer's tensors do not make its kernels different from another's.
+            let mut renamed = kernel.clone();
+            renamed.name = k.name.clone();
+            renamed.params.iter_mut().zip(&k.params).for_each(|(p, q)| p.name = q.name.clone());
+            renamed.values.iter_mut().zip(&k.values).for_each(|(v, w)| v.name = w.name.clone());
+            if **k == renamed {
                 return k.clone();
             }
         }
@@ -473,7 +468,13 @@ fn kernel_name(graph: &Graph, id: NodeId) -> String {
         (None, Op::Call(c)) => &*c.callee.name,
         (None, op) => op.name(),
     };
-    let clean: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
-    if clean.starts_with(|c: char| c.is_ascii_alphabetic()) { clean } else { format!("k_{clean}") }
+    identifier(name)
+}
+
+/// A label as an identifier: `blk.0.attn_q.weight` becomes `blk_attn_q_weight`, since numbers only tell layers apart.
+fn identifier(label: &str) -> String {
+    let words = label.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.chars().all(|c| c.is_ascii_digit()));
+    let name = words.collect::<Vec<_>>().join("_").to_ascii_lowercase();
+    let name: String = name.chars().take(40).collect();
+    if name.starts_with(|c: char| c.is_ascii_alphabetic()) { name } else { format!("t_{name}") }
 }

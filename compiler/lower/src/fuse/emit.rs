@@ -111,13 +111,13 @@ impl<'n> Emitter<'n> {
             return *i;
         }
         let (name, dtype, len, constant) = self.memory.tensor(tensor);
-        let taken = self
-            .b
-            .params_mut()
-            .iter()
-            .filter(|p| p.name.trim_end_matches(|c: char| c.is_ascii_digit()) == &*name)
-            .count();
-        let name = if taken == 0 { name.to_string() } else { format!("{name}{taken}") };
+        let base = name;
+        let mut name = base.to_string();
+        let mut number = 0;
+        while self.b.params_mut().iter().any(|p| *p.name == *name) {
+            number += 1;
+            name = format!("{base}_{number}");
+        }
         let i = self.b.param(&name, dtype, len, want, constant && !write);
         self.params.insert(tensor, i);
         self.args.push(tensor);
