@@ -145,7 +145,7 @@ impl Sizes {
             .collect()
     }
 
-    /// Tokens u32 [n], `n` known at run time, to logits f32 [n, letters]; the parameters are weights.
+    /// Tokens u32 `[n]`, `n` known at run time, to logits f32 `[n, letters]`; the parameters are weights.
     pub fn logits(&self) -> Result<Graph> {
         let mut g = Graph::new("logits");
         let n = Dim::symbol("n", 1, self.tokens as i64);
