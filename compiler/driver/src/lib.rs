@@ -1,6 +1,6 @@
 //! The pass pipeline: verify, optimise, lower, plan.
 //!
-//! [`compile`] turns a graph into a [`girih_plan::Plan`] for a [`Target`]. [`specialize`] fixes or narrows symbols first, which is
+//! [`compile`] turns a graph into a [`girih_plan::Plan`] for a [`Target`]. [`specialize()`] fixes or narrows symbols first, which is
 //! how one model gets a plan per range of lengths.
 
 #![forbid(unsafe_code)]

@@ -1,7 +1,7 @@
 //! Random numbers that depend on nothing but a key: the Threefry-2x32 hash with 20 rounds (Salmon et al., "Parallel
 //! random numbers: as easy as 1, 2, 3", SC 2011), used as JAX does with `jax_threefry_partitionable` (its default).
 //!
-//! Keys are u32[2]. [`split`], [`fold_in`], [`bits`], [`uniform`] and [`bernoulli`] give the same bits as their
+//! Keys are `u32[2]`. [`split`], [`fold_in`], [`bits`], [`uniform`] and [`bernoulli`] give the same bits as their
 //! namesakes in `jax.random`; [`normal`] uses the same uniform bits and the same polynomial, and agrees up to the
 //! rounding of `log1p`.
 

@@ -59,7 +59,7 @@ pub struct StateSpec {
 
 /// A language model read from a file.
 ///
-/// The graph computes one step: `tokens` u32 [seq] at positions `pos..pos + seq` of the text. Its parameters are the
+/// The graph computes one step: `tokens` u32 `[seq]` at positions `pos..pos + seq` of the text. Its parameters are the
 /// tokens (an input), the [`weights`](Model::weights), then the [`states`](Model::states); its outputs are the logits,
 /// then the new states in the same order. `seq` and `pos` are symbols.
 #[derive(Clone, Debug)]

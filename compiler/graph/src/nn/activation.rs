@@ -33,7 +33,7 @@ pub fn swiglu(g: &mut Graph, gate: NodeId, up: NodeId) -> Result<NodeId> {
     })
 }
 
-/// Zeroes each element of `x` with probability `rate` and divides the others by `1 - rate`. `key` is a u32[2] random
+/// Zeroes each element of `x` with probability `rate` and divides the others by `1 - rate`. `key` is a `u32[2]` random
 /// key; the mask is `jax.random.bernoulli(key, 1 - rate, x.shape)`. `rate` must lie in `0..1`.
 pub fn dropout(g: &mut Graph, x: NodeId, key: NodeId, rate: f64) -> Result<NodeId> {
     if !(0.0..1.0).contains(&rate) {

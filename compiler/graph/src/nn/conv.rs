@@ -25,7 +25,7 @@ impl Default for Conv2d {
     }
 }
 
-/// Cross-correlation of images with kernels: `x` [N, C, H, W], `w` [O, C / groups, kh, kw], optional `b` [O]
+/// Cross-correlation of images with kernels: `x` [N, C, H, W], `w` [O, C / groups, kh, kw], optional `b` `[O]`
 /// -> [N, O, H', W'] of `x`'s dtype with `H' = floor((H + padding - dilation (kh - 1) - 1) / stride) + 1`.
 pub fn conv2d(g: &mut Graph, x: NodeId, w: NodeId, b: Option<NodeId>, how: &Conv2d) -> Result<NodeId> {
     let (tx, tw) = (g.tensor(x)?.clone(), g.tensor(w)?.clone());

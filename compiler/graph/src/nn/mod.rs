@@ -31,7 +31,7 @@ use crate::ty::{TensorTy, Ty};
 use girih_base::{DType, Diag, Dim, Result, ScalarOp};
 use std::sync::Arc;
 
-/// A matrix product with a bias: `x` [.., in], `w` [in, out], `b` [out] -> [.., out] of `x`'s dtype.
+/// A matrix product with a bias: `x` [.., in], `w` [in, out], `b` `[out]` -> [.., out] of `x`'s dtype.
 pub fn linear(g: &mut Graph, x: NodeId, w: NodeId, b: Option<NodeId>) -> Result<NodeId> {
     let dtype = g.tensor(x)?.dtype;
     let y = g.matmul(x, w)?;

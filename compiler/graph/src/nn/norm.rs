@@ -48,7 +48,7 @@ fn shift_by_max(g: &mut Graph, x: NodeId, axis: usize) -> Result<NodeId> {
     g.map(ScalarOp::Sub, &[x, max])
 }
 
-/// `x / sqrt(mean(x^2) + eps) * w` over the last axis: `x` [.., n], `w` [n]. Composite `rms_norm`.
+/// `x / sqrt(mean(x^2) + eps) * w` over the last axis: `x` [.., n], `w` `[n]`. Composite `rms_norm`.
 pub fn rms_norm(g: &mut Graph, x: NodeId, w: NodeId, eps: f64) -> Result<NodeId> {
     let (axis, n) = last_axis(g, x, "rms_norm")?;
     g.composite("rms_norm", eps_attr(eps), &[("x", x), ("w", w)], |b, p| {
@@ -60,7 +60,7 @@ pub fn rms_norm(g: &mut Graph, x: NodeId, w: NodeId, eps: f64) -> Result<NodeId>
     })
 }
 
-/// `(x - mean) / sqrt(variance + eps) * w + b` over the last axis: `x` [.., n], `w` and `b` [n]; the variance is
+/// `(x - mean) / sqrt(variance + eps) * w + b` over the last axis: `x` [.., n], `w` and `b` `[n]`; the variance is
 /// the population's. Composite `layer_norm`.
 pub fn layer_norm(g: &mut Graph, x: NodeId, w: NodeId, b: NodeId, eps: f64) -> Result<NodeId> {
     let (axis, n) = last_axis(g, x, "layer_norm")?;
@@ -72,7 +72,7 @@ pub fn layer_norm(g: &mut Graph, x: NodeId, w: NodeId, b: NodeId, eps: f64) -> R
     })
 }
 
-/// Layer normalisation over groups of channels: `x` [N, C, ..], `w` and `b` [C]; `groups` must divide C, a constant.
+/// Layer normalisation over groups of channels: `x` [N, C, ..], `w` and `b` `[C]`; `groups` must divide C, a constant.
 pub fn group_norm(g: &mut Graph, x: NodeId, w: NodeId, b: NodeId, groups: usize, eps: f64) -> Result<NodeId> {
     let ty = g.tensor(x)?.clone();
     let channels = ty.shape.get(1).and_then(Dim::as_const).filter(|c| groups > 0 && c % groups as i64 == 0);

@@ -1,7 +1,7 @@
 //! From a graph node to a nest: operations are pulled in from the root towards memory, view operations turn into
 //! coordinates.
 //!
-//! Whatever cannot be pulled in is named in [`Blocked`]: the caller then gives that node memory of its own and traces
+//! Whatever cannot be pulled in is named in `Blocked`: the caller then gives that node memory of its own and traces
 //! again. So correctness never depends on how well the nodes with memory were chosen, only speed does.
 
 use super::affine::{Affine, AxisId, linearize, reshape};

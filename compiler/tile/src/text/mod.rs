@@ -1,4 +1,4 @@
-//! The text form of Tile IR: [`print`] and [`parse`] are exact inverses on verified kernels.
+//! The text form of Tile IR: `print` and [`parse`] are exact inverses on verified kernels.
 //!
 //! ```text
 //! kernel scale
