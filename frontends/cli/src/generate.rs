@@ -131,7 +131,7 @@ impl Generate {
             info.notes.iter().for_each(|text| note(&format!("note: {text}")));
         }
         let m = runner.memory();
-        if !context.json {
+        if !context.json && !lengths.is_empty() {
             note(&format!(
                 "{name}: {} at most (weights {}, KV cache {}, intermediates {}, kept {}, in and out {})",
                 bytes(m.total()),
