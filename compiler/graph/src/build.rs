@@ -6,7 +6,7 @@ use crate::literal::{Literal, Number};
 use crate::ops::*;
 use crate::ty::TensorTy;
 use girih_base::scalar::expr::{Expr, ScalarBuilder};
-use girih_base::{DType, Diag, Dim, Known, Result, ScalarOp};
+use girih_base::{DType, Diag, Dim, Result, ScalarOp};
 use std::sync::Arc;
 
 impl Graph {
@@ -201,12 +201,6 @@ impl Graph {
             None => Ok(node),
             Some(e) => Err(e),
         }
-    }
-
-    /// Whether two shapes are known to be the same.
-    pub fn same_shape(&self, a: NodeId, b: NodeId) -> Result<bool> {
-        let (a, b) = (self.tensor(a)?, self.tensor(b)?);
-        Ok(a.rank() == b.rank() && a.shape.iter().zip(&b.shape).all(|(x, y)| x.known_eq(y) == Known::Yes))
     }
 }
 

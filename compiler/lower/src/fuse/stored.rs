@@ -1,6 +1,6 @@
 //! Chooses the nodes that get memory of their own. Only speed depends on it: a trace names what it cannot pull in.
 
-use girih_graph::{Graph, Literal, NodeId, Op, ParamKind, Ty};
+use girih_graph::{Graph, Literal, NodeId, Op, Ty};
 use std::collections::BTreeSet;
 
 /// Whether a node only rearranges elements.
@@ -154,9 +154,4 @@ fn heavy(graph: &Graph, stored: &BTreeSet<NodeId>, root: NodeId) -> bool {
         todo.extend(graph.operands(id));
     }
     false
-}
-
-/// The number of State parameters.
-pub fn states(graph: &Graph) -> usize {
-    graph.params().iter().filter(|p| matches!(graph.op(**p), Op::Param(x) if x.kind == ParamKind::State)).count()
 }
