@@ -6,19 +6,23 @@
 
 #![forbid(unsafe_code)]
 
+pub mod atomic;
 pub mod codec;
 pub mod diag;
 pub mod dim;
 pub mod dtype;
+pub mod literal;
 pub mod loc;
 pub mod page;
 pub mod quant;
 pub mod scalar;
 
+pub use atomic::AtomicOp;
 pub use codec::Scalar;
 pub use diag::{Diag, Label, Result, Severity};
 pub use dim::{Bindings, Dim, Known, Symbol};
 pub use dtype::{Class, DType};
+pub use literal::Literal;
 pub use loc::Loc;
 pub use quant::QuantFormat;
 pub use scalar::ScalarOp;

@@ -1,5 +1,6 @@
 //! The data types of SIMT IR.
 
+pub use girih_base::{AtomicOp, Literal};
 use girih_base::{DType, Dim, Loc, ScalarOp};
 use std::sync::Arc;
 
@@ -107,15 +108,6 @@ pub enum Builtin {
     SubgroupLane,
 }
 
-/// A literal component, exact: floats as the bits of an f64.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Literal {
-    /// A float; the bits of an f64.
-    Float(u64),
-    /// An integer, or a bool as 0 and 1.
-    Int(i64),
-}
-
 /// An array that loads and stores reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Space {
@@ -125,25 +117,6 @@ pub enum Space {
     Shared(u32),
     /// A local array.
     Local(u32),
-}
-
-/// Read-modify-write operations on u32 and i32 elements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum AtomicOp {
-    /// Add.
-    Add,
-    /// Smaller one.
-    Min,
-    /// Larger one.
-    Max,
-    /// Bitwise and.
-    And,
-    /// Bitwise or.
-    Or,
-    /// Bitwise exclusive or.
-    Xor,
-    /// Replace.
-    Exchange,
 }
 
 /// Operations across the threads of a subgroup.
@@ -229,13 +202,6 @@ pub enum Op {
     Return,
     /// A remark kept in generated source.
     Comment(Arc<str>),
-}
-
-impl Literal {
-    /// A float literal.
-    pub fn float(v: f64) -> Literal {
-        Literal::Float(v.to_bits())
-    }
 }
 
 impl Ty {

@@ -1,6 +1,6 @@
 //! SIMT IR as text, for people: declarations, then statements in order, one to a line.
 
-use crate::ir::{AtomicOp, Builtin, Kernel, Literal, Op, Space, Stmt, SubgroupOp, Ty, ValueId};
+use crate::ir::{Builtin, Kernel, Literal, Op, Space, Stmt, SubgroupOp, Ty, ValueId};
 use std::fmt::{self, Display, Formatter};
 
 impl Display for Kernel {
@@ -111,16 +111,7 @@ impl Kernel {
             Op::Get(i) => format!("get {}", local(*i)),
             Op::Set(i, x) => format!("set {} = {}", local(*i), v(x)),
             Op::Atomic(op, s, i, x) => {
-                let name = match op {
-                    AtomicOp::Add => "add",
-                    AtomicOp::Min => "min",
-                    AtomicOp::Max => "max",
-                    AtomicOp::And => "and",
-                    AtomicOp::Or => "or",
-                    AtomicOp::Xor => "xor",
-                    AtomicOp::Exchange => "exchange",
-                };
-                format!("atomic_{name} {}, {}", array(s, i), v(x))
+                format!("atomic_{} {}, {}", op.name(), array(s, i), v(x))
             }
             Op::CompareExchange(s, i, old, new) => format!("compare_exchange {}, {}, {}", array(s, i), v(old), v(new)),
             Op::Barrier => "barrier".into(),

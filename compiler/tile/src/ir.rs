@@ -1,5 +1,6 @@
 //! The data types of Tile IR.
 
+pub use girih_base::{AtomicOp, Literal};
 use girih_base::{DType, Dim, Loc, ScalarOp};
 use std::sync::Arc;
 
@@ -88,15 +89,6 @@ pub struct Stmt {
     pub loc: Loc,
 }
 
-/// A literal, exact: floats as the bits of an f64.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Literal {
-    /// A float; the bits of an f64.
-    Float(u64),
-    /// An integer, or a bool as 0 and 1.
-    Int(i64),
-}
-
 /// How coordinates become element offsets in a buffer: `offset + sum coords[i] * axes[i].stride`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct View {
@@ -137,25 +129,6 @@ pub enum Combine {
     Scalar(ScalarOp),
     /// Any associative body over (left.., right..), all scalars; not assumed commutative.
     Body(Block),
-}
-
-/// Read-modify-write operations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum AtomicOp {
-    /// Add.
-    Add,
-    /// Smaller one.
-    Min,
-    /// Larger one.
-    Max,
-    /// Bitwise and.
-    And,
-    /// Bitwise or.
-    Or,
-    /// Bitwise exclusive or.
-    Xor,
-    /// Replace.
-    Exchange,
 }
 
 /// The operations.
@@ -321,40 +294,6 @@ pub enum Op {
         /// When false.
         otherwise: Block,
     },
-}
-
-impl AtomicOp {
-    /// Every operation.
-    pub const ALL: &'static [AtomicOp] =
-        &[AtomicOp::Add, AtomicOp::Min, AtomicOp::Max, AtomicOp::And, AtomicOp::Or, AtomicOp::Xor, AtomicOp::Exchange];
-
-    /// The name used in the text form.
-    pub fn name(self) -> &'static str {
-        match self {
-            AtomicOp::Add => "add",
-            AtomicOp::Min => "min",
-            AtomicOp::Max => "max",
-            AtomicOp::And => "and",
-            AtomicOp::Or => "or",
-            AtomicOp::Xor => "xor",
-            AtomicOp::Exchange => "exchange",
-        }
-    }
-}
-
-impl Literal {
-    /// A float literal.
-    pub fn float(v: f64) -> Literal {
-        Literal::Float(v.to_bits())
-    }
-
-    /// The value as f64.
-    pub fn as_f64(self) -> f64 {
-        match self {
-            Literal::Float(bits) => f64::from_bits(bits),
-            Literal::Int(i) => i as f64,
-        }
-    }
 }
 
 impl TileTy {
