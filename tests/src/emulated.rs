@@ -63,6 +63,14 @@ impl Target for Emulated {
             traffic: 0.into(),
         })
     }
+
+    fn compile_simt(&self, kernel: &girih_simt::Kernel) -> Result<KernelCode> {
+        girih_simt::verify::verify(kernel)?;
+        Err(Diag::error(
+            "W001",
+            format!("kernel `{}` is SIMT already; the emulated target takes tile kernels", kernel.name),
+        ))
+    }
 }
 
 struct Machine {

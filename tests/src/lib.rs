@@ -50,6 +50,10 @@ pub fn cpu_in_small_tiles() -> Rig {
         fn compile(&self, kernel: &girih_tile::Kernel) -> Result<girih_plan::KernelCode> {
             self.0.compile(kernel)
         }
+
+        fn compile_simt(&self, kernel: &girih_simt::Kernel) -> Result<girih_plan::KernelCode> {
+            self.0.compile_simt(kernel)
+        }
     }
     let desc = TargetDesc { tile_elements: 24, dot_tile: [5, 6], ..TargetDesc::cpu(2) };
     Rig { name: "cpu in small tiles", target: Box::new(Small(girih_cpu::CpuTarget::new(), desc)), ..cpu() }

@@ -30,6 +30,13 @@ pub trait Target {
 
     /// Compiles one tile kernel.
     fn compile(&self, kernel: &Kernel) -> Result<KernelCode>;
+
+    /// Compiles one SIMT kernel, written by hand or for another kind of machine. The plan binds its buffers in order; the
+    /// run-time symbols it reads are listed in [`KernelCode::uniforms`].
+    ///
+    /// # Errors
+    /// What the kernel's verifier refuses, and what this target cannot run, by name.
+    fn compile_simt(&self, kernel: &girih_simt::Kernel) -> Result<KernelCode>;
 }
 
 /// What to do on the way.

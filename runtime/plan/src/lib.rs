@@ -115,9 +115,9 @@ pub struct KernelCode {
     pub text: Arc<str>,
     /// How each argument is bound, in order.
     pub args: Vec<Arg>,
-    /// The symbols passed as u32 uniforms, in order (WGSL only).
+    /// The symbols passed as u32 uniforms, in order (WGSL and SIMT).
     pub uniforms: Vec<Arc<str>>,
-    /// Number of workgroups (WGSL) or program instances (Tile) along each axis.
+    /// Number of workgroups (WGSL, SIMT) or program instances (Tile) along each axis.
     pub grid: Vec<Dim>,
     /// Estimated floating point operations and bytes moved, for reports.
     pub flops: Dim,
@@ -132,6 +132,8 @@ pub enum Format {
     Tile,
     /// WGSL.
     Wgsl,
+    /// SIMT IR text.
+    Simt,
 }
 
 /// How a kernel argument is used.

@@ -33,6 +33,7 @@ impl Display for Plan {
             let language = match k.format {
                 Format::Tile => "tile",
                 Format::Wgsl => "wgsl",
+                Format::Simt => "simt",
             };
             let grid: Vec<String> = k.grid.iter().map(|d| d.to_string()).collect();
             let (lines, grid) = (k.text.lines().count(), grid.join(", "));

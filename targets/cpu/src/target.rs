@@ -1,7 +1,7 @@
 //! The CPU as a target: kernels are Tile IR text.
 
 use crate::device::{TARGET, default_threads};
-use girih_base::Result;
+use girih_base::{Dim, Result};
 use girih_driver::Target;
 use girih_lower::TargetDesc;
 use girih_plan::{Arg, Format, KernelCode};
@@ -55,6 +55,20 @@ impl Target for CpuTarget {
             grid: kernel.grid.clone(),
             flops: cost.flops,
             traffic: cost.bytes,
+        })
+    }
+
+    fn compile_simt(&self, kernel: &girih_simt::Kernel) -> Result<KernelCode> {
+        girih_simt::verify::verify(kernel)?;
+        Ok(KernelCode {
+            name: kernel.name.clone(),
+            format: Format::Simt,
+            text: kernel.to_string().into(),
+            args: kernel.buffers.iter().map(|b| Arg { written: b.written, read_only: b.read_only }).collect(),
+            uniforms: kernel.uniforms.clone(),
+            grid: vec![kernel.groups.clone()],
+            flops: Dim::ZERO,
+            traffic: Dim::ZERO,
         })
     }
 }

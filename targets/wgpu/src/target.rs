@@ -163,6 +163,11 @@ impl Target for WgpuTarget {
         (code.flops, code.traffic) = (cost.flops, cost.bytes);
         Ok(code)
     }
+
+    fn compile_simt(&self, kernel: &girih_simt::Kernel) -> Result<KernelCode> {
+        girih_simt::verify::verify(kernel)?;
+        self.code(kernel)
+    }
 }
 
 /// CPU drivers run a workgroup as one thread with vector units, and compile slowly. Measured with `examples/matmul.rs` on llvmpipe
