@@ -7,13 +7,14 @@
 mod common;
 
 use common::SMOLLM2;
+use common::devices::{devices, margin, nmse};
 use girih_cpu::{CpuDevice, CpuTarget};
 use girih_driver::{PlanCache, Target, compile, specialize};
 use girih_exec::Device;
 use girih_gguf::oracle::Oracle;
 use girih_gguf::{Gguf, Logits, Model, Options, Runner, Step, Tokenizer, greedy};
 use girih_plan::{Plan, Step as Do};
-use girih_wgpu::{WgpuDevice, WgpuTarget};
+use girih_wgpu::WgpuTarget;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -31,34 +32,6 @@ const POSITIONS: usize = 32;
 /// Tokens generated after the first prompt.
 const GREEDY: usize = 64;
 
-fn wgpu() -> Option<WgpuDevice> {
-    match WgpuDevice::open_default() {
-        Ok(device) => Some(device),
-        Err(why) if std::env::var("GIRIH_REQUIRE_WGPU").is_ok_and(|v| v == "1") => panic!("{why}"),
-        Err(why) => {
-            eprintln!("skipped on wgpu: {why}");
-            None
-        }
-    }
-}
-
-fn devices() -> Vec<(Box<dyn Target>, Box<dyn Device>)> {
-    let mut all: Vec<(Box<dyn Target>, Box<dyn Device>)> =
-        vec![(Box::new(CpuTarget::new()), Box::new(CpuDevice::new()))];
-    if let Some(device) = wgpu() {
-        all.push((Box::new(device.compiler()), Box::new(device)));
-    }
-    all
-}
-
-/// Squared error over squared size.
-fn nmse(got: &[f32], want: &[Vec<f64>]) -> f64 {
-    assert_eq!(got.len(), want.iter().map(Vec::len).sum::<usize>());
-    let pairs = got.iter().zip(want.iter().flatten());
-    let error: f64 = pairs.map(|(g, w)| (*g as f64 - w).powi(2)).sum();
-    error / want.iter().flatten().map(|w| w * w).sum::<f64>()
-}
-
 /// The most likely tokens, one after the other; `logits` are those after the first `pos` tokens.
 fn generate(run: &mut Runner, mut logits: Vec<f32>, pos: usize) -> Vec<u32> {
     let mut tokens = Vec::new();
@@ -67,11 +40,6 @@ fn generate(run: &mut Runner, mut logits: Vec<f32>, pos: usize) -> Vec<u32> {
         logits = run.step(&tokens[tokens.len() - 1..], pos).unwrap();
     }
     tokens
-}
-
-/// How far the likeliest of the logits is above that of `token`.
-fn margin(row: &[f64], token: u32) -> f64 {
-    row.iter().copied().fold(f64::NEG_INFINITY, f64::max) - row[token as usize]
 }
 
 #[test]

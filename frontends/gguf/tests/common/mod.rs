@@ -1,6 +1,7 @@
 //! A tiny GGUF writer and the model folder, shared by the tests of this crate.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
+pub mod devices;
 pub mod models;
 
 use std::path::PathBuf;
@@ -127,3 +128,6 @@ pub fn model(file: &str) -> Option<PathBuf> {
 
 /// The language model of the tests.
 pub const SMOLLM2: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
+
+/// The language model of the tests with other block formats, sliding windows and normalised queries and keys.
+pub const GEMMA3: &str = "gemma-3-270m-q4_k_m.gguf";
