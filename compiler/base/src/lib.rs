@@ -16,6 +16,7 @@ pub mod loc;
 pub mod page;
 pub mod quant;
 pub mod scalar;
+pub mod text;
 
 pub use atomic::AtomicOp;
 pub use codec::Scalar;

@@ -18,8 +18,7 @@
 //! A view is `view(offset; extent:stride, ...; guard(base; coefficients; extent) ...)`, `!` marks an axis whose
 //! accesses are proved inside. A location follows its statement: `@ "file":line:column`, call sites after it.
 
-mod dim;
-mod lex;
+mod ops;
 mod parse;
 mod print;
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Prints kernels.
 
 use crate::ir::*;
-use girih_base::{Dim, Loc, Symbol};
+use girih_base::text::{list, literal, loc, quoted, symbols, word};
+use girih_base::{Dim, Symbol};
 use std::fmt::Write;
 
 /// The kernel as text, with source locations.
@@ -18,43 +19,6 @@ struct Printer<'a> {
     kernel: &'a Kernel,
     locs: bool,
     out: String,
-}
-
-/// A name as written: bare when it is an identifier, quoted otherwise.
-fn word(name: &str) -> String {
-    let mut chars = name.chars();
-    let bare = chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
-        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if bare { name.into() } else { quoted(name) }
-}
-
-fn quoted(name: &str) -> String {
-    let mut out = String::from("\"");
-    for c in name.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            c if c.is_control() => out.push_str(&c.escape_unicode().to_string()),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
-}
-
-fn literal(value: Literal) -> String {
-    match value {
-        Literal::Int(i) => i.to_string(),
-        Literal::Float(bits) => {
-            let v = f64::from_bits(bits);
-            if v.is_finite() { format!("{v:?}") } else { format!("0x{bits:016x}") }
-        }
-    }
-}
-
-fn list<T>(items: &[T], show: impl Fn(&T) -> String) -> String {
-    items.iter().map(show).collect::<Vec<_>>().join(", ")
 }
 
 impl std::fmt::Display for ValueId {
@@ -77,13 +41,7 @@ impl Printer<'_> {
     fn kernel(mut self) -> String {
         let k = self.kernel;
         let _ = writeln!(self.out, "kernel {}", word(&k.name));
-        for s in symbols(k) {
-            let _ = write!(self.out, "sym {} {}..{}", word(&s.name), s.min, s.max);
-            if s.multiple_of != 1 {
-                let _ = write!(self.out, " multiple {}", s.multiple_of);
-            }
-            self.out.push('\n');
-        }
+        self.out.push_str(&symbols(mentioned(k)));
         for p in &k.params {
             let access = match p.access {
                 Access::Read => "read",
@@ -133,7 +91,7 @@ impl Printer<'_> {
             }
             self.op(&stmt.op, depth + 1);
             if self.locs {
-                self.loc(&stmt.loc);
+                self.out.push_str(&loc(&stmt.loc));
             }
             self.out.push('\n');
         }
@@ -141,16 +99,6 @@ impl Printer<'_> {
             let _ = writeln!(self.out, "{pad}yield {}", list(&block.results, ValueId::to_string));
         }
         let _ = write!(self.out, "{}}}", "  ".repeat(depth));
-    }
-
-    fn loc(&mut self, loc: &Loc) {
-        let mut at = Some(loc);
-        while let Some(l) = at {
-            if let Some((file, line, column)) = l.position() {
-                let _ = write!(self.out, " @ {}:{line}:{column}", quoted(file));
-            }
-            at = l.call_site();
-        }
     }
 
     fn view(&self, view: &View) -> String {
@@ -242,12 +190,10 @@ fn combine_name(combine: &Combine) -> &'static str {
     }
 }
 
-/// Every symbol the kernel mentions, in order.
-fn symbols(kernel: &Kernel) -> Vec<Symbol> {
+/// The symbols the kernel mentions.
+fn mentioned(kernel: &Kernel) -> Vec<Symbol> {
     let mut out = Vec::new();
     crate::verify::each_dim(kernel, &mut |d| out.extend(d.symbols()));
-    out.sort();
-    out.dedup();
     out
 }
 

@@ -1,10 +1,8 @@
-//! Tokens of the text form.
-
-use girih_base::{Diag, Loc, Result};
+//! Tokens of the text forms.
 
 /// One token.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Token {
+pub enum Token {
     /// Identifier or keyword.
     Word(String),
     /// Quoted text, unescaped.
@@ -19,6 +17,8 @@ pub(super) enum Token {
     Bits(u64),
     /// `..`
     Range,
+    /// `// text`: a remark that belongs to the program, to the end of the line; unescaped.
+    Remark(String),
     /// Any other character.
     Mark(char),
 }
@@ -31,13 +31,8 @@ pub(super) struct Spanned {
     pub column: u32,
 }
 
-/// A syntax error at a position.
-pub(super) fn error(line: u32, column: u32, message: impl Into<String>) -> Box<Diag> {
-    Diag::error("T001", message).at(&Loc::new("<kernel>", line, column), "here")
-}
-
-/// Splits the text; `#` starts a comment that ends with the line.
-pub(super) fn lex(text: &str) -> Result<Vec<Spanned>> {
+/// Splits the text; `#` starts a comment that ends with the line. The error is a line, a column and a complaint.
+pub(super) fn lex(text: &str) -> Result<Vec<Spanned>, (u32, u32, String)> {
     let mut out = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let mut rest = line;
@@ -47,7 +42,7 @@ pub(super) fn lex(text: &str) -> Result<Vec<Spanned>> {
                 break;
             }
             let (row, column) = (number as u32 + 1, (line.len() - rest.len()) as u32 + 1);
-            let (token, used) = token(rest).map_err(|m| error(row, column, m))?;
+            let (token, used) = token(rest).map_err(|m| (row, column, m))?;
             out.push(Spanned { token, line: row, column });
             rest = &rest[used..];
         }
@@ -80,6 +75,10 @@ fn token(rest: &str) -> Result<(Token, usize), String> {
             Ok((Token::Value(id), n))
         }
         '.' if rest.starts_with("..") => Ok((Token::Range, 2)),
+        '/' if rest.starts_with("//") => {
+            let text = &rest[2..];
+            Ok((Token::Remark(unescape(text.strip_prefix(' ').unwrap_or(text))?), rest.len()))
+        }
         c => Ok((Token::Mark(c), c.len_utf8())),
     }
 }
@@ -107,23 +106,43 @@ fn number(rest: &str) -> Result<(Token, usize), String> {
 }
 
 fn quoted(rest: &str) -> Result<(Token, usize), String> {
-    let mut out = String::new();
-    let mut chars = rest.char_indices().skip(1);
-    while let Some((at, c)) = chars.next() {
+    let mut escaped = false;
+    for (at, c) in rest.char_indices().skip(1) {
         match c {
-            '"' => return Ok((Token::Text(out), at + 1)),
-            '\\' => match chars.next() {
-                Some((_, 'n')) => out.push('\n'),
-                Some((_, 'u')) => {
-                    let code: String = chars.by_ref().map(|(_, c)| c).skip(1).take_while(|c| *c != '}').collect();
-                    let code = u32::from_str_radix(&code, 16).ok().and_then(char::from_u32);
-                    out.push(code.ok_or("not a character code")?);
-                }
-                Some((_, c)) => out.push(c),
-                None => break,
-            },
-            c => out.push(c),
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => return Ok((Token::Text(unescape(&rest[1..at])?), at + 1)),
+            _ => {}
         }
     }
     Err("the quoted text does not end on its line".into())
+}
+
+/// Undoes [`super::quoted`] between the quotes.
+fn unescape(text: &str) -> Result<String, String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        out.push_str(before);
+        rest = match after.chars().next() {
+            Some('n') => {
+                out.push('\n');
+                &after[1..]
+            }
+            Some('u') => {
+                let code = after[1..].strip_prefix('{').and_then(|hex| hex.split_once('}'));
+                let (code, rest) = code.ok_or("`\\u` needs the code of a character in braces")?;
+                let code = u32::from_str_radix(code, 16).ok().and_then(char::from_u32);
+                out.push(code.ok_or("not a character code")?);
+                rest
+            }
+            Some(c) => {
+                out.push(c);
+                &after[c.len_utf8()..]
+            }
+            None => return Err("a backslash ends the text".into()),
+        };
+    }
+    out.push_str(rest);
+    Ok(out)
 }

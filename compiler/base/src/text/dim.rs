@@ -1,16 +1,20 @@
 //! Size expressions: `4*n*m-1`, `floordiv(n,16)`, as `Dim`'s `Display` writes them.
 
-use super::lex::Token;
-use super::parse::Parser;
-use girih_base::{Dim, Result};
+use super::{Cursor, Token};
+use crate::{Dim, Result};
 
 /// How deep calls may nest.
 const DEPTH: usize = 32;
 
-impl Parser {
-    /// A sum of products.
-    pub(super) fn dim(&mut self) -> Result<Dim> {
-        self.sum(0)
+impl Cursor {
+    /// A size over the symbols declared so far: a sum of products.
+    ///
+    /// # Errors
+    /// Text that is no size, an unknown symbol, or a size beyond the limits of [`Dim::too_large`].
+    pub fn dim(&mut self) -> Result<Dim> {
+        let at = self.position();
+        let dim = self.sum(0)?;
+        if dim.is_too_large() { Err(self.error_at(at, "this size is too large")) } else { Ok(dim) }
     }
 
     fn sum(&mut self, depth: usize) -> Result<Dim> {
@@ -60,7 +64,7 @@ impl Parser {
                     _ => return Err(self.error_at(at, format!("no size function `{name}`"))),
                 }))
             }
-            Some(Token::Word(name) | Token::Text(name)) => match self.symbols.get(&name[..]) {
+            Some(Token::Word(name) | Token::Text(name)) => match self.symbol(&name) {
                 Some(s) => Ok(signed(Dim::from(s.clone()))),
                 None => Err(self.error_at(at, format!("`{name}` is not declared")).help("declare it: `sym n 1..1024`")),
             },
