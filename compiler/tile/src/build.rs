@@ -1,6 +1,7 @@
 //! Builds kernels statement by statement, inferring result types.
 
 use crate::ir::*;
+use crate::op::*;
 use girih_base::{DType, Dim, Loc, ScalarOp};
 use std::sync::Arc;
 

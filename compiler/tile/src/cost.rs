@@ -1,6 +1,7 @@
 //! What a kernel costs, by counting: arithmetic operations and bytes of its buffers.
 
-use crate::ir::{Block, Kernel, Literal, Op, ValueId};
+use crate::ir::{Block, Kernel, ValueId};
+use crate::op::{Literal, Op};
 use girih_base::{DType, Dim};
 use std::collections::BTreeMap;
 

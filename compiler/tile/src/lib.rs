@@ -11,11 +11,13 @@
 pub mod build;
 mod cost;
 pub mod ir;
+pub mod op;
 pub mod text;
 pub mod verify;
 
 pub use build::Builder;
 pub use cost::{Cost, cost};
 pub use ir::*;
+pub use op::*;
 pub use text::{parse, print, print_without_locs};
 pub use verify::verify;

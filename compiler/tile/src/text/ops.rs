@@ -2,6 +2,7 @@
 
 use super::parse::Parser;
 use crate::ir::*;
+use crate::op::*;
 use girih_base::{Result, ScalarOp};
 
 impl Parser {

@@ -1,6 +1,7 @@
 //! Prints kernels.
 
 use crate::ir::*;
+use crate::op::*;
 use girih_base::text::{list, literal, loc, quoted, symbols, word};
 use girih_base::{Dim, Symbol};
 use std::fmt::Write;
