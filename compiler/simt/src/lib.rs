@@ -10,8 +10,9 @@
 pub mod build;
 pub mod emulate;
 pub mod ir;
-mod text;
+pub mod text;
 pub mod verify;
 
 pub use build::Builder;
 pub use ir::*;
+pub use text::{parse, print, print_without_locs};

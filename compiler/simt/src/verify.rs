@@ -28,6 +28,11 @@ fn declarations(kernel: &Kernel) -> Result<()> {
     if let Some(pair) = names.windows(2).find(|w| w[0] == w[1]) {
         return malformed(format!("two arrays or variables are called `{}`", pair[0]));
     }
+    let mut uniforms: Vec<&str> = kernel.uniforms.iter().map(|u| &**u).collect();
+    uniforms.sort_unstable();
+    if let Some(pair) = uniforms.windows(2).find(|w| w[0] == w[1]) {
+        return malformed(format!("two uniforms are called `{}`", pair[0]));
+    }
     let stored = kernel.buffers.iter().map(|b| (&b.name, b.elem));
     if let Some((name, elem)) = stored.clone().find(|(_, e)| e.dtype == DType::Bool || e.dtype.bits() < 16) {
         return malformed(format!("buffer `{name}` has elements of {}, which no target stores", elem.dtype));

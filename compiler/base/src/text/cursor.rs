@@ -31,6 +31,11 @@ impl Cursor {
         self.tokens.get(self.at).map(|t| &t.token)
     }
 
+    /// The token after the next one.
+    pub fn peek_second(&self) -> Option<&Token> {
+        self.tokens.get(self.at + 1).map(|t| &t.token)
+    }
+
     /// Takes the next token.
     #[allow(clippy::should_implement_trait, reason = "a cursor can also look ahead, an iterator cannot")]
     pub fn next(&mut self) -> Option<Token> {

@@ -1,0 +1,122 @@
+//! Parses single operations.
+
+use super::parse::Parser;
+use crate::ir::*;
+use girih_base::Result;
+use girih_base::text::Token;
+
+const BUILTINS: [Builtin; 4] =
+    [Builtin::WorkgroupIndex, Builtin::LocalIndex, Builtin::SubgroupSize, Builtin::SubgroupLane];
+
+impl Parser {
+    /// What stands after `=`.
+    pub(super) fn expression(&mut self) -> Result<Op> {
+        match self.text.peek() {
+            Some(Token::Int(_) | Token::Float(_) | Token::Bits(_) | Token::Mark('-')) => {
+                self.text.literal().map(Op::Const)
+            }
+            Some(Token::Value(_)) => self.component(),
+            _ => self.effect(),
+        }
+    }
+
+    /// `%1.2` or `%1.[%3]`.
+    fn component(&mut self) -> Result<Op> {
+        let vector = self.value()?;
+        self.text.expect('.')?;
+        if self.text.accept('[') {
+            let at = self.value()?;
+            self.text.expect(']')?;
+            return Ok(Op::ComponentAt(vector, at));
+        }
+        let at = self.text.position();
+        let index = u8::try_from(self.text.small()?);
+        index.map(|i| Op::Component(vector, i)).map_err(|_| self.text.error_at(at, "a component is 0, 1, 2 or 3"))
+    }
+
+    /// An operation that begins with a word.
+    pub(super) fn effect(&mut self) -> Result<Op> {
+        let at = self.text.position();
+        let name = self.text.identifier()?;
+        if let Some(b) = BUILTINS.iter().find(|b| b.name() == name) {
+            return Ok(Op::Builtin(*b));
+        }
+        if let Some(op) = name.strip_prefix("atomic_") {
+            let op = AtomicOp::ALL.iter().copied().find(|o| o.name() == op);
+            let op = op.ok_or_else(|| self.text.error_at(at, format!("no operation `{name}`")))?;
+            let (space, index) = self.element()?;
+            self.text.expect(',')?;
+            return Ok(Op::Atomic(op, space, index, self.value()?));
+        }
+        Ok(match &name[..] {
+            "uniform" => {
+                let (at, name) = (self.text.position(), self.text.name()?);
+                let index = self.k.uniforms.iter().position(|u| **u == *name);
+                Op::Uniform(index.ok_or_else(|| self.text.error_at(at, format!("no uniform `{name}`")))? as u32)
+            }
+            "cast" => Op::Cast(self.value()?),
+            "bitcast" => Op::Bitcast(self.value()?),
+            "vec" => Op::MakeVec(self.value_list()?),
+            "unpack_half" => Op::UnpackHalf(self.value()?),
+            "pack_half" => Op::PackHalf(self.value()?),
+            "load" => {
+                let (space, index) = self.element()?;
+                Op::Load(space, index)
+            }
+            "store" => {
+                let (space, index) = self.element()?;
+                self.text.expect('=')?;
+                Op::Store(space, index, self.value()?)
+            }
+            "get" => Op::Get(self.variable()?),
+            "set" => {
+                let variable = self.variable()?;
+                self.text.expect('=')?;
+                Op::Set(variable, self.value()?)
+            }
+            "compare_exchange" => {
+                let (space, index) = self.element()?;
+                self.text.expect(',')?;
+                let expected = self.value()?;
+                self.text.expect(',')?;
+                Op::CompareExchange(space, index, expected, self.value()?)
+            }
+            "subgroup_add" => Op::Subgroup(SubgroupOp::Add, self.value()?),
+            "subgroup_min" => Op::Subgroup(SubgroupOp::Min, self.value()?),
+            "subgroup_max" => Op::Subgroup(SubgroupOp::Max, self.value()?),
+            "subgroup_broadcast_first" => Op::Subgroup(SubgroupOp::BroadcastFirst, self.value()?),
+            "subgroup_shuffle_xor" => {
+                let x = self.value()?;
+                self.text.expect(',')?;
+                Op::Subgroup(SubgroupOp::ShuffleXor(self.text.small()?), x)
+            }
+            "barrier" => Op::Barrier,
+            "break" => Op::Break,
+            "continue" => Op::Continue,
+            "return" => Op::Return,
+            "remark" => {
+                let text = self.text.accept_text();
+                Op::Comment(text.ok_or_else(|| self.text.error("expected quoted text"))?.into())
+            }
+            _ => Op::Map(self.text.scalar_op(at, &name)?, self.value_list()?),
+        })
+    }
+
+    /// `x[%1]`.
+    fn element(&mut self) -> Result<(Space, ValueId)> {
+        let (at, name) = (self.text.position(), self.text.name()?);
+        let space = self.space(&name).ok_or_else(|| self.text.error_at(at, format!("no array `{name}`")))?;
+        self.text.expect('[')?;
+        let index = self.value()?;
+        self.text.expect(']')?;
+        Ok((space, index))
+    }
+
+    fn variable(&mut self) -> Result<u32> {
+        let (at, name) = (self.text.position(), self.text.name()?);
+        match self.space(&name) {
+            Some(Space::Local(i)) => Ok(i),
+            _ => Err(self.text.error_at(at, format!("no variable `{name}`"))),
+        }
+    }
+}
