@@ -12,12 +12,12 @@ pub struct Devices {}
 impl Devices {
     /// Lists the CPU and every adapter; a star marks what `auto` takes.
     pub fn run(self, context: &Context, out: Out) -> Done {
-        let (all, auto) = (rig::all(), rig::auto());
+        let (all, auto, processor) = (rig::all(), rig::auto(), girih_cpu::describe()?);
         if context.json {
             let rows: Vec<_> = all
                 .iter()
                 .map(|(spec, info)| match info {
-                    None => json!({ "device": spec.to_string(), "name": girih_cpu::describe(), "kind": "cpu", "auto": *spec == auto }),
+                    None => json!({ "device": spec.to_string(), "name": processor, "kind": "cpu", "auto": *spec == auto }),
                     Some(i) => json!({
                         "device": spec.to_string(), "name": i.name, "kind": i.kind, "backend": i.backend, "driver": i.driver,
                         "auto": *spec == auto,
@@ -29,8 +29,7 @@ impl Devices {
         }
         for (spec, info) in &all {
             let mark = if *spec == auto { '*' } else { ' ' };
-            let what =
-                info.as_ref().map_or_else(|| format!("this processor ({})", girih_cpu::describe()), |i| i.to_string());
+            let what = info.as_ref().map_or_else(|| format!("this processor ({processor})"), |i| i.to_string());
             writeln!(out, "{mark} {:8} {what}", spec.to_string())?;
         }
         if all.len() == 1 {

@@ -257,7 +257,7 @@ fn time(label: &str, kernel: &Kernel, per: f64, unit: &str) {
 }
 
 fn main() {
-    println!("{}", girih_cpu::describe());
+    println!("{}", girih_cpu::describe().unwrap());
     for tile in [1, 2, 4, 8] {
         time(&format!("softmax 4096x1024, {tile} rows"), &softmax(4096, 1024, tile), 8.0 * 4194304.0, "GB/s");
     }

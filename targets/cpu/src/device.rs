@@ -4,7 +4,7 @@ use crate::exec::Worker;
 use crate::memory::{ALIGNMENT, Aligned, Buffer, Mem};
 use crate::pool::Pool;
 use crate::program::Program;
-use crate::simd::Isa;
+use crate::simd::isa::{ISA_VARIABLE, Isa};
 use crate::{compile, launch};
 use girih_base::{Diag, Result};
 use girih_exec::{BufferRef, Command, Device, KernelRef, MemRef, SharedBytes};
@@ -21,6 +21,8 @@ pub struct CpuDevice {
     kernels: Vec<Program>,
     pool: Pool,
     workers: Vec<Mutex<Worker>>,
+    /// The instruction set of its loops, or why there is none.
+    isa: Result<Isa>,
 }
 
 impl Default for CpuDevice {
@@ -36,10 +38,25 @@ impl CpuDevice {
     }
 
     /// A device that uses this many threads (at least one). Results do not depend on the number.
+    ///
+    /// `GIRIH_CPU_ISA` chooses its instruction set; where it names none that this machine has, loading a kernel and
+    /// allocating memory are refused (`X010`).
     pub fn with_threads(threads: usize) -> CpuDevice {
+        CpuDevice::make(threads, Isa::chosen())
+    }
+
+    /// A device of this many threads whose loops use this instruction set.
+    ///
+    /// # Errors
+    /// `X010` when this machine lacks it.
+    pub fn with_isa(threads: usize, isa: Isa) -> Result<CpuDevice> {
+        Ok(CpuDevice::make(threads, Ok(isa.check()?)))
+    }
+
+    fn make(threads: usize, isa: Result<Isa>) -> CpuDevice {
         let pool = Pool::new(threads.max(1));
         let workers = (0..pool.threads()).map(|_| Mutex::default()).collect();
-        CpuDevice { buffers: Vec::new(), kernels: Vec::new(), pool, workers }
+        CpuDevice { buffers: Vec::new(), kernels: Vec::new(), pool, workers, isa }
     }
 
     fn insert(&mut self, buffer: Buffer) -> BufferRef {
@@ -72,10 +89,18 @@ impl CpuDevice {
     }
 }
 
-/// Instruction set and number of threads, for the list of devices: `AVX-512, 2 threads`.
-pub fn describe() -> String {
-    let threads = default_threads();
-    format!("{}, {threads} {}", Isa::get().name(), if threads == 1 { "thread" } else { "threads" })
+/// Instruction set and number of threads, for the list of devices: `AVX-512, 2 threads`, or
+/// `AVX2 + FMA by GIRIH_CPU_ISA, 2 threads`.
+///
+/// # Errors
+/// `X010` when `GIRIH_CPU_ISA` names no instruction set of this machine.
+pub fn describe() -> Result<String> {
+    Ok(words(Isa::chosen()?, default_threads()))
+}
+
+fn words(isa: Isa, threads: usize) -> String {
+    let by = if std::env::var_os(ISA_VARIABLE).is_some() { format!(" by {ISA_VARIABLE}") } else { String::new() };
+    format!("{}{by}, {threads} {}", isa.name(), if threads == 1 { "thread" } else { "threads" })
 }
 
 pub(crate) fn default_threads() -> usize {
@@ -88,8 +113,8 @@ fn read_only() -> Box<Diag> {
 
 impl Device for CpuDevice {
     fn name(&self) -> String {
-        let threads = self.pool.threads();
-        format!("CPU ({}, {threads} {})", Isa::get().name(), if threads == 1 { "thread" } else { "threads" })
+        let isa = self.isa.as_ref().map_or(Isa::Baseline, |isa| *isa);
+        format!("CPU ({})", words(isa, self.pool.threads()))
     }
 
     fn target(&self) -> String {
@@ -101,6 +126,7 @@ impl Device for CpuDevice {
     }
 
     fn allocate(&mut self, bytes: u64) -> Result<BufferRef> {
+        self.isa.clone()?;
         let bytes = usize::try_from(bytes).map_err(|_| Diag::error("X001", format!("{bytes} bytes are too many")))?;
         let memory = Aligned::zeroed(bytes)?;
         Ok(self.insert(Buffer::Owned { memory, bytes }))
@@ -144,6 +170,7 @@ impl Device for CpuDevice {
     }
 
     fn load(&mut self, code: &KernelCode) -> Result<KernelRef> {
+        self.isa.clone()?;
         if code.format != Format::Tile {
             return Err(Diag::error("X004", format!("kernel `{}` is not Tile IR", code.name))
                 .note("the plan was compiled for another target")
@@ -155,6 +182,7 @@ impl Device for CpuDevice {
     }
 
     fn submit(&mut self, commands: &[Command<'_>]) -> Result<()> {
+        let isa = self.isa.clone()?;
         for command in commands {
             match command {
                 Command::Launch { kernel, args, bindings } => {
@@ -163,7 +191,7 @@ impl Device for CpuDevice {
                     let Some(program) = self.kernels.get(kernel.0 as usize) else {
                         return Err(Diag::error("X004", format!("no kernel {}", kernel.0)));
                     };
-                    launch::launch(program, args, bindings, &mut self.pool, &self.workers)?;
+                    launch::launch(program, args, bindings, &mut self.pool, &self.workers, isa)?;
                 }
                 Command::Copy { from, to } => self.copy(from, to)?,
             }

@@ -4,6 +4,7 @@ use crate::exec::{Launch, ViewAt, Worker};
 use crate::memory::Mem;
 use crate::pool::Pool;
 use crate::program::Program;
+use crate::simd::Isa;
 use girih_base::{Bindings, Diag, Dim, Result};
 use girih_tile::View;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,6 +20,7 @@ pub(crate) fn launch(
     bindings: &Bindings,
     pool: &mut Pool,
     workers: &[Mutex<Worker>],
+    isa: Isa,
 ) -> Result<()> {
     let size = |d: &Dim| size(program, d, bindings);
     check(program, &args, &size)?;
@@ -38,6 +40,7 @@ pub(crate) fn launch(
     let heavy = program.dots && (count as usize) < threads && program.work.saturating_mul(count) > 16 * SMALL;
     let inner_threads = if heavy { threads } else { 1 };
     let l = Launch { program, args, views, dims, grid, inner_threads };
+    let _level = isa.enter();
     let lock = |i: usize| workers[i % workers.len()].lock().unwrap_or_else(PoisonError::into_inner);
     if alone || heavy {
         let mut worker = lock(0);
@@ -48,6 +51,7 @@ pub(crate) fn launch(
     let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
     let first_error: Mutex<Option<(u64, Box<Diag>)>> = Mutex::new(None);
     let fine = pool.run(&|thread| {
+        let _level = isa.enter();
         let mut worker = lock(thread);
         let fail = |at: u64, diag: Box<Diag>| {
             stop.store(true, Ordering::Relaxed);

@@ -20,4 +20,5 @@ mod target;
 
 pub use device::{CpuDevice, TARGET, describe};
 pub use memory::ALIGNMENT;
+pub use simd::isa::{ISA_VARIABLE, Isa};
 pub use target::CpuTarget;

@@ -2,8 +2,8 @@
 
 use super::{Launch, Worker};
 use crate::program::{Inst, Lane, Tile};
+use crate::simd::product::{self, Matrix, Product};
 use crate::simd::{cast, strided};
-use gemm::Parallelism;
 use girih_base::{DType, Result};
 
 impl Worker {
@@ -17,9 +17,9 @@ impl Worker {
         let (x, y) = (self.operand(l, a, lane, 0)?, self.operand(l, b, lane, 1)?);
         match lane {
             // SAFETY: the tiles hold m x k, k x n and m x n lanes of this type; the result overlaps neither operand.
-            Lane::F32 => unsafe { multiply::<f32>([m, n, k], out, add, x, y, 1.0, l.inner_threads) },
+            Lane::F32 => unsafe { multiply::<f32>([m, n, k], out, add, x, y, l.inner_threads) },
             // SAFETY: as above.
-            Lane::F64 => unsafe { multiply::<f64>([m, n, k], out, add, x, y, 1.0, l.inner_threads) },
+            Lane::F64 => unsafe { multiply::<f64>([m, n, k], out, add, x, y, l.inner_threads) },
             // SAFETY: as above.
             Lane::I32 | Lane::U32 | Lane::Bool => unsafe {
                 integer::<u32>([m, n, k], out, add, x, y, u32::wrapping_mul, u32::wrapping_add);
@@ -81,40 +81,10 @@ impl Worker {
 ///
 /// # Safety
 /// The tiles hold matrices of these sizes of `T`; `out` overlaps neither operand.
-pub(super) unsafe fn multiply<T: Copy + Default + 'static>(
-    [m, n, k]: [usize; 3],
-    out: Tile,
-    add: bool,
-    x: Tile,
-    y: Tile,
-    one: T,
-    threads: usize,
-) {
-    let parallelism = if threads > 1 { Parallelism::Rayon(threads) } else { Parallelism::None };
+pub(super) unsafe fn multiply<T: Product>(size: [usize; 3], out: Tile, add: bool, x: Tile, y: Tile, threads: usize) {
+    let matrix = |t: Tile| Matrix { at: t.ptr.cast::<T>(), row: t.strides[0], column: t.strides[1] };
     // SAFETY: the caller's promise.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            out.ptr.cast::<T>(),
-            out.strides[1],
-            out.strides[0],
-            add,
-            x.ptr.cast::<T>().cast_const(),
-            x.strides[1],
-            x.strides[0],
-            y.ptr.cast::<T>().cast_const(),
-            y.strides[1],
-            y.strides[0],
-            one,
-            one,
-            false,
-            false,
-            false,
-            parallelism,
-        );
-    }
+    unsafe { product::multiply(size, matrix(out), add, matrix(x), matrix(y), threads) };
 }
 
 /// # Safety

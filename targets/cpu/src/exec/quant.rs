@@ -150,7 +150,7 @@ impl Worker {
                 let mut to = out;
                 to.ptr = to.ptr.wrapping_offset(first as isize * out.strides[1] * 4);
                 // SAFETY: columns `first..first + width` of the result; the panel holds their rows.
-                unsafe { multiply::<f32>([m, width, k], to, add, x, y, 1.0, l.inner_threads) };
+                unsafe { multiply::<f32>([m, width, k], to, add, x, y, l.inner_threads) };
             }
         }
         self.tiles[id] = out;

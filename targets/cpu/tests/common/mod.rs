@@ -3,14 +3,30 @@
 
 use girih_base::codec::{Scalar, cast, decode_slice, encode_slice};
 use girih_base::{Bindings, DType, Dim, Result};
-use girih_cpu::CpuDevice;
+use girih_cpu::{CpuDevice, Isa};
 use girih_exec::{Command, Device, MemRef};
 use girih_plan::{Format, KernelCode};
 use girih_tile::{Access, Builder, Kernel, Literal, ValueId, View, print};
+use std::cell::Cell;
+
+thread_local! {
+    /// The instruction set that this test's kernels run at.
+    static LEVEL: Cell<Option<Isa>> = const { Cell::new(None) };
+}
+
+/// Runs a test once at every level of vector instructions that this machine has.
+pub fn at_every_level(test: impl Fn()) {
+    for isa in Isa::available() {
+        LEVEL.set(Some(isa));
+        eprintln!("at {}", isa.name());
+        test();
+    }
+    LEVEL.set(None);
+}
 
 /// Runs `kernel` with the given bytes in its parameters; gives all parameters' bytes afterwards.
 pub fn run_bytes(kernel: &Kernel, data: &[Vec<u8>], bindings: &Bindings, threads: usize) -> Result<Vec<Vec<u8>>> {
-    let mut device = CpuDevice::with_threads(threads);
+    let mut device = CpuDevice::with_isa(threads, LEVEL.get().unwrap_or(Isa::best()))?;
     let code = KernelCode {
         name: kernel.name.clone(),
         format: Format::Tile,
