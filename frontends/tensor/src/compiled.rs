@@ -4,17 +4,17 @@ use crate::data::Data;
 use crate::run::{Executor, Program};
 use girih_base::{Bindings, Diag, Result};
 use girih_driver::{Options, Target};
-use girih_exec::{Engine, ProgramId, Weight};
+use girih_exec::{Array, Session, Weight};
 use girih_graph::{Graph, TensorTy};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// More programs than this are not kept in one engine: their buffers live as long as it does.
+/// More compiled programs of lazy tensors than this are not kept.
 const MOST_PROGRAMS: usize = 256;
 
 type Open = Box<dyn Fn() -> Result<Box<dyn girih_exec::Device>> + Send + Sync>;
 
-/// A target, and how its device is opened.
+/// A target, and how its device is opened: once, when the first program wants it.
 pub(crate) struct Compiled {
     name: String,
     target: Box<dyn Target + Send + Sync>,
@@ -22,10 +22,10 @@ pub(crate) struct Compiled {
     shared: Mutex<Shared>,
 }
 
-/// Programs without weights share an engine, and equal graphs share a program: a lazy loop compiles its round once.
+/// Equal graphs share a program: a lazy loop compiles its round once.
 #[derive(Default)]
 struct Shared {
-    engine: Option<Arc<Mutex<Engine>>>,
+    session: Option<Session>,
     programs: BTreeMap<String, Arc<dyn Program>>,
 }
 
@@ -38,11 +38,26 @@ impl Compiled {
         Compiled { name: name.into(), target: Box::new(target), open: Box::new(open), shared: Mutex::default() }
     }
 
-    fn load(&self, graph: &Graph, engine: Arc<Mutex<Engine>>) -> Result<Arc<dyn Program>> {
+    fn session(&self) -> Result<Session> {
+        let mut shared = lock(&self.shared);
+        if let Some(session) = &shared.session {
+            return Ok(session.clone());
+        }
+        let session = Session::new((self.open)()?);
+        shared.session = Some(session.clone());
+        Ok(session)
+    }
+
+    fn load(&self, graph: &Graph, weights: &[Data]) -> Result<Arc<dyn Program>> {
         let plan = girih_driver::compile(graph, &*self.target, &Options::for_target(&*self.target))?.plan;
         let outputs = graph.outputs().iter().map(|o| graph.tensor(*o).cloned()).collect::<Result<_>>()?;
-        let program = lock(&engine).load(plan)?;
-        Ok(Arc::new(PlanProgram { engine, program, outputs }))
+        let weight = |w: &Data| -> Result<Weight> {
+            let bytes = w.bytes()?.clone();
+            Ok(Weight { range: 0..bytes.len(), data: Arc::new(bytes) })
+        };
+        let session = self.session()?;
+        let program = session.load(plan, weights.iter().map(weight).collect::<Result<_>>()?)?;
+        Ok(Arc::new(PlanProgram { session, program, outputs }))
     }
 }
 
@@ -57,47 +72,39 @@ impl Executor for Compiled {
 
     fn compile(&self, graph: &Graph, weights: &[Data]) -> Result<Arc<dyn Program>> {
         if !weights.is_empty() {
-            let weights =
-                weights.iter().map(|w| Weight { range: 0..w.bytes().len(), data: Arc::new(w.bytes().clone()) });
-            let engine = Engine::new((self.open)()?, weights.collect());
-            return self.load(graph, Arc::new(Mutex::new(engine)));
+            return self.load(graph, weights);
         }
         let key = graph.to_string();
-        let mut shared = lock(&self.shared);
-        if let Some(program) = shared.programs.get(&key) {
+        if let Some(program) = lock(&self.shared).programs.get(&key) {
             return Ok(program.clone());
         }
+        let program = self.load(graph, &[])?;
+        let mut shared = lock(&self.shared);
         if shared.programs.len() >= MOST_PROGRAMS {
-            *shared = Shared::default();
+            shared.programs.clear();
         }
-        let engine = match &shared.engine {
-            Some(engine) => engine.clone(),
-            None => Arc::new(Mutex::new(Engine::new((self.open)()?, Vec::new()))),
-        };
-        shared.engine = Some(engine.clone());
-        let program = self.load(graph, engine)?;
         shared.programs.insert(key, program.clone());
         Ok(program)
     }
 }
 
 struct PlanProgram {
-    engine: Arc<Mutex<Engine>>,
-    program: ProgramId,
+    session: Session,
+    program: girih_exec::Program,
     outputs: Vec<TensorTy>,
 }
 
 impl Program for PlanProgram {
     fn run(&self, inputs: &[Data]) -> Result<Vec<Data>> {
-        let bytes: Vec<&[u8]> = inputs.iter().map(|d| &**d.bytes()).collect();
-        let results = lock(&self.engine).run(self.program, &bytes, &Bindings::new())?;
+        let arrays = inputs.iter().map(|d| d.array(&self.session)).collect::<Result<Vec<Array>>>()?;
+        let results = self.program.run(&arrays.iter().collect::<Vec<_>>(), &Bindings::new())?;
         let typed = self.outputs.iter().zip(results);
         typed
-            .map(|(ty, bytes)| {
+            .map(|(ty, array)| {
                 let shape = ty
                     .const_shape()
                     .ok_or_else(|| Diag::error("T014", format!("the result {ty} has a size that was never given")))?;
-                Data::new(ty.dtype, shape, bytes)
+                Ok(Data::on_device(ty.dtype, shape, array))
             })
             .collect()
     }

@@ -1,16 +1,33 @@
-//! Values in host memory: bytes with a dtype and a shape.
+//! Values: bytes with a dtype and a shape, in host memory or on the device that computed them.
 
 use girih_base::{DType, Diag, Dim, Result};
+use girih_exec::{Array, Session};
 use girih_graph::TensorTy;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// A tensor's value: row-major, little-endian, the last axis fastest; types below 8 bits packed, low bits first.
-#[derive(Clone, PartialEq)]
+///
+/// Results stay on their device until the host reads them, and host values that a program took stay on its device for the
+/// next one.
+#[derive(Clone)]
 pub struct Data {
     dtype: DType,
     shape: Vec<usize>,
-    bytes: Arc<[u8]>,
+    storage: Arc<Storage>,
+}
+
+/// The bytes, in at least one of the two places.
+#[derive(Default)]
+struct Storage {
+    host: OnceLock<Arc<[u8]>>,
+    device: Mutex<Option<Array>>,
+}
+
+impl Storage {
+    fn device(&self) -> MutexGuard<'_, Option<Array>> {
+        self.device.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Data {
@@ -28,7 +45,28 @@ impl Data {
                 .note(format!("{dtype}{shape:?} takes {wanted}"))
                 .help("pass as many elements as the shape has"));
         }
-        Ok(Data { dtype, shape, bytes })
+        let storage = Storage { host: OnceLock::from(bytes), ..Storage::default() };
+        Ok(Data { dtype, shape, storage: Arc::new(storage) })
+    }
+
+    /// A result on its device.
+    pub(crate) fn on_device(dtype: DType, shape: Vec<usize>, array: Array) -> Data {
+        let storage = Storage { device: Mutex::new(Some(array)), ..Storage::default() };
+        Data { dtype, shape, storage: Arc::new(storage) }
+    }
+
+    /// The value on a device, moved there if it is not.
+    pub(crate) fn array(&self, session: &Session) -> Result<Array> {
+        if let Some(array) = &*self.storage.device()
+            && array.session().is(session)
+        {
+            return Ok(array.clone());
+        }
+        let bytes = self.bytes()?.clone();
+        let range = 0..bytes.len();
+        let array = session.adopt(Arc::new(bytes), range)?;
+        *self.storage.device() = Some(array.clone());
+        Ok(array)
     }
 
     /// Encodes host values.
@@ -58,9 +96,17 @@ impl Data {
         self.len() == 0
     }
 
-    /// The encoded elements.
-    pub fn bytes(&self) -> &Arc<[u8]> {
-        &self.bytes
+    /// The encoded elements, read from the device if they are only there.
+    ///
+    /// # Errors
+    /// What the device reports of the work that should have computed them.
+    pub fn bytes(&self) -> Result<&Arc<[u8]>> {
+        if let Some(bytes) = self.storage.host.get() {
+            return Ok(bytes);
+        }
+        let array = self.storage.device().clone();
+        let bytes = array.map_or(Ok(Vec::new()), |array| array.read())?;
+        Ok(self.storage.host.get_or_init(|| bytes.into()))
     }
 
     /// The type that graphs know this value by.
@@ -74,7 +120,7 @@ impl Data {
             return Err(Diag::error("T002", format!("a tensor of {} was read as {}", self.dtype, T::DTYPE))
                 .help(format!("read it as {0}, or convert it first: `.cast(DType::{1:?})`", self.dtype, T::DTYPE)));
         }
-        Ok(self.bytes.chunks_exact(T::SIZE).map(T::get).collect())
+        Ok(self.bytes()?.chunks_exact(T::SIZE).map(T::get).collect())
     }
 }
 

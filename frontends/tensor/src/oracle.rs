@@ -35,5 +35,5 @@ impl Program for OracleProgram {
 }
 
 fn value_of(data: &Data) -> Result<Value> {
-    Array::decode(data.dtype(), data.shape(), data.bytes()).map(Value::from)
+    Array::decode(data.dtype(), data.shape(), data.bytes()?).map(Value::from)
 }

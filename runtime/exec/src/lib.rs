@@ -1,12 +1,19 @@
 //! Executes plans on devices.
 //!
-//! A [`Device`] is memory and kernels; an [`Engine`] owns one and runs any number of plans over shared weights and states.
+//! A [`Device`] is memory and kernels; an [`Engine`] owns one and runs any number of plans over shared weights and states; a
+//! [`Session`] is an engine that several owners share, with [`Array`]s that live on its device.
 
 #![forbid(unsafe_code)]
 
 pub mod device;
 mod engine;
+mod group;
 mod loaded;
+mod record;
+mod run;
+mod session;
 
 pub use device::{BufferRef, Command, Device, KernelRef, MemRef, SharedBytes};
-pub use engine::{Engine, ProgramId, Weight};
+pub use engine::{Engine, GroupId, ProgramId};
+pub use group::Weight;
+pub use session::{Array, Kernel, Program, Session};

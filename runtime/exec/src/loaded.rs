@@ -1,6 +1,7 @@
 //! A plan bound to a device: kernels compiled, buffers allocated.
 
 use crate::device::{BufferRef, KernelRef, MemRef};
+use crate::engine::GroupId;
 use girih_base::{Bindings, Diag, Dim, Result};
 use girih_plan::{Place, Plan, Step};
 
@@ -9,8 +10,19 @@ use girih_plan::{Place, Plan, Step};
 pub struct Loaded {
     pub plan: Plan,
     pub kernels: Vec<KernelRef>,
-    /// The allocation behind each plan buffer, and the byte offset in it.
-    pub slots: Vec<(BufferRef, u64)>,
+    /// The allocation behind each plan buffer, and the byte offset in it; inputs and outputs are bound for each run.
+    pub slots: Vec<Option<(BufferRef, u64)>>,
+    /// Whose weights and states it uses.
+    pub group: GroupId,
+    /// Inputs and outputs of its own, once they were asked for.
+    pub ports: Option<Ports>,
+}
+
+/// Memory of a plan's inputs and outputs, in port order.
+#[derive(Clone, Debug)]
+pub struct Ports {
+    pub inputs: Vec<BufferRef>,
+    pub outputs: Vec<BufferRef>,
 }
 
 /// A size at run time.
@@ -34,7 +46,10 @@ pub fn most(dim: &Dim) -> Result<u64> {
 impl Loaded {
     /// The memory of a plan buffer at run time.
     pub fn memory(&self, buffer: usize, bindings: &Bindings) -> Result<MemRef> {
-        let (allocation, offset) = self.slots[buffer];
+        let Some((allocation, offset)) = self.slots[buffer] else {
+            let label = &self.plan.buffers[buffer].label;
+            return Err(Diag::error("X008", format!("`{label}` is used before the plan is run")));
+        };
         Ok(MemRef { buffer: allocation, offset, bytes: size(&self.plan.buffers[buffer].bytes, bindings)? })
     }
 

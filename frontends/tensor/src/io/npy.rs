@@ -69,6 +69,7 @@ pub fn parse_npy(bytes: &[u8]) -> Result<Tensor> {
 /// Writes a tensor as version 1, little-endian, in row-major order.
 pub fn save_npy(tensor: &Tensor, path: impl AsRef<Path>) -> Result<()> {
     let data = tensor.data()?;
+    let elements = data.bytes()?;
     let code = CODES.iter().find(|(_, d)| *d == data.dtype()).map(|(c, _)| *c).ok_or_else(|| {
         Diag::error("T033", format!("NumPy has no dtype {}", data.dtype())).help("cast it before saving")
     })?;
@@ -86,7 +87,7 @@ pub fn save_npy(tensor: &Tensor, path: impl AsRef<Path>) -> Result<()> {
         out.write_all(&[1, 0])?;
         out.write_all(&length.to_le_bytes())?;
         out.write_all(header.as_bytes())?;
-        out.write_all(data.bytes())
+        out.write_all(elements)
     })
 }
 

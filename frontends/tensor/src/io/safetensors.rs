@@ -93,7 +93,7 @@ pub fn save<T: Tree>(tree: &T, path: impl AsRef<Path>) -> Result<()> {
     }
     let mut views = Vec::new();
     for (name, dtype, data) in &entries {
-        let view = TensorView::new(*dtype, data.shape().to_vec(), data.bytes())
+        let view = TensorView::new(*dtype, data.shape().to_vec(), data.bytes()?)
             .map_err(|why| Diag::error("T031", format!("`{name}` cannot be saved: {why}")))?;
         views.push((name.as_str(), view));
     }
