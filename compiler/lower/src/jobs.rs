@@ -4,6 +4,7 @@ use crate::fuse::affine::{Affine, AxisId, linearize, reshape, strides};
 use crate::fuse::nest::{Attention, Expr, ExprId, Nest, Store};
 use crate::fuse::stored;
 use crate::fuse::trace::{Policy, Stop, Trace};
+use crate::lines;
 use crate::target::{TargetDesc, TargetKind};
 use girih_base::{DType, Dim, ScalarOp};
 use girih_graph::ops::{Attr, Callee, Combine, Pad, Scatter};
@@ -34,9 +35,9 @@ pub enum Job {
     },
     /// A fused kernel.
     Nest(Nest),
-    /// One result of a loop or branch.
+    /// One result of an operation of several steps.
     Part {
-        /// The tuple.
+        /// The operation.
         tuple: NodeId,
         /// Which result.
         index: usize,
@@ -44,19 +45,22 @@ pub enum Job {
 }
 
 /// The jobs of node `id`, or the node that must get memory first.
-pub fn jobs(graph: &Graph, stored: &BTreeSet<NodeId>, id: NodeId, policy: Policy) -> Result<Vec<Job>, Stop> {
-    let operands = graph.operands(id);
+pub fn jobs(graph: &Graph, stored: &BTreeSet<NodeId>, id: NodeId, desc: &TargetDesc) -> Result<Vec<Job>, Stop> {
+    let (operands, policy) = (graph.operands(id), Policy::of(desc));
+    let (tuple, index) = match graph.op(id) {
+        Op::Proj(p) => (operands[0], p.index),
+        _ => (id, 0),
+    };
+    let several = matches!(graph.op(tuple), Op::Loop(_) | Op::Cond(_) | Op::Kernel(_));
+    if several && tuple != id || matches!(graph.op(id), Op::Kernel(_)) || lines::is_long(graph, tuple, desc) {
+        graph.operands(tuple).into_iter().try_for_each(|o| in_memory(graph, stored, o).map(|_| ()))?;
+        return Ok(vec![Job::Part { tuple, index }]);
+    }
     match graph.op(id) {
         Op::Const(c) => match &c.value {
             Literal::Dense(bytes) => Ok(vec![Job::Constant(bytes.clone())]),
             _ => points(graph, stored, id, id, policy),
         },
-        Op::Proj(p) if matches!(graph.op(operands[0]), Op::Loop(_) | Op::Cond(_)) => {
-            for o in graph.operands(operands[0]) {
-                in_memory(graph, stored, o)?;
-            }
-            Ok(vec![Job::Part { tuple: operands[0], index: p.index }])
-        }
         Op::Concat(c) => concat(graph, stored, id, c.axis, policy),
         Op::DynUpdate(u) => {
             let source = in_memory(graph, stored, operands[0])?;
@@ -79,7 +83,7 @@ pub fn jobs(graph: &Graph, stored: &BTreeSet<NodeId>, id: NodeId, policy: Policy
         Op::Pad(p) if p.interior.iter().any(|i| *i != 0) => spread(graph, stored, id, p, policy),
         Op::Call(c) if &*c.callee.name == "attention" => attention(graph, stored, id, &c.callee, policy),
         Op::Fence(_) => points(graph, stored, id, operands[0], policy),
-        Op::Param(_) | Op::Loop(_) | Op::Cond(_) | Op::Kernel(_) => Err(Stop::Blocked(id)),
+        Op::Param(_) | Op::Loop(_) | Op::Cond(_) => Err(Stop::Blocked(id)),
         _ => points(graph, stored, id, id, policy),
     }
 }

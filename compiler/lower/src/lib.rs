@@ -9,6 +9,7 @@
 pub mod distribute;
 pub mod fuse;
 mod jobs;
+mod lines;
 mod lower;
 mod prepare;
 pub mod program;

@@ -7,8 +7,6 @@ use super::affine::{Affine, AxisId};
 use super::monoid;
 use super::nest::{Bound, Expr, ExprId, Nest, Store};
 use super::schedule::Schedule;
-use girih_base::codec::{self, Scalar};
-use girih_base::scalar::IntType;
 use girih_base::{DType, Diag, Dim, Result, ScalarOp};
 use girih_graph::{Monoid, NodeId};
 use girih_tile::{Access, Builder, Guard, Kernel, Literal, Op, TileTy, ValueId, View, ViewAxis};
@@ -638,7 +636,7 @@ impl<'n> Emitter<'n> {
             let inside = self.bounds(&tails, axes);
             for v in vals.iter_mut().take(keys) {
                 let ty = self.b.ty(*v).clone();
-                let last = self.b.constant(last_in_order(ty.dtype, descending), ty);
+                let last = self.b.constant(monoid::last_in_order(ty.dtype, descending), ty);
                 *v = self.b.map(ScalarOp::Select, &[inside, *v, last]);
             }
         }
@@ -714,18 +712,5 @@ impl<'n> Emitter<'n> {
         }
         self.b.push(Op::StoreAt { param, index, value: tile, mask }, Vec::new());
         Ok(())
-    }
-}
-
-/// The value that a sort puts last: NaN, or minus infinity when descending; the end of the range for integers.
-fn last_in_order(dtype: DType, descending: bool) -> Literal {
-    match (IntType::of(dtype), descending) {
-        (None, false) if codec::cast(Scalar::Float(f64::NAN), dtype).as_f64().is_nan() => Literal::float(f64::NAN),
-        (None, false) => monoid::extreme(dtype, true),
-        (None, true) => monoid::extreme(dtype, false),
-        (Some(t), false) if t.signed => Literal::Int(i64::MAX >> (64 - t.bits)),
-        (Some(t), true) if t.signed => Literal::Int(i64::MIN >> (64 - t.bits)),
-        (Some(t), false) => Literal::Int((u64::MAX >> (64 - t.bits)) as i64),
-        (Some(_), true) => Literal::Int(0),
     }
 }

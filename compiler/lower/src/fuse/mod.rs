@@ -5,7 +5,7 @@
 
 pub mod affine;
 mod attention;
-mod cleanup;
+pub(crate) mod cleanup;
 pub mod emit;
 pub mod merge;
 pub mod monoid;

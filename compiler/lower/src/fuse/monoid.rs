@@ -1,6 +1,7 @@
 //! Folds in tile form: identities and merging of running values.
 
 use girih_base::codec::{self, Scalar};
+use girih_base::scalar::IntType;
 use girih_base::{DType, Diag, Result, ScalarOp};
 use girih_graph::{Literal as GraphLiteral, Monoid, Op as GraphOp};
 use girih_tile::{Block, Builder, Combine, Literal, TileTy, ValueId};
@@ -8,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// The largest (or smallest) value of a dtype, infinite where it has infinities.
 pub fn extreme(dtype: DType, largest: bool) -> Literal {
-    match girih_base::scalar::IntType::of(dtype) {
+    match IntType::of(dtype) {
         None => {
             let end = if largest { f64::INFINITY } else { f64::NEG_INFINITY };
             let infinite = codec::cast(Scalar::Float(end), dtype).as_f64().is_infinite();
@@ -24,6 +25,19 @@ pub fn extreme(dtype: DType, largest: bool) -> Literal {
             };
             Literal::Int(value as i64)
         }
+    }
+}
+
+/// The value that a sort puts last: NaN, or minus infinity when descending; the end of the range for integers.
+pub fn last_in_order(dtype: DType, descending: bool) -> Literal {
+    match (IntType::of(dtype), descending) {
+        (None, false) if codec::cast(Scalar::Float(f64::NAN), dtype).as_f64().is_nan() => Literal::float(f64::NAN),
+        (None, false) => extreme(dtype, true),
+        (None, true) => extreme(dtype, false),
+        (Some(t), false) if t.signed => Literal::Int(i64::MAX >> (64 - t.bits)),
+        (Some(t), true) if t.signed => Literal::Int(i64::MIN >> (64 - t.bits)),
+        (Some(t), false) => Literal::Int((u64::MAX >> (64 - t.bits)) as i64),
+        (Some(_), true) => Literal::Int(0),
     }
 }
 

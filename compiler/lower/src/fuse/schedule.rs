@@ -185,7 +185,7 @@ fn tile_rows(nest: &Nest, desc: &TargetDesc, s: &mut Schedule) {
                 TargetKind::Cpu => (room / 4).min(2048).min(share),
                 // Scans and sorts keep whole lines, with room for several arrays in workgroup memory.
                 TargetKind::Gpu if ordered => {
-                    (desc.workgroup_bytes as u64 / 16 / total.next_power_of_two()).clamp(1, room)
+                    (desc.workgroup_bytes as u64 / line_bytes(nest) / total.next_power_of_two()).clamp(1, room)
                 }
                 TargetKind::Gpu => room,
             };
@@ -233,6 +233,16 @@ fn tile_rows(nest: &Nest, desc: &TargetDesc, s: &mut Schedule) {
         s.tile.insert(*a, t);
         room = (room / t.max(1) as u64).max(1);
     }
+}
+
+/// Bytes of workgroup memory for one element of a line: of everything sorted or scanned, and a word for the order.
+fn line_bytes(nest: &Nest) -> u64 {
+    let bytes = |e: &ExprId| nest.node(*e).dtypes.iter().map(|d| (d.bits() as u64 / 8).max(4)).sum::<u64>();
+    let lines = nest.exprs.iter().filter_map(|n| match &n.expr {
+        Expr::Sort { args, .. } | Expr::Scan { args, .. } => Some(args.iter().map(bytes).sum::<u64>() + 4),
+        _ => None,
+    });
+    lines.max().unwrap_or(0).max(16)
 }
 
 /// Query rows by all value features, keys in chunks, the scores' features whole.

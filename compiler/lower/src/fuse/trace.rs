@@ -6,6 +6,7 @@
 
 use super::affine::{Affine, AxisId, linearize, reshape};
 use super::nest::{Bound, Expr, ExprId, Nest, Store};
+use crate::target::{TargetDesc, TargetKind};
 use girih_base::{DType, Diag, Dim, ScalarOp};
 use girih_graph::ops::Gather;
 use girih_graph::{Graph, Literal, Monoid, NodeId, Op, ParamKind, Ty};
@@ -33,6 +34,16 @@ pub struct Policy {
     pub fold_vectors: bool,
     /// A fold over the columns of a matrix product joins its kernel when there are at most this many.
     pub fold_columns: i64,
+}
+
+impl Policy {
+    /// What suits a target.
+    pub fn of(desc: &TargetDesc) -> Policy {
+        match desc.kind {
+            TargetKind::Cpu => Policy { fold_vectors: false, fold_columns: 1024 },
+            TargetKind::Gpu => Policy { fold_vectors: true, fold_columns: 0 },
+        }
+    }
 }
 
 /// The state of one trace.
