@@ -2,7 +2,7 @@
 
 use crate::device::{BufferRef, Device, SharedBytes};
 use crate::group::{Group, Weight};
-use crate::loaded::{Loaded, derived_key, most};
+use crate::loaded::{Loaded, Slot, derived_key, most};
 use crate::record::{Batch, record};
 use girih_base::{Bindings, Diag, Result};
 use girih_plan::{Place, Plan, Step};
@@ -123,7 +123,7 @@ impl Engine {
     }
 
     /// Memory for every buffer of a plan but its inputs and outputs, and the derived ones that nobody computed yet.
-    fn place(&mut self, group: GroupId, plan: &Plan) -> Result<(Vec<Option<(BufferRef, u64)>>, BTreeSet<usize>)> {
+    fn place(&mut self, group: GroupId, plan: &Plan) -> Result<(Vec<Slot>, BTreeSet<usize>)> {
         let arena = self.arena(plan.arena_bytes)?;
         let Some(group) = self.groups.get_mut(&group) else { return Ok((Vec::new(), BTreeSet::new())) };
         let device = &mut *self.device;

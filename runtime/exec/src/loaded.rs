@@ -11,12 +11,15 @@ pub struct Loaded {
     pub plan: Plan,
     pub kernels: Vec<KernelRef>,
     /// The allocation behind each plan buffer, and the byte offset in it; inputs and outputs are bound for each run.
-    pub slots: Vec<Option<(BufferRef, u64)>>,
+    pub slots: Vec<Slot>,
     /// Whose weights and states it uses.
     pub group: GroupId,
     /// Inputs and outputs of its own, once they were asked for.
     pub ports: Option<Ports>,
 }
+
+/// An allocation and a byte offset in it, once there is one.
+pub type Slot = Option<(BufferRef, u64)>;
 
 /// Memory of a plan's inputs and outputs, in port order.
 #[derive(Clone, Debug)]
