@@ -11,6 +11,7 @@ pub mod codec;
 pub mod diag;
 pub mod dim;
 pub mod dtype;
+pub mod launch;
 pub mod literal;
 pub mod loc;
 pub mod page;

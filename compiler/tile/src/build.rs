@@ -12,6 +12,7 @@ use std::sync::Arc;
 pub struct Builder {
     values: Vec<Value>,
     params: Vec<Param>,
+    scalars: Vec<Scalar>,
     open: Vec<Block>,
     here: Loc,
 }
@@ -31,6 +32,15 @@ impl Builder {
     pub fn param(&mut self, name: &str, dtype: DType, len: Dim, access: Access, constant: bool) -> usize {
         self.params.push(Param { name: name.into(), dtype, len, access, constant });
         self.params.len() - 1
+    }
+
+    /// A number given at launch; declared on first use.
+    pub fn scalar(&mut self, name: &str, dtype: DType) -> ValueId {
+        let index = self.scalars.iter().position(|s| &*s.name == name).unwrap_or_else(|| {
+            self.scalars.push(Scalar { name: name.into(), dtype });
+            self.scalars.len() - 1
+        });
+        self.push1(Op::Scalar(index), TileTy::scalar(dtype))
     }
 
     /// The parameters so far.
@@ -207,6 +217,6 @@ impl Builder {
     /// The finished kernel.
     pub fn finish(mut self, name: impl Into<String>, grid: Vec<Dim>) -> Kernel {
         let body = self.end(Vec::new());
-        Kernel { name: name.into(), params: self.params, grid, values: self.values, body }
+        Kernel { name: name.into(), params: self.params, scalars: self.scalars, grid, values: self.values, body }
     }
 }

@@ -55,6 +55,7 @@ fn block(kernel: &Kernel, b: &Block, sizes: &mut BTreeMap<ValueId, Dim>) -> Dim 
                 };
                 &inner * &rounds
             }
+            Op::While { test, body, .. } => &block(kernel, test, sizes) + &block(kernel, body, sizes),
             Op::If { then, otherwise, .. } => {
                 let (x, y) = (block(kernel, then, sizes), block(kernel, otherwise, sizes));
                 x.max_of(&y)

@@ -11,6 +11,8 @@ pub struct Kernel {
     pub name: String,
     /// The buffers, in binding order. Different parameters never overlap.
     pub params: Vec<Param>,
+    /// Numbers given at launch, bound by name: an integer by its value, a float by its bits.
+    pub scalars: Vec<Scalar>,
     /// Number of program instances along each grid axis; any number of axes.
     pub grid: Vec<Dim>,
     /// Every value's type, indexed by [`ValueId`].
@@ -32,6 +34,15 @@ pub struct Param {
     pub access: Access,
     /// It never changes while a plan runs (a weight or an input): a target may bind it read-only.
     pub constant: bool,
+}
+
+/// A number given at launch. What sizes depend on are symbols instead; a scalar may have any value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scalar {
+    /// Name of the binding; an identifier, unique among scalars and symbols.
+    pub name: Arc<str>,
+    /// Element type: i32, u32, i64, u64, f32 or f64.
+    pub dtype: DType,
 }
 
 /// How a parameter is used.

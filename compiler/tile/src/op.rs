@@ -23,6 +23,8 @@ pub enum Op {
     Const(Literal),
     /// A run-time size, an i32 scalar.
     Size(Dim),
+    /// The scalar of that index.
+    Scalar(usize),
     /// A scalar operation, element by element; operands have one shape.
     Map(ScalarOp, Vec<ValueId>),
     /// Value conversion (Graph IR's `Cast`).
@@ -115,6 +117,17 @@ pub enum Op {
         /// Per-element permission.
         mask: Option<ValueId>,
     },
+    /// Compares elements and replaces those that are equal to `expected`; the result holds the old elements.
+    CompareExchange {
+        /// Index of the parameter, of 32-bit or 64-bit integers.
+        param: usize,
+        /// Element offsets.
+        index: ValueId,
+        /// What must be there.
+        expected: ValueId,
+        /// What comes in its place.
+        value: ValueId,
+    },
     /// `a [m, k]` times `b [k, n]`, plus `acc [m, n]` if given; the result has the accumulator's dtype.
     Dot {
         /// Left operand.
@@ -168,6 +181,16 @@ pub enum Op {
         /// The body.
         body: Block,
     },
+    /// Runs `body` as long as `test` says so. Both take the carried values; `test` gives a bool scalar, `body` the next
+    /// carried values; results: carried.
+    While {
+        /// Initial carried values.
+        init: Vec<ValueId>,
+        /// Whether there is another round.
+        test: Block,
+        /// One round.
+        body: Block,
+    },
     /// Runs one of two regions by a bool scalar; both give the results.
     If {
         /// The condition.
@@ -183,7 +206,7 @@ impl Op {
     /// The values this operation reads, not counting those inside its regions.
     pub fn operands(&self) -> Vec<ValueId> {
         match self {
-            Op::ProgramId(_) | Op::Const(_) | Op::Size(_) | Op::Arange(_) => Vec::new(),
+            Op::ProgramId(_) | Op::Const(_) | Op::Size(_) | Op::Scalar(_) | Op::Arange(_) => Vec::new(),
             Op::Map(_, args) => args.clone(),
             Op::Cast(x) | Op::Bitcast(x) | Op::Splat(x) | Op::Reshape(x) | Op::Permute(x, _) | Op::Broadcast(x, _) => {
                 vec![*x]
@@ -195,9 +218,11 @@ impl Op {
             Op::StoreAt { index, value, mask, .. } | Op::Atomic { index, value, mask, .. } => {
                 [*index, *value].into_iter().chain(*mask).collect()
             }
+            Op::CompareExchange { index, expected, value, .. } => vec![*index, *expected, *value],
             Op::Dot { a, b, acc } => [*a, *b].into_iter().chain(*acc).collect(),
             Op::Reduce { args, .. } | Op::Scan { args, .. } | Op::Sort { args, .. } => args.clone(),
             Op::For { lo, hi, init, .. } => [*lo, *hi].into_iter().chain(init.iter().copied()).collect(),
+            Op::While { init, .. } => init.clone(),
             Op::If { cond, .. } => vec![*cond],
         }
     }
@@ -206,7 +231,7 @@ impl Op {
     pub fn map_operands(&mut self, f: &mut dyn FnMut(ValueId) -> ValueId) {
         let mut each = |v: &mut ValueId| *v = f(*v);
         match self {
-            Op::ProgramId(_) | Op::Const(_) | Op::Size(_) | Op::Arange(_) => {}
+            Op::ProgramId(_) | Op::Const(_) | Op::Size(_) | Op::Scalar(_) | Op::Arange(_) => {}
             Op::Map(_, args) => args.iter_mut().for_each(each),
             Op::Cast(x) | Op::Bitcast(x) | Op::Splat(x) | Op::Reshape(x) | Op::Permute(x, _) | Op::Broadcast(x, _) => {
                 each(x)
@@ -218,9 +243,11 @@ impl Op {
             Op::StoreAt { index, value, mask, .. } | Op::Atomic { index, value, mask, .. } => {
                 [index, value].into_iter().chain(mask).for_each(each);
             }
+            Op::CompareExchange { index, expected, value, .. } => [index, expected, value].into_iter().for_each(each),
             Op::Dot { a, b, acc } => [a, b].into_iter().chain(acc).for_each(each),
             Op::Reduce { args, .. } | Op::Scan { args, .. } | Op::Sort { args, .. } => args.iter_mut().for_each(each),
             Op::For { lo, hi, init, .. } => [lo, hi].into_iter().chain(init).for_each(each),
+            Op::While { init, .. } => init.iter_mut().for_each(each),
             Op::If { cond, .. } => each(cond),
         }
     }
@@ -229,6 +256,7 @@ impl Op {
     pub fn blocks_mut(&mut self) -> Vec<&mut Block> {
         match self {
             Op::For { body, .. } => vec![body],
+            Op::While { test, body, .. } => vec![test, body],
             Op::If { then, otherwise, .. } => vec![then, otherwise],
             Op::Reduce { combine: Combine::Body(b), .. } | Op::Scan { combine: Combine::Body(b), .. } => vec![b],
             _ => Vec::new(),
@@ -239,6 +267,7 @@ impl Op {
     pub fn blocks(&self) -> Vec<&Block> {
         match self {
             Op::For { body, .. } => vec![body],
+            Op::While { test, body, .. } => vec![test, body],
             Op::If { then, otherwise, .. } => vec![then, otherwise],
             Op::Reduce { combine: Combine::Body(b), .. } | Op::Scan { combine: Combine::Body(b), .. } => vec![b],
             _ => Vec::new(),
@@ -251,6 +280,7 @@ impl Op {
             Op::ProgramId(_) => "program_id",
             Op::Const(_) => "const",
             Op::Size(_) => "size",
+            Op::Scalar(_) => "scalar",
             Op::Map(op, _) => op.name(),
             Op::Cast(_) => "cast",
             Op::Bitcast(_) => "bitcast",
@@ -265,11 +295,13 @@ impl Op {
             Op::Store { .. } => "store",
             Op::StoreAt { .. } => "store_at",
             Op::Atomic { .. } => "atomic",
+            Op::CompareExchange { .. } => "compare_exchange",
             Op::Dot { .. } => "dot",
             Op::Reduce { .. } => "reduce",
             Op::Scan { .. } => "scan",
             Op::Sort { .. } => "sort",
             Op::For { .. } => "for",
+            Op::While { .. } => "while",
             Op::If { .. } => "if",
         }
     }

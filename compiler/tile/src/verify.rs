@@ -6,7 +6,7 @@ mod ops;
 
 use crate::ir::*;
 use crate::op::*;
-use girih_base::{Diag, Dim, Loc, Result};
+use girih_base::{DType, Diag, Dim, Loc, Result};
 use std::collections::BTreeMap;
 
 /// Largest number of elements in one tile.
@@ -47,6 +47,11 @@ pub fn each_dim(kernel: &Kernel, f: &mut dyn FnMut(&Dim)) {
     in_block(&kernel.body, f);
 }
 
+fn identifier(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum State {
     Undefined,
@@ -68,9 +73,7 @@ impl Verifier<'_> {
         let mut clash = None;
         each_dim(self.k, &mut |d| {
             for s in d.symbols() {
-                let identifier = s.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-                    && s.name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-                if !identifier || symbols.get(&s.name).is_some_and(|other| *other != s) {
+                if !identifier(&s.name) || symbols.get(&s.name).is_some_and(|other| *other != s) {
                     clash = Some(s.name.clone());
                 }
                 symbols.insert(s.name.clone(), s);
@@ -85,6 +88,18 @@ impl Verifier<'_> {
             }
             if p.constant && p.access != Access::Read {
                 return Err(format!("parameter `{}` is constant but written", p.name));
+            }
+        }
+        for (i, s) in self.k.scalars.iter().enumerate() {
+            use DType::{F32, F64, I32, I64, U32, U64};
+            if !matches!(s.dtype, I32 | U32 | I64 | U64 | F32 | F64) {
+                return Err(format!("scalar `{}` is {}", s.name, s.dtype));
+            }
+            if !identifier(&s.name) || symbols.contains_key(&s.name) {
+                return Err(format!("scalar `{}` has the name of a symbol, or one that is not an identifier", s.name));
+            }
+            if self.k.scalars[..i].iter().any(|t| t.name == s.name) {
+                return Err(format!("two scalars are named `{}`", s.name));
             }
         }
         for (i, v) in self.k.values.iter().enumerate() {

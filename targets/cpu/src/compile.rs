@@ -46,6 +46,7 @@ pub(crate) fn compile(kernel: &Kernel) -> Result<Program> {
     Ok(Program {
         name: kernel.name.clone(),
         params: params.collect(),
+        scalars: kernel.scalars.clone(),
         grid: kernel.grid.clone(),
         slots,
         body,
@@ -55,7 +56,7 @@ pub(crate) fn compile(kernel: &Kernel) -> Result<Program> {
         fixed,
         _pool: pool,
         dots: c.dots,
-        sequential: any(&kernel.body, &|op| matches!(op, Op::Atomic { .. })),
+        sequential: any(&kernel.body, &|op| matches!(op, Op::Atomic { .. } | Op::CompareExchange { .. })),
         work: work(kernel, &kernel.body),
     })
 }
@@ -137,7 +138,8 @@ impl Compiler<'_> {
                     *param == direct.param
                 }
                 Op::Store { param, .. } => *param == direct.param,
-                Op::StoreAt { .. } | Op::Atomic { .. } | Op::For { .. } | Op::If { .. } => true,
+                Op::StoreAt { .. } | Op::Atomic { .. } | Op::CompareExchange { .. } => true,
+                Op::For { .. } | Op::While { .. } | Op::If { .. } => true,
                 _ => false,
             };
             !touches && !s.results.iter().any(|r| direct.at.contains(&(r.0 as usize)))
@@ -176,7 +178,10 @@ fn any(block: &Block, test: &dyn Fn(&Op) -> bool) -> bool {
 
 fn writes(block: &Block, param: usize) -> bool {
     any(block, &|op| match op {
-        Op::Store { param: p, .. } | Op::StoreAt { param: p, .. } | Op::Atomic { param: p, .. } => *p == param,
+        Op::Store { param: p, .. }
+        | Op::StoreAt { param: p, .. }
+        | Op::Atomic { param: p, .. }
+        | Op::CompareExchange { param: p, .. } => *p == param,
         _ => false,
     })
 }
@@ -187,6 +192,7 @@ fn work(kernel: &Kernel, block: &Block) -> u64 {
     let one = |s: &girih_tile::Stmt| match &s.op {
         Op::Dot { a, b, .. } => elements(a).saturating_mul(kernel.values[b.0 as usize].ty.shape[1] as u64) / 16,
         Op::For { body, .. } => work(kernel, body).saturating_mul(4),
+        Op::While { test, body, .. } => work(kernel, test).saturating_add(work(kernel, body)).saturating_mul(4),
         Op::If { then, otherwise, .. } => work(kernel, then).max(work(kernel, otherwise)),
         op => s.results.iter().map(elements).sum::<u64>() + op.operands().iter().map(elements).max().unwrap_or(0),
     };

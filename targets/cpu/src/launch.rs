@@ -35,11 +35,15 @@ pub(crate) fn launch(
     }
     let views = program.views.iter().map(|v| resolve(v, &size)).collect::<Result<Vec<_>>>()?;
     let dims = program.dims.iter().map(&size).collect::<Result<Vec<_>>>()?;
+    let bound = |s: &girih_tile::Scalar| {
+        bindings.get(&s.name).copied().ok_or_else(|| refuse(program, format!("scalar `{}` has no value", s.name)))
+    };
+    let scalars = program.scalars.iter().map(bound).collect::<Result<Vec<_>>>()?;
     let threads = pool.threads();
     let alone = threads == 1 || count == 1 || program.sequential || count.saturating_mul(program.work) < SMALL;
     let heavy = program.dots && (count as usize) < threads && program.work.saturating_mul(count) > 16 * SMALL;
     let inner_threads = if heavy { threads } else { 1 };
-    let l = Launch { program, args, views, dims, grid, inner_threads };
+    let l = Launch { program, args, views, dims, scalars, grid, inner_threads };
     let _level = isa.enter();
     let lock = |i: usize| workers[i % workers.len()].lock().unwrap_or_else(PoisonError::into_inner);
     if alone || heavy {
@@ -119,7 +123,11 @@ fn check(program: &Program, args: &[Mem], size: &dyn Fn(&Dim) -> Result<i64>) ->
 }
 
 fn resolve(view: &View, size: &dyn Fn(&Dim) -> Result<i64>) -> Result<ViewAt> {
-    let axes = view.axes.iter().map(|a| Ok((size(&a.extent)?.max(0), size(&a.stride)?))).collect::<Result<_>>()?;
+    let axis = |a: &girih_tile::ViewAxis| {
+        let extent = if a.inside { ViewAt::EVERYWHERE } else { size(&a.extent)?.max(0) };
+        Ok((extent, size(&a.stride)?))
+    };
+    let axes = view.axes.iter().map(axis).collect::<Result<_>>()?;
     let guard = |g: &girih_tile::Guard| Ok((size(&g.base)?, g.coeffs.clone(), size(&g.extent)?));
     Ok(ViewAt { offset: size(&view.offset)?, axes, guards: view.guards.iter().map(guard).collect::<Result<_>>()? })
 }

@@ -67,6 +67,8 @@ impl Placer<'_> {
                 self.defined[*id] = self.at;
                 self.last[*id] = self.at;
             }
+            let before = self.at;
+            let mut both = Vec::new();
             for block in &inst.blocks {
                 self.loops.push((self.at, Vec::new()));
                 self.at += 1;
@@ -74,12 +76,17 @@ impl Placer<'_> {
                 self.at += 1;
                 block.results.iter().for_each(|id| self.used(*id));
                 let (start, ids) = self.loops.pop().unwrap_or_default();
-                for id in ids {
-                    if self.defined[id] <= start {
+                for id in &ids {
+                    if self.defined[*id] <= start {
                         // Needed again in the next round.
-                        self.used(id);
+                        self.used(*id);
                     }
                 }
+                both.extend(ids);
+            }
+            if matches!(inst.op, Op::While { .. }) {
+                // What the test needs, it needs again after the body.
+                both.into_iter().filter(|id| self.defined[*id] <= before).collect::<Vec<_>>().iter().for_each(|id| self.used(*id));
             }
         }
     }
@@ -137,17 +144,25 @@ impl Placer<'_> {
                     params.iter().for_each(|id| self.room(*id, start, self.last[*id]));
                     params[1..].iter().zip(&inst.dst).for_each(|(param, dst)| self.share(*dst, *param));
                 }
+                Op::While { test, body, .. } => {
+                    let carried = test.params.iter().zip(&body.params).zip(&inst.dst);
+                    for ((param, inner), dst) in carried {
+                        self.room(param.0 as usize, start, self.last[param.0 as usize]);
+                        self.share(inner.0 as usize, param.0 as usize);
+                        self.share(*dst, param.0 as usize);
+                    }
+                }
                 _ => inst.dst.iter().for_each(|id| self.room(*id, start, self.last[*id])),
             }
             for block in &inst.blocks {
                 self.at += 1;
-                if !matches!(inst.op, Op::For { .. }) {
+                if !matches!(inst.op, Op::For { .. } | Op::While { .. }) {
                     block.params.iter().for_each(|id| self.room(*id, start, self.last[*id]));
                 }
                 self.rooms(block);
                 self.at += 1;
             }
-            if matches!(inst.op, Op::For { .. } | Op::If { .. }) {
+            if matches!(inst.op, Op::For { .. } | Op::While { .. } | Op::If { .. }) {
                 // Carried values and results are written when a round ends.
                 let ids = inst.blocks.iter().flat_map(|b| &b.params).chain(&inst.dst).copied().collect::<Vec<_>>();
                 for id in ids {

@@ -117,6 +117,7 @@ pub(crate) struct ParamInfo {
 pub(crate) struct Program {
     pub name: String,
     pub params: Vec<ParamInfo>,
+    pub scalars: Vec<girih_tile::Scalar>,
     pub grid: Vec<Dim>,
     pub slots: Vec<Slot>,
     pub body: Code,

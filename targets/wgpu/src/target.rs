@@ -97,8 +97,8 @@ impl WgpuTarget {
     /// The WGSL of a SIMT kernel, validated.
     ///
     /// # Errors
-    /// `W001` what WGSL cannot express, `W002` text that naga refuses, `W003` misplaced barriers, `W005` too many buffers or too
-    /// much workgroup memory for the adapter.
+    /// `W001` what WGSL cannot express, `W002` text that naga refuses, `S001` to `S004` a kernel that does not verify, `W005` too
+    /// many buffers or too much workgroup memory for the adapter.
     pub fn emit(&self, kernel: &girih_simt::Kernel) -> Result<wgsl::Shader> {
         let over = |what: &str, has: u64, most: u64| {
             Diag::error(
@@ -197,14 +197,15 @@ pub(crate) fn uniform_words(
     groups: u32,
     bindings: &girih_base::Bindings,
 ) -> Result<Vec<u32>> {
-    let word = |u: &Arc<str>| {
-        if &**u == wgsl::GROUPS {
-            return Ok(groups);
-        }
-        let value =
-            bindings.get(u).ok_or_else(|| Diag::error("W006", format!("kernel `{name}` needs a value for `{u}`")))?;
-        u32::try_from(*value)
-            .map_err(|_| Diag::error("W006", format!("`{u}` is {value}, which kernel `{name}` cannot take")))
+    let (own, sizes) = match uniforms.split_last() {
+        Some((last, rest)) if &**last == wgsl::GROUPS => (Some(groups), rest),
+        _ => (None, uniforms),
     };
-    uniforms.iter().map(word).collect()
+    let refuse = |(symbol, value): (Arc<str>, Option<i64>)| match value {
+        None => Diag::error("W006", format!("kernel `{name}` needs a value for `{symbol}`")),
+        Some(v) => Diag::error("W006", format!("`{symbol}` is {v}, which kernel `{name}` cannot take")),
+    };
+    let mut words = girih_base::launch::words(sizes, bindings).map_err(refuse)?;
+    words.extend(own);
+    Ok(words)
 }

@@ -1,6 +1,7 @@
 //! Atomic read-modify-write; floats go through compare-and-exchange on their bits.
 
 use super::emit::{Emit, Leaf, UNROLL};
+use super::layout::Layout;
 use girih_base::{DType, Diag, Result, ScalarOp};
 use girih_simt::{self as simt, Space, Ty, ValueId as Sv};
 use girih_tile::{AtomicOp, ValueId as Tv};
@@ -60,7 +61,56 @@ impl Emit<'_> {
                 Ok(())
             })
         })?;
-        let Some(old) = old else { return Ok(()) };
+        old.map_or(Ok(()), |old| self.keep_old(old, result, ty, &l))
+    }
+
+    /// [`Op::CompareExchange`](girih_tile::Op::CompareExchange).
+    pub fn compare_exchange(
+        &mut self,
+        param: usize,
+        index: Tv,
+        expected: Tv,
+        value: Tv,
+        result: Tv,
+        unused: bool,
+    ) -> Result<()> {
+        let dtype = self.buffers[param].dtype;
+        if dtype.bits() != 32 {
+            return Err(Diag::error("L206", format!("no atomic operations on {dtype} elements"))
+                .at(&self.here, "used here")
+                .help("keep the target of atomics in i32 or u32"));
+        }
+        let l = self.layout_of(value);
+        for v in [index, expected, value] {
+            self.prepare(v, &l, l.vectors() > UNROLL)?;
+        }
+        let (ty, space) = (Ty::vec(dtype, 1), Space::Buffer(param as u32));
+        let old = (!unused).then(|| self.b.local("old", ty, Some(l.vectors() * l.width() as u32)));
+        let owner = self.owner(&l);
+        self.guarded(owner, |e| {
+            e.each(l.vectors(), |e, idx| {
+                let parts = [index, expected, value].map(|v| e.eval(v, &l, idx));
+                let [offsets, expected, value] = parts;
+                let all = [offsets?, expected?, value?].map(|v| e.wide(v, l.width()));
+                for c in 0..l.width() {
+                    let [offset, expected, value] = all.map(|v| e.b.component(v, c));
+                    let offset = e.as_uint(offset);
+                    let before = e.b.push(simt::Op::CompareExchange(space, offset, expected, value), ty);
+                    if let Some(old) = old {
+                        let vector = e.vector_index(idx);
+                        let first = e.shl(vector, l.vector_bits() as u32);
+                        let at = e.add_fixed(first, c as u32);
+                        e.b.store(Space::Local(old), at, before);
+                    }
+                }
+                Ok(())
+            })
+        })?;
+        old.map_or(Ok(()), |old| self.keep_old(old, result, ty, &l))
+    }
+
+    /// The old elements, one by one in the array `old`, become the value `result`.
+    fn keep_old(&mut self, old: u32, result: Tv, ty: Ty, l: &Layout) -> Result<()> {
         // The element-by-element array becomes vectors; threads that only repeat get the values from their owner.
         let name = self.b.local("before", Ty::vec(ty.dtype, l.width()), Some(l.vectors()));
         self.each(l.vectors(), |e, idx| {
@@ -79,7 +129,7 @@ impl Emit<'_> {
         if l.repeated_lanes() != 0 {
             let shared = self.copy_to_shared(result)?;
             self.over.insert(result, Leaf::Shared(shared));
-            let leaf = self.keep(result, &l)?;
+            let leaf = self.keep(result, l)?;
             self.leaves.insert(result, leaf);
         }
         Ok(())

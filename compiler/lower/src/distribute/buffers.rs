@@ -67,7 +67,7 @@ pub fn buffers(kernel: &Kernel, plan: &Plan, desc: &TargetDesc) -> Result<Vec<Bu
                 info.vector &= whole;
                 info.shared_words |= info.packed && !(whole && info.dtype.bits() >= 8);
             }
-            Op::Atomic { .. } => {
+            Op::Atomic { .. } | Op::CompareExchange { .. } => {
                 info.vector = false;
                 info.shared_words |= info.packed;
                 info.as_bits |= info.dtype.is_float() && !info.packed;
@@ -171,7 +171,8 @@ fn param_of(op: &Op) -> Option<usize> {
         | Op::LoadAt { param, .. }
         | Op::Store { param, .. }
         | Op::StoreAt { param, .. }
-        | Op::Atomic { param, .. } => Some(*param),
+        | Op::Atomic { param, .. }
+        | Op::CompareExchange { param, .. } => Some(*param),
         _ => None,
     }
 }

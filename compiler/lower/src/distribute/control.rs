@@ -5,7 +5,7 @@ use super::layout::Layout;
 use super::plan::{pulled, pure};
 use girih_base::{DType, Result, ScalarOp};
 use girih_simt::{self as simt, Space, Ty, ValueId as Sv};
-use girih_tile::{Block, Op, Stmt, ValueId as Tv};
+use girih_tile::{self as tile, Block, Op, Stmt, ValueId as Tv};
 
 /// Where a value that a region hands out lives.
 #[derive(Clone)]
@@ -93,6 +93,10 @@ impl Emit<'_> {
                 let d = self.b.cast(d, DType::I32);
                 self.define(s.results[0], d);
             }
+            Op::Scalar(index) => {
+                let v = self.launch_scalar(*index)?;
+                self.define(s.results[0], v);
+            }
             Op::Store { param, view, at, value, mask } => {
                 self.announce(&format!("store to {}", self.kernel.params[*param].name), *value);
                 self.store(*param, view, at, *value, *mask)?;
@@ -104,6 +108,10 @@ impl Emit<'_> {
             Op::Atomic { op, param, index, value, mask } => {
                 self.announce(&format!("atomic update of {}", self.kernel.params[*param].name), *value);
                 self.atomic(*op, *param, *index, *value, *mask, s.results[0], unused)?;
+            }
+            Op::CompareExchange { param, index, expected, value } => {
+                self.announce(&format!("atomic update of {}", self.kernel.params[*param].name), *value);
+                self.compare_exchange(*param, *index, *expected, *value, s.results[0], unused)?;
             }
             Op::Dot { a, b, acc } if !unused => {
                 self.announce("dot", s.results[0]);
@@ -122,6 +130,7 @@ impl Emit<'_> {
                 self.sort(args, *axis, *keys, *descending, &s.results)?;
             }
             Op::For { lo, hi, step, init, body } => self.counted(*lo, *hi, *step, init, body, &s.results)?,
+            Op::While { init, test, body } => self.repeated(init, test, body, &s.results)?,
             Op::If { cond, then, otherwise } => self.branch(*cond, then, otherwise, &s.results)?,
             _ if unused => {}
             op => {
@@ -168,6 +177,106 @@ impl Emit<'_> {
         Leaf::Regs(slot.layout.clone(), vec![v])
     }
 
+    /// A number given at launch, from one or two uniform words.
+    fn launch_scalar(&mut self, index: usize) -> Result<Sv> {
+        let tile::Scalar { name, dtype } = self.kernel.scalars[index].clone();
+        let dtype = self.compute(dtype)?;
+        let low = self.b.uniform(&name);
+        if dtype.bits() == 32 {
+            return Ok(if dtype.is_float() { self.b.bitcast(low, dtype) } else { self.b.cast(low, dtype) });
+        }
+        let high = self.b.uniform(&format!("{name}.hi").into());
+        let (low, high) = (self.b.cast(low, DType::U64), self.b.cast(high, DType::U64));
+        let by = self.b.constant(simt::Literal::Int(32), Ty::scalar(DType::U64));
+        let high = self.b.map(ScalarOp::Shl, &[high, by]);
+        let bits = self.b.map(ScalarOp::Or, &[high, low]);
+        Ok(if dtype == DType::U64 { bits } else { self.b.bitcast(bits, dtype) })
+    }
+
+    /// Whether all threads compute the same value, as every check can see.
+    fn steady(&self, v: Tv) -> bool {
+        if self.counters.contains_key(&v) {
+            return true;
+        }
+        let Some(s) = self.plan.defs.get(&v) else { return false };
+        match &s.op {
+            Op::Const(_) | Op::Size(_) | Op::Scalar(_) | Op::ProgramId(_) => true,
+            Op::Load { param, at, mask, .. } => {
+                let read = self.kernel.params[*param].access == tile::Access::Read;
+                read && self.kernel.values[v.0 as usize].ty.elements() == 1
+                    && at.iter().chain(mask).all(|x| self.steady(*x))
+            }
+            Op::LoadAt { param, index, mask, .. } => {
+                let read = self.kernel.params[*param].access == tile::Access::Read;
+                read && std::iter::once(index).chain(mask).all(|x| self.steady(*x))
+            }
+            Op::Map(..) | Op::Cast(_) | Op::Bitcast(_) | Op::Reshape(_) => {
+                self.kernel.values[v.0 as usize].ty.elements() == 1 && s.op.operands().iter().all(|x| self.steady(*x))
+            }
+            _ => false,
+        }
+    }
+
+    /// A scalar that decides where the threads go: all take the first thread's.
+    fn agreed(&mut self, v: Tv) -> Result<Sv> {
+        let x = self.scalar(v)?;
+        if self.plan.lanes == 0 || self.steady(v) {
+            return Ok(x);
+        }
+        let dtype = self.b.ty(x).dtype;
+        let array = self.scratch("decision", dtype, 1);
+        let (lane, zero) = (self.lane(), self.uint(0));
+        let first = self.index(ScalarOp::Eq, &[lane, zero]);
+        self.guarded(Some(first), |e| {
+            e.put_shared(array, zero, x);
+            Ok(())
+        })?;
+        self.barrier();
+        let agreed = self.get_shared(array, zero, dtype);
+        self.release(array);
+        Ok(agreed)
+    }
+
+    fn repeated(&mut self, init: &[Tv], test: &Block, body: &Block, results: &[Tv]) -> Result<()> {
+        let mut slots = Vec::new();
+        for (i, v) in init.iter().enumerate() {
+            let named = [test.params[i], body.params[i], results[i], body.results[i], *v]
+                .into_iter()
+                .find_map(|v| self.kernel.values[v.0 as usize].name.clone());
+            let slot = self.slot(test.params[i], named.as_deref().unwrap_or("carried"))?;
+            self.fill_slot(&slot, *v)?;
+            self.end_statement();
+            slots.push(slot);
+        }
+        touch(test, &mut self.touched);
+        touch(body, &mut self.touched);
+        let before = self.touched.clone();
+        self.forever(|e| {
+            for (slot, p) in slots.iter().zip(&test.params) {
+                let leaf = e.leaf_of(slot, None);
+                e.leaves.insert(*p, leaf);
+            }
+            e.block(test)?;
+            let more = e.agreed(test.results[0])?;
+            e.end_statement();
+            let done = e.b.map(ScalarOp::Not, &[more]);
+            e.b.if_then(done, |b| b.effect(simt::Op::Break));
+            for (p, from) in body.params.iter().zip(&test.params) {
+                if let Some(leaf) = e.leaves.get(from).cloned() {
+                    e.leaves.insert(*p, leaf);
+                }
+            }
+            e.block(body)?;
+            e.hand_on(&slots, &body.results)
+        })?;
+        self.touched.iter_mut().zip(before).for_each(|(t, b)| t.join(b));
+        for (slot, r) in slots.iter().zip(results) {
+            let leaf = self.leaf_of(slot, self.kernel.values[r.0 as usize].name.clone());
+            self.leaves.insert(*r, leaf);
+        }
+        Ok(())
+    }
+
     fn counted(&mut self, lo: Tv, hi: Tv, step: u32, init: &[Tv], body: &Block, results: &[Tv]) -> Result<()> {
         let mut slots = Vec::new();
         for (i, v) in init.iter().enumerate() {
@@ -180,7 +289,7 @@ impl Emit<'_> {
             self.end_statement();
             slots.push(slot);
         }
-        let (lo, hi) = (self.scalar(lo)?, self.scalar(hi)?);
+        let (lo, hi) = (self.agreed(lo)?, self.agreed(hi)?);
         // A first value known to be positive lets the loop count in u32 directly; else it counts rounds from zero.
         let direct = self.b.known(lo).is_some_and(|v| v >= 0);
         let (first, end) = if direct {
@@ -288,7 +397,7 @@ impl Emit<'_> {
             self.slot(*r, name.as_deref().unwrap_or("chosen"))
         });
         let slots = slots.collect::<Result<Vec<_>>>()?;
-        let cond = self.scalar(cond)?;
+        let cond = self.agreed(cond)?;
         let mut arms = Vec::new();
         let (before, mut after) = (self.touched.clone(), self.touched.clone());
         for block in [then, otherwise] {
@@ -325,7 +434,7 @@ fn access(op: &Op) -> Option<(usize, Touched)> {
         Op::Store { param, .. } | Op::StoreAt { param, .. } => {
             Some((*param, Touched { writes: true, ..Touched::default() }))
         }
-        Op::Atomic { param, .. } => Some((*param, Touched { atomics: true, ..Touched::default() })),
+        Op::Atomic { param, .. } | Op::CompareExchange { param, .. } => Some((*param, Touched { atomics: true, ..Touched::default() })),
         _ => None,
     }
 }

@@ -226,6 +226,18 @@ impl<'k> Emit<'k> {
         Ok(())
     }
 
+    /// A loop that `body` leaves by a `Break` that all threads reach together; the body may use barriers.
+    pub fn forever(&mut self, body: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        self.open();
+        self.loops += 1;
+        let done = body(self);
+        self.loops -= 1;
+        let body = self.close();
+        done?;
+        self.b.effect(simt::Op::Loop(body));
+        Ok(())
+    }
+
     /// Runs `body` under a condition, or plainly when there is none.
     pub fn guarded(&mut self, cond: Option<Sv>, body: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         let Some(cond) = cond else { return body(self) };

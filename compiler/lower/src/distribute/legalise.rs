@@ -158,6 +158,10 @@ fn uses(block: &Block, v: ValueId) -> usize {
 fn regions(op: &mut Op, f: &mut dyn FnMut(&mut Block)) {
     match op {
         Op::For { body, .. } => f(body),
+        Op::While { test, body, .. } => {
+            f(test);
+            f(body);
+        }
         Op::If { then, otherwise, .. } => {
             f(then);
             f(otherwise);

@@ -43,7 +43,8 @@ pub fn distribute(kernel: &Kernel, desc: &TargetDesc) -> Result<girih_simt::Kern
     e.b.buffers = buffers::declare(&kernel, &e.buffers);
     e.delinearise();
     e.block(&kernel.body)?;
-    let bytes: u64 = e.b.shared.iter().map(|s| s.len as u64 * s.elem.lanes as u64 * 4).sum();
+    let size = |s: &girih_simt::Shared| s.len as u64 * s.elem.lanes as u64 * (s.elem.dtype.bits() as u64 / 8).max(4);
+    let bytes: u64 = e.b.shared.iter().map(size).sum();
     if bytes > desc.workgroup_bytes as u64 {
         let list: Vec<String> = e.b.shared.iter().map(|s| format!("`{}` of {}", s.name, s.len)).collect();
         return Err(Diag::error(

@@ -11,6 +11,9 @@ use girih_base::Result;
 use girih_tile::{Access, Block, Combine, Kernel, Op, Stmt, ValueId};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// log2 of the elements of a tile that one thread holds before a kernel takes more threads than usual.
+const REGISTER_BITS: usize = 5;
+
 /// The decisions, indexed by value.
 pub struct Plan<'k> {
     /// log2 of the number of threads.
@@ -73,6 +76,8 @@ fn threads(kernel: &Kernel, desc: &TargetDesc, bits: &[Vec<u8>]) -> usize {
     let usual = desc.threads.max(1).ilog2() as usize;
     if dots.is_empty() {
         let largest = bits.iter().map(|b| b.iter().map(|x| *x as usize).sum::<usize>()).max().unwrap_or(0);
+        // Large tiles take more threads, so that what one of them holds stays in registers.
+        let usual = usual.max(largest.saturating_sub(REGISTER_BITS));
         return usual.min(largest.saturating_sub(2)).min(most);
     }
     let block = desc.dot_block[0].max(1).ilog2() as usize;
@@ -264,6 +269,24 @@ impl<'k> Walk<'k, '_> {
                     }
                     None
                 }
+                Op::While { init, test, body } => {
+                    for (round, from) in [init, &body.results].into_iter().enumerate() {
+                        for (i, v) in from.iter().enumerate() {
+                            let known = self.natural[v.0 as usize].clone();
+                            for p in [test.params[i], body.params[i]] {
+                                let slot = &mut self.natural[p.0 as usize];
+                                *slot = known.clone().or(slot.take());
+                            }
+                        }
+                        self.forward(test);
+                        self.forward(body);
+                        debug_assert!(round < 2);
+                    }
+                    for (r, y) in s.results.iter().zip(&body.results) {
+                        self.natural[r.0 as usize] = self.natural[y.0 as usize].clone();
+                    }
+                    None
+                }
                 Op::If { then, otherwise, .. } => {
                     self.forward(then);
                     self.forward(otherwise);
@@ -312,6 +335,10 @@ impl<'k> Walk<'k, '_> {
                         self.want(v, &layout);
                     }
                 }
+                Op::CompareExchange { index, expected, value, .. } => {
+                    let layout = self.layout_or(*value, None);
+                    [*index, *expected, *value].into_iter().for_each(|v| self.want(v, &layout));
+                }
                 Op::StoreAt { index, value, mask, .. } | Op::Atomic { index, value, mask, .. } => {
                     let layout = self.layout_or(*value, None);
                     for v in [*index, *value].into_iter().chain(*mask) {
@@ -327,6 +354,16 @@ impl<'k> Walk<'k, '_> {
                         }
                     }
                     self.backward(body);
+                }
+                Op::While { init, test, body } => {
+                    for (i, r) in s.results.iter().enumerate() {
+                        let layout = self.layout_or(*r, fast_axis(&self.plan, body.results[i]));
+                        for v in [*r, test.params[i], body.params[i], body.results[i], init[i]] {
+                            self.want(v, &layout);
+                        }
+                    }
+                    self.backward(body);
+                    self.backward(test);
                 }
                 Op::If { then, otherwise, .. } => {
                     for (i, r) in s.results.iter().enumerate() {
@@ -415,7 +452,7 @@ impl<'k> Walk<'k, '_> {
 
 fn regions(op: &Op) -> Vec<&Block> {
     match op {
-        Op::For { .. } | Op::If { .. } => op.blocks(),
+        Op::For { .. } | Op::While { .. } | Op::If { .. } => op.blocks(),
         _ => Vec::new(),
     }
 }

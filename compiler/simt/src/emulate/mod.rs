@@ -53,11 +53,7 @@ pub fn run(kernel: &Kernel, buffers: &mut [Vec<u8>], sizes: &Bindings, options: 
     }
     let missing = |name: &str| Diag::error("S106", format!("`{}` needs a value for `{name}`", kernel.name));
     let groups = kernel.groups.eval(sizes).map_err(|name| missing(&name))?;
-    let uniforms = kernel
-        .uniforms
-        .iter()
-        .map(|u| sizes.get(u).map(|v| *v as u32).ok_or_else(|| missing(u)))
-        .collect::<Result<Vec<u32>>>()?;
+    let uniforms = girih_base::launch::words(&kernel.uniforms, sizes).map_err(|(name, _)| missing(&name))?;
     let mut machine = Machine::new(kernel, buffers, uniforms, options)?;
     for group in 0..groups.max(0) {
         machine.run_group(group as u32)?;

@@ -13,6 +13,11 @@ impl Parser {
             "program_id" => Op::ProgramId(self.index()?),
             "const" => Op::Const(self.text.literal()?),
             "size" => Op::Size(self.text.dim()?),
+            "scalar" => {
+                let (at, name) = (self.text.position(), self.text.name()?);
+                let index = self.scalars.iter().position(|s| *s.name == *name);
+                Op::Scalar(index.ok_or_else(|| self.text.error_at(at, format!("no scalar `{name}`")))?)
+            }
             "cast" => Op::Cast(self.value()?),
             "bitcast" => Op::Bitcast(self.value()?),
             "splat" => Op::Splat(self.value()?),
@@ -56,6 +61,10 @@ impl Parser {
                 let (param, index, value) = (self.param_ref()?, self.value()?, self.value()?);
                 Op::Atomic { op, param, index, value, mask: self.mask()? }
             }
+            "compare_exchange" => {
+                let (param, index) = (self.param_ref()?, self.value()?);
+                Op::CompareExchange { param, index, expected: self.value()?, value: self.value()? }
+            }
             "dot" => {
                 let a = self.value()?;
                 self.text.expect(',')?;
@@ -90,6 +99,13 @@ impl Parser {
                 self.text.keyword("init")?;
                 let init = self.paren(Parser::value)?;
                 Op::For { lo, hi, step, init, body: self.block(depth + 1)? }
+            }
+            "while" => {
+                self.text.keyword("init")?;
+                let init = self.paren(Parser::value)?;
+                let test = self.block(depth + 1)?;
+                self.text.keyword("do")?;
+                Op::While { init, test, body: self.block(depth + 1)? }
             }
             "if" => {
                 let cond = self.value()?;

@@ -14,12 +14,14 @@ const DEPTH: usize = 64;
 /// # Errors
 /// `T001` with line and column when the text is not understood.
 pub fn parse(text: &str) -> Result<Kernel> {
-    Parser { text: Cursor::new(text, "T001")?, params: Vec::new(), values: BTreeMap::new() }.kernel()
+    Parser { text: Cursor::new(text, "T001")?, params: Vec::new(), scalars: Vec::new(), values: BTreeMap::new() }
+        .kernel()
 }
 
 pub(super) struct Parser {
     pub(super) text: Cursor,
     pub(super) params: Vec<Param>,
+    pub(super) scalars: Vec<Scalar>,
     values: BTreeMap<u32, Value>,
 }
 
@@ -31,6 +33,14 @@ impl Parser {
         while self.text.accept_word("param") {
             let param = self.param()?;
             self.params.push(param);
+        }
+        while self.text.accept_word("scalar") {
+            let name: Arc<str> = self.text.name()?.into();
+            if self.scalars.iter().any(|s| s.name == name) {
+                return Err(self.text.error(format!("two scalars are named `{name}`")));
+            }
+            let dtype = self.text.dtype()?;
+            self.scalars.push(Scalar { name, dtype });
         }
         let mut grid = Vec::new();
         if self.text.accept_word("grid") {
@@ -46,7 +56,8 @@ impl Parser {
         if values.len() != count {
             return Err(self.text.error(format!("%{} is not defined, but later values are", values.len())));
         }
-        Ok(Kernel { name, params: std::mem::take(&mut self.params), grid, values, body })
+        let (params, scalars) = (std::mem::take(&mut self.params), std::mem::take(&mut self.scalars));
+        Ok(Kernel { name, params, scalars, grid, values, body })
     }
 
     fn param(&mut self) -> Result<Param> {

@@ -52,6 +52,9 @@ impl Printer<'_> {
             let constant = if p.constant { " const" } else { "" };
             let _ = writeln!(self.out, "param {} {}[{}] {access}{constant}", word(&p.name), p.dtype, p.len);
         }
+        for s in &k.scalars {
+            let _ = writeln!(self.out, "scalar {} {}", word(&s.name), s.dtype);
+        }
         if !k.grid.is_empty() {
             let _ = writeln!(self.out, "grid {}", list(&k.grid, Dim::to_string));
         }
@@ -127,6 +130,9 @@ impl Printer<'_> {
             Op::ProgramId(axis) => format!("program_id {axis}"),
             Op::Const(v) => format!("const {}", literal(*v)),
             Op::Size(d) => format!("size {d}"),
+            Op::Scalar(i) => {
+                format!("scalar {}", self.kernel.scalars.get(*i).map_or_else(|| "?".into(), |s| word(&s.name)))
+            }
             Op::Map(op, args) => format!("{} {}", op.name(), ids(args)),
             Op::Cast(x) => format!("cast {x}"),
             Op::Bitcast(x) => format!("bitcast {x}"),
@@ -159,6 +165,9 @@ impl Printer<'_> {
             Op::Atomic { op, param, index, value, mask } => {
                 format!("atomic {} {} {index} {value}{}", op.name(), self.param(*param), masked(mask))
             }
+            Op::CompareExchange { param, index, expected, value } => {
+                format!("compare_exchange {} {index} {expected} {value}", self.param(*param))
+            }
             Op::Dot { a, b, acc } => {
                 format!("dot {a}, {b}{}", acc.map_or_else(String::new, |acc| format!(" acc {acc}")))
             }
@@ -174,11 +183,16 @@ impl Printer<'_> {
                 format!("sort axis {axis} keys {keys}{descending} ({})", ids(args))
             }
             Op::For { lo, hi, step, init, .. } => format!("for {lo}, {hi} step {step} init({})", ids(init)),
+            Op::While { init, .. } => format!("while init({})", ids(init)),
             Op::If { cond, .. } => format!("if {cond}"),
         };
         self.out.push_str(&text);
         for (i, block) in op.blocks().into_iter().enumerate() {
-            self.out.push_str(if i == 0 { " " } else { " else " });
+            self.out.push_str(match (i, op) {
+                (0, _) => " ",
+                (_, Op::While { .. }) => " do ",
+                _ => " else ",
+            });
             self.block(block, depth);
         }
     }

@@ -77,6 +77,18 @@ fn everything() -> Kernel {
             vec![TileTy::new(DType::I32, [32])],
         );
     }
+    let (five, old) = (b.scalar("five", DType::I64), b.scalar("five", DType::I64));
+    b.map(ScalarOp::Add, &[five, old]);
+    let carried = TileTy::scalar(DType::I32);
+    let (seen, inner) = (b.fresh(carried.clone()), b.fresh(carried.clone()));
+    b.begin(vec![seen]);
+    let more = b.map(ScalarOp::Lt, &[seen, zero]);
+    let test = b.end(vec![more]);
+    b.begin(vec![inner]);
+    let swap = Op::CompareExchange { param: count, index: zero, expected: inner, value: zero };
+    let next = b.push(swap, vec![carried.clone()]);
+    let body = b.end(next);
+    b.push(Op::While { init: vec![zero], test, body }, vec![carried]);
     b.fresh(TileTy::new(DType::Bf16, [2, 3]));
     b.finish("every thing", vec![n.ceil_div(&Dim::from(4)), Dim::from(2)])
 }

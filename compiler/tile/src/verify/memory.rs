@@ -56,6 +56,16 @@ impl Verifier<'_> {
                 }
                 self.results(stmt, std::slice::from_ref(v))
             }
+            Op::CompareExchange { param, index, expected, value } => {
+                let (v, p) = (self.ty(*value), self.param(*param, true, true)?);
+                if !p.dtype.is_int() || p.dtype.bits() < 32 {
+                    return Err("takes 32-bit or 64-bit integers".into());
+                }
+                self.same("the value", v, &v.with_dtype(p.dtype))?;
+                self.same("the expected value", self.ty(*expected), v)?;
+                self.same("the index", self.ty(*index), &v.with_dtype(DType::I32))?;
+                self.results(stmt, std::slice::from_ref(v))
+            }
             _ => Ok(()),
         }
     }

@@ -45,6 +45,10 @@ impl Verifier<'_> {
                 self.results(stmt, &[TileTy::scalar(DType::I32)])
             }
             Op::Size(_) => self.results(stmt, &[TileTy::scalar(DType::I32)]),
+            Op::Scalar(index) => {
+                let scalar = self.k.scalars.get(*index).ok_or_else(|| format!("no scalar {index}"))?;
+                self.results(stmt, &[TileTy::scalar(scalar.dtype)])
+            }
             Op::Const(value) => {
                 let ty = self.result(stmt)?;
                 match (ty.dtype.is_float(), value) {
@@ -105,7 +109,8 @@ impl Verifier<'_> {
             | Op::LoadAt { .. }
             | Op::Store { .. }
             | Op::StoreAt { .. }
-            | Op::Atomic { .. } => self.memory(stmt),
+            | Op::Atomic { .. }
+            | Op::CompareExchange { .. } => self.memory(stmt),
             Op::Dot { a, b, acc } => {
                 let (r, a, b) = (self.result(stmt)?, self.ty(*a), self.ty(*b));
                 let fits = a.shape.len() == 2 && b.shape.len() == 2 && a.shape[1] == b.shape[0];
@@ -148,6 +153,12 @@ impl Verifier<'_> {
                 let entry: Vec<TileTy> =
                     std::iter::once(TileTy::scalar(DType::I32)).chain(tys.iter().cloned()).collect();
                 self.region(body, &entry, &tys)?;
+                self.results(stmt, &tys)
+            }
+            Op::While { init, test, body } => {
+                let tys: Vec<TileTy> = init.iter().map(|v| self.ty(*v).clone()).collect();
+                self.region(test, &tys, &[TileTy::scalar(DType::Bool)])?;
+                self.region(body, &tys, &tys)?;
                 self.results(stmt, &tys)
             }
             Op::If { cond, then, otherwise } => {

@@ -31,6 +31,29 @@ impl Worker {
         Ok(())
     }
 
+    pub(super) fn while_loop(&mut self, l: &Launch<'_>, inst: &Inst, init: &[ValueId]) -> Result<()> {
+        let (test, body) = (&inst.blocks[0], &inst.blocks[1]);
+        let init: Vec<usize> = init.iter().map(|v| v.0 as usize).collect();
+        let carried = &test.params;
+        self.assign(l, carried, &init)?;
+        loop {
+            self.code(l, test)?;
+            // SAFETY: verified to be a bool scalar.
+            if unsafe { *self.tiles[test.results[0]].ptr } == 0 {
+                break;
+            }
+            for (param, from) in body.params.iter().zip(carried) {
+                self.tiles[*param] = self.tiles[*from];
+            }
+            self.code(l, body)?;
+            self.assign(l, carried, &body.results)?;
+        }
+        for (dst, param) in inst.dst.iter().zip(carried) {
+            self.tiles[*dst] = self.tiles[*param];
+        }
+        Ok(())
+    }
+
     pub(super) fn branch(&mut self, l: &Launch<'_>, inst: &Inst, cond: usize) -> Result<()> {
         // SAFETY: verified to be a bool scalar.
         let yes = unsafe { *self.tiles[cond].ptr } != 0;

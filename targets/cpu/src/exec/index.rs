@@ -111,4 +111,31 @@ impl Worker {
         self.tiles[inst.dst[0]] = room;
         Ok(())
     }
+
+    pub(super) fn compare_exchange(&mut self, l: &Launch<'_>, inst: &Inst) -> Result<()> {
+        let Op::CompareExchange { param, index, expected, value } = &inst.op else { return Ok(()) };
+        let slot = &l.program.slots[value.0 as usize];
+        let (dtype, len, base, bytes) =
+            (l.program.params[*param].dtype, elements(l, *param), l.args[*param].ptr, slot.lane.bytes());
+        let index = self.dense(l, index.0 as usize, 0)?.cast::<i32>();
+        let expected = self.dense(l, expected.0 as usize, 1)?;
+        let value = self.dense(l, value.0 as usize, 2)?;
+        let room = self.room(l, inst.dst[0]);
+        for i in 0..slot.len {
+            // SAFETY: all have the shape of the value; the offset is checked before it is used.
+            unsafe {
+                let old = room.ptr.add(i * bytes);
+                let at = *index.add(i) as i64;
+                if !(0..len).contains(&at) {
+                    return Err(outside(l, *param, at));
+                }
+                memory::load(dtype, base, at as isize, 1, old, 1);
+                if fallback::read(slot.lane, old) == fallback::read(slot.lane, expected.add(i * bytes)) {
+                    memory::store(dtype, base, at as isize, 1, value.add(i * bytes), 1);
+                }
+            }
+        }
+        self.tiles[inst.dst[0]] = room;
+        Ok(())
+    }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Launch<'a> {
     pub args: Vec<Mem>,
     pub views: Vec<ViewAt>,
     pub dims: Vec<i64>,
+    /// Scalars as they are bound.
+    pub scalars: Vec<i64>,
     pub grid: Vec<u64>,
     /// Threads that one instance may use inside a product of matrices.
     pub inner_threads: usize,
@@ -90,6 +92,7 @@ impl Worker {
                 self.set_i32(l, inst.dst[0], value);
             }
             Op::Size(_) => self.set_i32(l, inst.dst[0], l.dims[inst.table] as i32),
+            Op::Scalar(i) => self.scalar(l, inst.dst[0], l.scalars[*i]),
             Op::Map(op, args) => self.map(l, inst, *op, args)?,
             Op::Cast(x) => self.cast(l, inst, x.0 as usize)?,
             Op::Bitcast(x) => self.bitcast(l, inst, x.0 as usize)?,
@@ -115,6 +118,7 @@ impl Worker {
             Op::Store { .. } => self.store(l, inst)?,
             Op::StoreAt { .. } => self.store_at(l, inst)?,
             Op::Atomic { .. } => self.atomic(l, inst)?,
+            Op::CompareExchange { .. } => self.compare_exchange(l, inst)?,
             Op::Dot { a, b, acc } => match inst.quant {
                 Some(_) => self.dot_quant(l, inst)?,
                 None => self.dot(l, inst, a.0 as usize, b.0 as usize, acc.map(|v| v.0 as usize))?,
@@ -123,6 +127,7 @@ impl Worker {
             Op::Scan { .. } => self.scan(l, inst)?,
             Op::Sort { .. } => self.sort(l, inst)?,
             Op::For { lo, hi, step, init, .. } => self.for_loop(l, inst, (lo, hi, *step), init)?,
+            Op::While { init, .. } => self.while_loop(l, inst, init)?,
             Op::If { cond, .. } => self.branch(l, inst, cond.0 as usize)?,
         }
         Ok(())
@@ -143,6 +148,19 @@ impl Worker {
         let tile = self.room(l, id);
         // SAFETY: the room of an i32 scalar.
         unsafe { *tile.ptr.cast::<i32>() = value };
+        self.tiles[id] = tile;
+    }
+
+    /// A scalar from its binding: an integer's value, or a float's bits.
+    fn scalar(&mut self, l: &Launch<'_>, id: usize, bound: i64) {
+        let tile = self.room(l, id);
+        // SAFETY: the room of a scalar of this lane.
+        unsafe {
+            match l.program.slots[id].lane.bytes() {
+                8 => *tile.ptr.cast::<i64>() = bound,
+                _ => *tile.ptr.cast::<u32>() = bound as u32,
+            }
+        }
         self.tiles[id] = tile;
     }
 

@@ -19,6 +19,9 @@ pub(super) struct Window {
 }
 
 impl ViewAt {
+    /// The extent of an axis whose every coordinate exists, negative ones too; the parameter's length is the limit.
+    pub const EVERYWHERE: i64 = i64::MAX;
+
     pub(super) fn window(&self, at: &[i64], tile: &[usize]) -> Window {
         let mut w = Window {
             lo: [0; MAX_RANK],
@@ -28,8 +31,9 @@ impl ViewAt {
             whole: true,
         };
         for (i, (extent, stride)) in self.axes.iter().enumerate() {
-            let lo = (-at[i]).clamp(0, tile[i] as i64);
-            let hi = extent.saturating_sub(at[i]).clamp(lo, tile[i] as i64);
+            let all = *extent == ViewAt::EVERYWHERE;
+            let lo = if all { 0 } else { (-at[i]).clamp(0, tile[i] as i64) };
+            let hi = if all { tile[i] as i64 } else { extent.saturating_sub(at[i]).clamp(lo, tile[i] as i64) };
             w.whole &= lo == 0 && hi == tile[i] as i64;
             (w.lo[i], w.shape[i], w.strides[i]) = (lo as usize, (hi - lo) as usize, *stride as isize);
             w.origin = w.origin.saturating_add(at[i].saturating_mul(*stride));
