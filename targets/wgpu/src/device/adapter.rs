@@ -22,11 +22,16 @@ pub struct Options {
     pub cache_dir: Option<PathBuf>,
     /// Measure every launch.
     pub profile: bool,
+    /// Largest binding of a kernel's argument in bytes, where less than the adapter's is wanted (for tests); at least 256.
+    pub max_binding: Option<u64>,
+    /// Largest buffer of an allocation in bytes, where less than the adapter's is wanted (for tests); at least 512.
+    pub max_buffer: Option<u64>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { timeout: Duration::from_secs(600), cache_dir: None, profile: false }
+        let (timeout, cache_dir, profile) = (Duration::from_secs(600), None, false);
+        Options { timeout, cache_dir, profile, max_binding: None, max_buffer: None }
     }
 }
 
@@ -77,6 +82,8 @@ fn adapters() -> Vec<wgpu::Adapter> {
     let find = |backends: wgpu::Backends| {
         let mut desc = wgpu::InstanceDescriptor::new_without_display_handle();
         desc.flags = wgpu::InstanceFlags::empty();
+        // Refuse an allocation that the adapter's memory cannot hold, rather than let the system find out when it is written.
+        desc.memory_budget_thresholds.for_resource_creation = Some(95);
         desc.backends = backends;
         let instance = wgpu::Instance::new(desc);
         let all = pollster::block_on(instance.enumerate_adapters(backends));
@@ -113,10 +120,16 @@ impl WgpuDevice {
     fn start(adapter: wgpu::Adapter, options: Options) -> Result<WgpuDevice> {
         let target = WgpuTarget::of(&adapter);
         let info = adapter.get_info();
+        let mut limits = adapter.limits();
+        let lower = |own: &mut u64, wish: Option<u64>, least: u64| *own = wish.map_or(*own, |n| n.max(least).min(*own));
+        lower(&mut limits.max_storage_buffer_binding_size, options.max_binding, 256);
+        let mut most = limits.max_buffer_size;
+        lower(&mut most, options.max_buffer, 512);
+        let binding = limits.max_storage_buffer_binding_size;
         let request = wgpu::DeviceDescriptor {
             label: Some("girih"),
             required_features: target.features(),
-            required_limits: adapter.limits(),
+            required_limits: limits,
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
         };
@@ -128,7 +141,7 @@ impl WgpuDevice {
         let cache = CacheFile::open(&device, &info, target.features(), options.cache_dir.as_deref(), &mut notes);
         Ok(WgpuDevice {
             info: DeviceInfo::of(&info),
-            memory: Memory::new(target.features().contains(wgpu::Features::MAPPABLE_PRIMARY_BUFFERS)),
+            memory: Memory::new(target.features().contains(wgpu::Features::MAPPABLE_PRIMARY_BUFFERS), binding, most),
             layouts: Layouts::new(&device),
             uniforms: Uniforms::default(),
             pipelines: Vec::new(),

@@ -1,4 +1,4 @@
-//! Buffers, and bytes in and out of them.
+//! Buffers. An allocation larger than the adapter's largest buffer consists of several, cut where bindings are cut too.
 
 use super::WgpuDevice;
 use girih_base::{Diag, Result};
@@ -6,41 +6,71 @@ use girih_exec::BufferRef;
 use std::ops::Range;
 use wgpu::BufferUsages;
 
-/// Bytes moved through staging memory at a time: larger pieces are slower.
-const PIECE: usize = 16 << 20;
+/// Bindings of one argument are cut at multiples of this many bytes: whole elements of every type, aligned for every adapter.
+const GRAIN: u64 = 256;
+
+/// Bytes behind the data, so that an empty range at the end can be bound, as a whole vector.
+const SLACK: u64 = 16;
 
 /// The buffers of a device.
 pub struct Memory {
     buffers: Vec<Option<Slot>>,
     free: Vec<u32>,
-    mappable: bool,
+    /// The host can map buffers that kernels use.
+    pub mappable: bool,
+    /// Largest buffer of the adapter, in bytes.
+    most: u64,
+    /// Largest binding; a multiple of [`GRAIN`].
+    window: u64,
+    /// Bytes of each buffer of an allocation that needs several; a multiple of `window`.
+    part: u64,
+    /// Bytes allocated, and how many there may be where that is known.
+    taken: u64,
+    room: u64,
 }
 
 struct Slot {
-    buffer: wgpu::Buffer,
+    /// All but the last have `part` bytes.
+    parts: Vec<wgpu::Buffer>,
+    /// Bytes asked for.
     bytes: u64,
 }
 
+/// A range of one buffer of the adapter.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// The buffer.
+    pub buffer: wgpu::Buffer,
+    /// First byte in it.
+    pub offset: u64,
+    /// Number of bytes.
+    pub bytes: u64,
+    /// Ends where the allocation does, so that the bytes behind are nobody's.
+    pub last: bool,
+}
+
 impl Memory {
-    /// No buffers; `mappable` when the host can map buffers that kernels use.
-    pub fn new(mappable: bool) -> Memory {
-        Memory { buffers: Vec::new(), free: Vec::new(), mappable }
+    /// No buffers, on a device with these limits; `mappable` when the host can map buffers that kernels use: then they take the
+    /// host's memory. Its size is asked for, since systems promise more than they have and end the process when it is used.
+    pub fn new(mappable: bool, binding: u64, most: u64) -> Memory {
+        let room = if mappable { host_memory() } else { None }.unwrap_or(u64::MAX);
+        let binding = binding.min(most.saturating_sub(SLACK));
+        let window = (binding / GRAIN * GRAIN).max(GRAIN);
+        let part = (most.saturating_sub(SLACK) / window * window).max(window);
+        Memory { buffers: Vec::new(), free: Vec::new(), mappable, most, window, part, taken: 0, room }
     }
 
-    /// Drops a buffer; the device keeps it until commands that use it are done.
+    /// Drops an allocation; the device keeps it until commands that use it are done.
     pub fn free(&mut self, buffer: BufferRef) {
         if let Some(slot) = self.buffers.get_mut(buffer.0 as usize)
-            && slot.take().is_some()
+            && let Some(slot) = slot.take()
         {
+            self.taken -= slot.bytes;
             self.free.push(buffer.0);
         }
     }
 
-    /// The buffer, when `range` lies in it.
-    ///
-    /// # Errors
-    /// `W018`.
-    pub fn get(&self, buffer: BufferRef, range: Range<u64>) -> Result<&wgpu::Buffer> {
+    fn slot(&self, buffer: BufferRef, range: &Range<u64>) -> Result<&Slot> {
         let slot = self.buffers.get(buffer.0 as usize).and_then(Option::as_ref);
         let slot = slot.ok_or_else(|| Diag::error("W018", format!("there is no buffer {}", buffer.0)))?;
         if range.start > range.end || range.end > slot.bytes {
@@ -49,14 +79,37 @@ impl Memory {
                 format!("bytes {range:?} do not lie in buffer {} of {} bytes", buffer.0, slot.bytes),
             ));
         }
-        Ok(&slot.buffer)
+        Ok(slot)
     }
 
-    fn size(&self, buffer: BufferRef) -> u64 {
-        self.buffers.get(buffer.0 as usize).and_then(Option::as_ref).map_or(0, |s| s.bytes)
+    /// The range in the adapter's buffers, in order; one piece for an empty range.
+    ///
+    /// # Errors
+    /// `W018` when the range does not lie in the buffer.
+    pub fn pieces(&self, buffer: BufferRef, range: Range<u64>) -> Result<Vec<Piece>> {
+        let slot = self.slot(buffer, &range)?;
+        Ok(slot.cut(&range, self.part, None))
+    }
+
+    /// The range as bindings. A range that one binding can hold is one piece; any other is cut at multiples of the largest binding
+    /// from the start of the allocation. The last one is padded to whole vectors.
+    ///
+    /// # Errors
+    /// `W018` when the range does not lie in the buffer.
+    pub fn bindings(&self, buffer: BufferRef, range: Range<u64>) -> Result<Vec<Piece>> {
+        let slot = self.slot(buffer, &range)?;
+        let mut pieces = slot.cut(&range, self.part, None);
+        if pieces.len() > 1 || padded(range.end - range.start) > self.window {
+            pieces = slot.cut(&range, self.part, Some(self.window));
+        }
+        if let Some(p) = pieces.last_mut() {
+            p.bytes = padded(p.bytes).min(p.buffer.size() - p.offset);
+        }
+        Ok(pieces)
     }
 
     fn add(&mut self, slot: Slot) -> BufferRef {
+        self.taken += slot.bytes;
         match self.free.pop() {
             Some(i) => {
                 self.buffers[i as usize] = Some(slot);
@@ -70,24 +123,61 @@ impl Memory {
     }
 }
 
-fn range(offset: u64, bytes: usize) -> Range<u64> {
-    offset..offset.saturating_add(bytes as u64)
+/// Bytes of the host's memory, where the system tells.
+fn host_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|l| l.strip_prefix("MemTotal:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// Whole vectors, as kernels declare them.
+fn padded(bytes: u64) -> u64 {
+    bytes.max(4).next_multiple_of(SLACK)
+}
+
+impl Slot {
+    /// Cuts a range at the ends of the parts, and at multiples of `step`, which divides `part`.
+    fn cut(&self, range: &Range<u64>, part: u64, step: Option<u64>) -> Vec<Piece> {
+        let final_part = self.parts.len() as u64 - 1;
+        let mut pieces = Vec::new();
+        let mut at = range.start;
+        loop {
+            let which = (at / part).min(final_part);
+            let base = which * part;
+            let mut end = range.end;
+            if which < final_part {
+                end = end.min(base + part);
+            }
+            if let Some(step) = step {
+                end = end.min((at / step + 1) * step);
+            }
+            let buffer = self.parts[which as usize].clone();
+            pieces.push(Piece { buffer, offset: at - base, bytes: end - at, last: end == self.bytes });
+            at = end;
+            if at >= range.end {
+                return pieces;
+            }
+        }
+    }
 }
 
 impl WgpuDevice {
     pub(super) fn allocate_buffer(&mut self, bytes: u64) -> Result<BufferRef> {
-        let most = self.device.limits().max_buffer_size;
-        // A few bytes more, so that an empty range at the end can be bound too.
-        let size = bytes.checked_add(16).and_then(|n| n.checked_next_multiple_of(16)).filter(|s| *s <= most);
-        let Some(size) = size else {
-            return Err(Diag::error(
-                "W016",
-                format!("a buffer of {bytes} bytes is larger than `{}` allows", self.info.name),
-            )
-            .note(format!("its largest buffer has {most} bytes")));
+        let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
+        let (most, part) = (self.memory.most, self.memory.part);
+        let size = bytes.checked_add(SLACK).and_then(|n| n.checked_next_multiple_of(SLACK));
+        let room = self.memory.room.saturating_sub(self.memory.taken);
+        let Some(size) = size.filter(|n| *n <= room) else {
+            return Err(self.out_of_memory(&format!("allocating {bytes} bytes")));
         };
-        let buffer = self.make_buffer(size, BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST)?;
-        Ok(self.memory.add(Slot { buffer, bytes }))
+        let mut parts = Vec::new();
+        let mut rest = size;
+        while rest > most {
+            parts.push(self.make_buffer(part, usage)?);
+            rest -= part;
+        }
+        parts.push(self.make_buffer(rest, usage)?);
+        Ok(self.memory.add(Slot { parts, bytes }))
     }
 
     pub(super) fn make_buffer(&self, size: u64, mut usage: BufferUsages) -> Result<wgpu::Buffer> {
@@ -105,127 +195,5 @@ impl WgpuDevice {
         let buffer = self.allocate_buffer(bytes.len() as u64)?;
         self.write_buffer(buffer, 0, bytes).inspect_err(|_| self.memory.free(buffer))?;
         Ok(buffer)
-    }
-
-    pub(super) fn write_buffer(&mut self, buffer: BufferRef, offset: u64, data: &[u8]) -> Result<()> {
-        let target = self.memory.get(buffer, range(offset, data.len()))?.clone();
-        if data.is_empty() {
-            return Ok(());
-        }
-        // The device writes whole words: the ends are completed with the bytes that are there.
-        let start = offset / 4 * 4;
-        let end = (offset + data.len() as u64).next_multiple_of(4);
-        let (before, after) = ((offset - start) as usize, (end - offset) as usize - data.len());
-        if before == 0 && (after == 0 || offset + data.len() as u64 == self.memory.size(buffer)) {
-            let whole = data.len() / 4 * 4;
-            self.write_words(&target, start, &data[..whole])?;
-            if whole < data.len() {
-                let mut last = [0; 4];
-                last[..data.len() - whole].copy_from_slice(&data[whole..]);
-                self.write_words(&target, start + whole as u64, &last)?;
-            }
-            return Ok(());
-        }
-        let mut words = vec![0; (end - start) as usize];
-        self.read_words(&target, start, &mut words)?;
-        words[before..before + data.len()].copy_from_slice(data);
-        self.write_words(&target, start, &words)
-    }
-
-    pub(super) fn read_buffer(&mut self, buffer: BufferRef, offset: u64, data: &mut [u8]) -> Result<()> {
-        let source = self.memory.get(buffer, range(offset, data.len()))?.clone();
-        if data.is_empty() {
-            return Ok(());
-        }
-        let start = offset / 4 * 4;
-        let end = (offset + data.len() as u64).next_multiple_of(4);
-        if start == offset && (end - start) as usize == data.len() {
-            return self.read_words(&source, start, data);
-        }
-        let mut words = vec![0; (end - start) as usize];
-        self.read_words(&source, start, &mut words)?;
-        let skip = (offset - start) as usize;
-        data.copy_from_slice(&words[skip..skip + data.len()]);
-        Ok(())
-    }
-
-    fn write_words(&self, target: &wgpu::Buffer, offset: u64, data: &[u8]) -> Result<()> {
-        if data.is_empty() {
-            return Ok(());
-        }
-        if self.memory.mappable {
-            return self.mapped(target, offset, data.len(), wgpu::MapMode::Write, |slice, skip| {
-                slice.get_mapped_range_mut().map(|mut view| view.slice(skip..).copy_from_slice(data))
-            });
-        }
-        for (i, piece) in data.chunks(PIECE).enumerate() {
-            let at = offset + (i * PIECE) as u64;
-            self.guarded("writing to the device", || {
-                self.queue.write_buffer(target, at, piece);
-                if data.len() > PIECE {
-                    self.queue.submit([]);
-                }
-            })?;
-        }
-        Ok(())
-    }
-
-    fn read_words(&self, source: &wgpu::Buffer, offset: u64, data: &mut [u8]) -> Result<()> {
-        if self.memory.mappable {
-            return self.mapped(source, offset, data.len(), wgpu::MapMode::Read, |slice, skip| {
-                slice.get_mapped_range().map(|view| data.copy_from_slice(&view[skip..]))
-            });
-        }
-        self.read_staged_at(source, offset, data)
-    }
-
-    /// Reads a buffer that cannot be mapped, from its start.
-    pub(super) fn read_staged(&self, source: &wgpu::Buffer, data: &mut [u8]) -> Result<()> {
-        self.read_staged_at(source, 0, data)
-    }
-
-    fn read_staged_at(&self, source: &wgpu::Buffer, offset: u64, data: &mut [u8]) -> Result<()> {
-        let staging =
-            self.make_buffer(data.len().min(PIECE) as u64, BufferUsages::MAP_READ | BufferUsages::COPY_DST)?;
-        for (i, piece) in data.chunks_mut(PIECE).enumerate() {
-            let at = offset + (i * PIECE) as u64;
-            self.guarded("copying from the device", || {
-                let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-                encoder.copy_buffer_to_buffer(source, at, &staging, 0, piece.len() as u64);
-                self.queue.submit([encoder.finish()]);
-            })?;
-            self.mapped(&staging, 0, piece.len(), wgpu::MapMode::Read, |slice, skip| {
-                slice.get_mapped_range().map(|view| piece.copy_from_slice(&view[skip..]))
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Maps a range from the multiple of 8 before it, as mapping wants; `work` gets it and how many bytes to skip.
-    fn mapped(
-        &self,
-        buffer: &wgpu::Buffer,
-        offset: u64,
-        bytes: usize,
-        mode: wgpu::MapMode,
-        work: impl FnOnce(wgpu::BufferSlice<'_>, usize) -> Result<(), wgpu::MapRangeError>,
-    ) -> Result<()> {
-        let start = offset / 8 * 8;
-        let (sender, receiver) = std::sync::mpsc::channel();
-        self.guarded("mapping memory", || {
-            buffer.slice(start..offset + bytes as u64).map_async(mode, move |done| {
-                sender.send(done).unwrap_or_default();
-            });
-        })?;
-        self.wait("waiting for the device")?;
-        let failed = |why: String| Diag::error("W015", "the device's memory could not be mapped").note(why);
-        match receiver.recv() {
-            Ok(Ok(())) => {}
-            Ok(Err(e)) => return Err(failed(e.to_string())),
-            Err(e) => return Err(failed(e.to_string())),
-        }
-        let done = work(buffer.slice(start..offset + bytes as u64), (offset - start) as usize);
-        buffer.unmap();
-        done.map_err(|e| failed(e.to_string()))
     }
 }

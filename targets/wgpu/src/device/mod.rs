@@ -6,6 +6,7 @@ mod fault;
 mod memory;
 mod pipeline;
 mod submit;
+mod transfer;
 
 pub use adapter::{DeviceInfo, Options, devices};
 
@@ -64,6 +65,13 @@ impl WgpuDevice {
         &self.notes
     }
 
+    /// Gives the adapter back at once: memory and kernels are gone, and every later call answers `W013`.
+    pub fn close(&mut self) {
+        self.device.destroy();
+        // wgpu tells the loss only when the last command is done.
+        self.faults.lose("it was closed");
+    }
+
     /// Seconds of each launch of the last batch, where [`Options::profile`] is on and the adapter has clocks.
     pub fn profile(&self) -> &[f64] {
         &self.lengths
@@ -80,7 +88,8 @@ impl Device for WgpuDevice {
     }
 
     fn alignment(&self) -> u64 {
-        self.device.limits().min_storage_buffer_offset_alignment.max(4) as u64
+        // Whole elements of every type, so that a range that needs several bindings is cut between elements.
+        self.device.limits().min_storage_buffer_offset_alignment.max(32) as u64
     }
 
     fn allocate(&mut self, bytes: u64) -> Result<BufferRef> {
@@ -119,6 +128,11 @@ impl Device for WgpuDevice {
 
 impl Drop for WgpuDevice {
     fn drop(&mut self) {
+        if self.faults.late() && self.wait("closing the device").is_err() {
+            // Closing waits until the device is idle, which may be never: it is left to the end of the process.
+            std::mem::forget((self.device.clone(), self.queue.clone()));
+            return;
+        }
         if let Some(cache) = &self.cache {
             cache.save();
         }

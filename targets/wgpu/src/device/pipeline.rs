@@ -8,27 +8,29 @@ use girih_base::{Diag, Dim, Result};
 use girih_exec::KernelRef;
 use girih_plan::{Arg, Format, KernelCode};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Bytes of uniforms that one launch sees; 64 symbols.
 pub const UNIFORM_WINDOW: u64 = 256;
 
 /// A loaded kernel.
 pub struct Pipeline {
-    /// Name, for messages.
-    pub name: String,
-    /// The code of the kernel, to find equal ones.
-    code: KernelCode,
+    /// The code of the kernel.
+    pub code: KernelCode,
+    /// Number of workgroups.
+    pub groups: Dim,
+    /// By the number of bindings of each argument: all ones when it is loaded, others when a launch needs them.
+    variants: BTreeMap<Vec<u32>, Variant>,
+}
+
+/// A kernel compiled for arguments of so many bindings.
+#[derive(Clone)]
+pub struct Variant {
     /// The compiled pipeline.
     pub pipeline: wgpu::ComputePipeline,
     /// Layout of its buffers.
     pub layout: wgpu::BindGroupLayout,
-    /// How each argument is bound.
-    pub args: Vec<Arg>,
-    /// Symbols passed as u32.
-    pub uniforms: Vec<Arc<str>>,
-    /// Number of workgroups.
-    pub groups: Dim,
+    /// Bytes of an element of each argument that has several bindings.
+    pub elements: Vec<u64>,
 }
 
 /// Bind group layouts, shared by kernels with the same arguments.
@@ -55,16 +57,24 @@ impl Layouts {
         Layouts { buffers: BTreeMap::new(), uniforms: device.create_bind_group_layout(&desc) }
     }
 
-    fn of(&mut self, device: &wgpu::Device, args: &[Arg]) -> wgpu::BindGroupLayout {
-        let key: Vec<bool> = args.iter().map(|a| a.read_only).collect();
+    /// The layout of the arguments, then of their further parts.
+    fn of(&mut self, device: &wgpu::Device, args: &[Arg], parts: &[u32]) -> wgpu::BindGroupLayout {
+        let further = args.iter().zip(parts).flat_map(|(a, n)| (1..*n).map(|_| a.read_only));
+        let key: Vec<bool> = args.iter().map(|a| a.read_only).chain(further).collect();
         let make = || {
-            let storage = |(i, a): (usize, &Arg)| {
-                entry(i as u32, wgpu::BufferBindingType::Storage { read_only: a.read_only }, false)
+            let storage = |(i, read_only): (usize, &bool)| {
+                entry(i as u32, wgpu::BufferBindingType::Storage { read_only: *read_only }, false)
             };
-            let entries: Vec<_> = args.iter().enumerate().map(storage).collect();
+            let entries: Vec<_> = key.iter().enumerate().map(storage).collect();
             device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries })
         };
-        self.buffers.entry(key).or_insert_with(make).clone()
+        match self.buffers.get(&key) {
+            Some(known) => known.clone(),
+            None => {
+                let layout = make();
+                self.buffers.entry(key).or_insert(layout).clone()
+            }
+        }
     }
 }
 
@@ -93,18 +103,60 @@ impl WgpuDevice {
             return Err(Diag::error("W005", format!("kernel `{}` has {args} buffers and {uniforms} sizes", code.name))
                 .note(format!("the device binds {most} buffers and {} sizes", UNIFORM_WINDOW / 4)));
         }
-        let shader = Shader { text: code.text.to_string(), uniforms: Vec::new(), lines: Vec::new() };
+        let parts = vec![1; code.args.len()];
+        let plain = self.compile(code, &code.text, !code.uniforms.is_empty(), &parts, Vec::new())?;
+        let groups = code.grid.iter().fold(Dim::ONE, |n, d| &n * d);
+        Ok(Pipeline { code: code.clone(), groups, variants: BTreeMap::from([(parts, plain)]) })
+    }
+
+    /// The kernel for arguments of so many bindings.
+    ///
+    /// # Errors
+    /// `W016` more bindings than the device has, and whatever compiling the variant gives.
+    pub(super) fn variant(&mut self, kernel: KernelRef, parts: Vec<u32>) -> Result<Variant> {
+        let Pipeline { code, variants, .. } = &self.pipelines[kernel.0 as usize];
+        if let Some(known) = variants.get(&parts) {
+            return Ok(known.clone());
+        }
+        let code = code.clone();
+        let most = self.device.limits().max_storage_buffers_per_shader_stage;
+        let bindings: u32 = parts.iter().sum();
+        let cuts = bindings as u64 - parts.len() as u64;
+        if bindings > most || (code.uniforms.len() as u64 + cuts) * 4 > UNIFORM_WINDOW {
+            let largest = self.device.limits().max_storage_buffer_binding_size;
+            return Err(Diag::error("W016", format!("the arguments of kernel `{}` are too large", code.name))
+                .note(format!("they take {bindings} bindings of {largest} bytes, `{}` has {most}", self.info.name))
+                .help("split the tensors, or use a smaller batch"));
+        }
+        let split = crate::wgsl::split(&code.text, &parts).map_err(|why| {
+            Diag::error("W016", format!("the arguments of kernel `{}` are too large for one binding", code.name))
+                .note(format!("and its text cannot be changed to take several: {why}"))
+        })?;
+        let made = self.compile(&code, &split.text, true, &parts, split.elements)?;
+        self.pipelines[kernel.0 as usize].variants.insert(parts, made.clone());
+        Ok(made)
+    }
+
+    fn compile(
+        &mut self,
+        code: &KernelCode,
+        text: &str,
+        sized: bool,
+        parts: &[u32],
+        elements: Vec<u64>,
+    ) -> Result<Variant> {
+        let shader = Shader { text: text.to_string(), uniforms: Vec::new(), lines: Vec::new() };
         check::validate(&code.name, &shader, self.target.capabilities())?;
-        let layout = self.layouts.of(&self.device, &code.args);
+        let layout = self.layouts.of(&self.device, &code.args, parts);
         let pipeline = self.guarded(&format!("compiling kernel `{}`", code.name), || {
-            let sizes = (!code.uniforms.is_empty()).then_some(&self.layouts.uniforms);
+            let sizes = sized.then_some(&self.layouts.uniforms);
             let groups = [Some(&layout), sizes];
             let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
                 label: Some(&code.name),
-                bind_group_layouts: if sizes.is_some() { &groups } else { &groups[..1] },
+                bind_group_layouts: if sized { &groups } else { &groups[..1] },
                 immediate_size: 0,
             });
-            let module = module(&self.device, code);
+            let module = module(&self.device, &code.name, text);
             self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label: Some(&code.name),
                 layout: Some(&pipeline_layout),
@@ -118,19 +170,17 @@ impl WgpuDevice {
                 cache: self.cache.as_ref().map(|c| &c.cache),
             })
         })?;
-        let groups = code.grid.iter().fold(Dim::ONE, |n, d| &n * d);
-        let (name, args, uniforms) = (code.name.clone(), code.args.clone(), code.uniforms.clone());
-        Ok(Pipeline { name, code: code.clone(), pipeline, layout, args, uniforms, groups })
+        Ok(Variant { pipeline, layout, elements })
     }
 }
 
 /// Compiles the text. Accesses stay checked; only the counters that cut off endless loops are left out, where every loop counts up
 /// to a size.
 #[allow(unsafe_code)]
-fn module(device: &wgpu::Device, code: &KernelCode) -> wgpu::ShaderModule {
-    let source = wgpu::ShaderSource::Wgsl(code.text.as_ref().into());
-    let desc = wgpu::ShaderModuleDescriptor { label: Some(&code.name), source };
-    let endless = ["loop {", "while (", "while("].iter().any(|word| code.text.contains(word));
+fn module(device: &wgpu::Device, name: &str, text: &str) -> wgpu::ShaderModule {
+    let source = wgpu::ShaderSource::Wgsl(text.into());
+    let desc = wgpu::ShaderModuleDescriptor { label: Some(name), source };
+    let endless = ["loop {", "while (", "while("].iter().any(|word| text.contains(word));
     if endless {
         return device.create_shader_module(desc);
     }

@@ -1,6 +1,7 @@
 //! Batches of commands as one encoder: launches share compute passes, copies come between them.
 
-use super::pipeline::UNIFORM_WINDOW;
+use super::memory::Piece;
+use super::pipeline::{UNIFORM_WINDOW, Variant};
 use super::{WgpuDevice, describe};
 use crate::target::uniform_words;
 use crate::wgsl::MAX_GROUPS;
@@ -51,7 +52,7 @@ impl Uniforms {
 
 /// A command with everything looked up.
 enum Ready {
-    Launch { kernel: KernelRef, group: wgpu::BindGroup, uniforms: Option<u32>, groups: [u32; 2] },
+    Launch { pipeline: wgpu::ComputePipeline, group: wgpu::BindGroup, uniforms: Option<u32>, groups: [u32; 2] },
     Copy { from: wgpu::Buffer, from_offset: u64, to: wgpu::Buffer, to_offset: u64, bytes: u64 },
 }
 
@@ -68,8 +69,8 @@ impl WgpuDevice {
                 }
                 Command::Copy { from, to } => {
                     let bytes = from.bytes.min(to.bytes);
-                    let source = self.memory.get(from.buffer, from.offset..from.offset.saturating_add(bytes))?.clone();
-                    let target = self.memory.get(to.buffer, to.offset..to.offset.saturating_add(bytes))?.clone();
+                    let source = self.memory.pieces(from.buffer, from.offset..from.offset.saturating_add(bytes))?;
+                    let target = self.memory.pieces(to.buffer, to.offset..to.offset.saturating_add(bytes))?;
                     if bytes == 0 {
                         continue;
                     }
@@ -81,8 +82,7 @@ impl WgpuDevice {
                         self.write_buffer(to.buffer, to.offset, &data)?;
                         continue;
                     }
-                    let (from_offset, to_offset) = (from.offset, to.offset);
-                    ready.push(Ready::Copy { from: source, from_offset, to: target, to_offset, bytes });
+                    copies(&source, &target, &mut ready);
                 }
             }
         }
@@ -94,16 +94,17 @@ impl WgpuDevice {
         let Some(p) = self.pipelines.get(kernel.0 as usize) else {
             return Err(Diag::error("W018", format!("there is no kernel {}", kernel.0)));
         };
-        if args.len() != p.args.len() {
+        let name = &p.code.name;
+        if args.len() != p.code.args.len() {
             return Err(Diag::error(
                 "W018",
-                format!("kernel `{}` takes {} buffers, got {}", p.name, p.args.len(), args.len()),
+                format!("kernel `{name}` takes {} buffers, got {}", p.code.args.len(), args.len()),
             ));
         }
         let groups = p
             .groups
             .eval(bindings)
-            .map_err(|s| Diag::error("W006", format!("kernel `{}` needs a value for `{s}`", p.name)))?;
+            .map_err(|s| Diag::error("W006", format!("kernel `{name}` needs a value for `{s}`")))?;
         if groups <= 0 {
             return Ok(None);
         }
@@ -111,18 +112,24 @@ impl WgpuDevice {
         let Some(total) = u32::try_from(groups).ok().filter(|_| groups <= most) else {
             return Err(Diag::error(
                 "W016",
-                format!("kernel `{}` would run {groups} workgroups, at most {most} fit", p.name),
+                format!("kernel `{name}` would run {groups} workgroups, at most {most} fit"),
             ));
         };
+        let mut words = uniform_words(name, &p.code.uniforms, total, bindings)?;
         self.check_bindings(kernel, args)?;
-        let words = uniform_words(&p.name, &p.uniforms, total, bindings)?;
+        let pieces = |a: &MemRef| self.memory.bindings(a.buffer, a.offset..a.offset.saturating_add(a.bytes));
+        let pieces: Vec<Vec<Piece>> = args.iter().map(pieces).collect::<Result<_>>()?;
+        let variant = self.variant(kernel, pieces.iter().map(|p| p.len() as u32).collect())?;
+        for (i, pieces) in pieces.iter().enumerate().filter(|(_, p)| p.len() > 1) {
+            words.extend(self.cuts(kernel, pieces, variant.elements[i])?);
+        }
         let alignment = self.device.limits().min_uniform_buffer_offset_alignment as u64;
         let uniforms = (!words.is_empty()).then(|| self.uniforms.place(words, alignment));
         let key = BindKey { kernel, args: args.iter().map(|a| (a.buffer, a.offset, a.bytes)).collect() };
         let group = match self.bind_groups.get(&key) {
             Some(group) => group.clone(),
             None => {
-                let group = self.bind(kernel, args)?;
+                let group = self.bind(kernel, &variant, &pieces)?;
                 if self.bind_groups.len() >= MAX_BIND_GROUPS {
                     self.bind_groups.clear();
                 }
@@ -131,21 +138,33 @@ impl WgpuDevice {
             }
         };
         let groups = [total.min(MAX_GROUPS), total.div_ceil(MAX_GROUPS)];
-        Ok(Some(Ready::Launch { kernel, group, uniforms, groups }))
+        Ok(Some(Ready::Launch { pipeline: variant.pipeline, group, uniforms, groups }))
+    }
+
+    /// The first element of each binding but the first.
+    fn cuts(&self, kernel: KernelRef, pieces: &[Piece], element: u64) -> Result<Vec<u32>> {
+        let mut at = 0;
+        let ends = pieces[..pieces.len() - 1].iter().map(|p| {
+            at += p.bytes;
+            at
+        });
+        let whole = |end: u64| u32::try_from(end / element).ok().filter(|_| end.is_multiple_of(element));
+        ends.map(|end| {
+            whole(end).ok_or_else(|| {
+                let name = &self.pipelines[kernel.0 as usize].code.name;
+                Diag::error("W017", format!("kernel `{name}`: an argument cannot be cut after {end} bytes"))
+                    .note(format!("its elements have {element} bytes"))
+            })
+        })
+        .collect()
     }
 
     /// WebGPU's rules for one dispatch: a buffer is bound read-only or writable, not both; writable ranges do not overlap.
     fn check_bindings(&self, kernel: KernelRef, args: &[MemRef]) -> Result<()> {
-        let p = &self.pipelines[kernel.0 as usize];
-        let refuse = |why: String| Diag::error("W017", format!("kernel `{}`: {why}", p.name));
-        for (i, (a, x)) in args.iter().zip(&p.args).enumerate() {
-            if a.bytes > self.device.limits().max_storage_buffer_binding_size {
-                let most = self.device.limits().max_storage_buffer_binding_size;
-                return Err(Diag::error("W016", format!("kernel `{}`: argument {i} has {} bytes", p.name, a.bytes))
-                    .note(format!("`{}` binds at most {most} bytes", self.info.name))
-                    .help("split the tensor, or use a smaller batch"));
-            }
-            for (b, y) in args.iter().zip(&p.args).skip(i + 1).filter(|(b, _)| b.buffer == a.buffer) {
+        let code = &self.pipelines[kernel.0 as usize].code;
+        let refuse = |why: String| Diag::error("W017", format!("kernel `{}`: {why}", code.name));
+        for (i, (a, x)) in args.iter().zip(&code.args).enumerate() {
+            for (b, y) in args.iter().zip(&code.args).skip(i + 1).filter(|(b, _)| b.buffer == a.buffer) {
                 if x.read_only != y.read_only {
                     return Err(refuse(format!("buffer {} is bound read-only and writable at once", a.buffer.0)));
                 }
@@ -159,22 +178,18 @@ impl WgpuDevice {
         Ok(())
     }
 
-    fn bind(&self, kernel: KernelRef, args: &[MemRef]) -> Result<wgpu::BindGroup> {
-        let p = &self.pipelines[kernel.0 as usize];
-        let mut entries = Vec::with_capacity(args.len());
-        for (i, a) in args.iter().enumerate() {
-            let buffer = self.memory.get(a.buffer, a.offset..a.offset.saturating_add(a.bytes))?;
-            // Whole vectors, as kernels declare them; buffers are padded to that.
-            let bytes = a.bytes.max(4).next_multiple_of(16).min(buffer.size() - a.offset);
-            let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                buffer,
-                offset: a.offset,
-                size: wgpu::BufferSize::new(bytes),
-            });
-            entries.push(wgpu::BindGroupEntry { binding: i as u32, resource });
+    /// Binds the first parts of the arguments, then their further parts.
+    fn bind(&self, kernel: KernelRef, variant: &Variant, pieces: &[Vec<Piece>]) -> Result<wgpu::BindGroup> {
+        let name = &self.pipelines[kernel.0 as usize].code.name;
+        let first = pieces.iter().map(|p| &p[0]);
+        let mut entries = Vec::new();
+        for p in first.chain(pieces.iter().flat_map(|p| &p[1..])) {
+            let (buffer, offset, size) = (&p.buffer, p.offset, wgpu::BufferSize::new(p.bytes));
+            let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size });
+            entries.push(wgpu::BindGroupEntry { binding: entries.len() as u32, resource });
         }
-        let desc = wgpu::BindGroupDescriptor { label: Some(&p.name), layout: &p.layout, entries: &entries };
-        self.guarded(&format!("binding buffers of kernel `{}`", p.name), || self.device.create_bind_group(&desc))
+        let desc = wgpu::BindGroupDescriptor { label: Some(name), layout: &variant.layout, entries: &entries };
+        self.guarded(&format!("binding buffers of kernel `{name}`"), || self.device.create_bind_group(&desc))
     }
 
     /// Encodes and submits.
@@ -191,7 +206,7 @@ impl WgpuDevice {
             let mut launches = 0;
             for command in &ready {
                 match command {
-                    Ready::Launch { kernel, group, uniforms, groups } => {
+                    Ready::Launch { pipeline, group, uniforms, groups } => {
                         if clock.is_some() {
                             pass = None;
                         }
@@ -205,7 +220,7 @@ impl WgpuDevice {
                             encoder.begin_compute_pass(&desc).forget_lifetime()
                         });
                         launches += 1;
-                        open.set_pipeline(&self.pipelines[kernel.0 as usize].pipeline);
+                        open.set_pipeline(pipeline);
                         open.set_bind_group(0, group, &[]);
                         if let (Some(at), Some((_, sizes))) = (uniforms, &self.uniforms.buffer) {
                             open.set_bind_group(1, sizes, &[*at]);
@@ -290,5 +305,31 @@ impl WgpuDevice {
         let length = |pair: &[u8]| at(&pair[8..]).saturating_sub(at(&pair[..8])) as f64 * tick;
         self.lengths.extend(raw.chunks_exact(16).map(length));
         Ok(())
+    }
+}
+
+/// Copies between two ranges of equal size whose pieces need not match. A copy within one buffer goes in steps that scratch memory
+/// can hold.
+fn copies(from: &[Piece], to: &[Piece], ready: &mut Vec<Ready>) {
+    const INSIDE: u64 = 16 << 20;
+    let (mut f, mut t, mut skip_from, mut skip_to) = (0, 0, 0, 0);
+    while let (Some(a), Some(b)) = (from.get(f), to.get(t)) {
+        let inside = if a.buffer == b.buffer { INSIDE.min(a.buffer.size() / 4 * 4) } else { u64::MAX };
+        let bytes = (a.bytes - skip_from).min(b.bytes - skip_to).min(inside);
+        ready.push(Ready::Copy {
+            from: a.buffer.clone(),
+            from_offset: a.offset + skip_from,
+            to: b.buffer.clone(),
+            to_offset: b.offset + skip_to,
+            bytes,
+        });
+        skip_from += bytes;
+        skip_to += bytes;
+        if skip_from == a.bytes {
+            (f, skip_from) = (f + 1, 0);
+        }
+        if skip_to == b.bytes {
+            (t, skip_to) = (t + 1, 0);
+        }
     }
 }

@@ -19,7 +19,10 @@ pub fn literal(value: Scalar, dtype: DType) -> (String, bool) {
             i64::MIN => ("(-9223372036854775807li - 1li)".into(), true),
             v => (format!("{v}li"), v >= 0),
         },
-        DType::F64 => (format!("{:?}lf", value.as_f64()), !value.as_f64().is_sign_negative()),
+        DType::F64 => match value.as_f64() {
+            v if v.is_finite() && (v != 0.0 || v.is_sign_positive()) => (format!("{v:?}lf"), !v.is_sign_negative()),
+            v => (format!("bitcast<f64>(0x{:016x}lu)", v.to_bits()), true),
+        },
         DType::F16 => (format!("{:?}h", value.as_f64()), !value.as_f64().is_sign_negative()),
         _ => float(codec::encode(value, DType::F32) as u32),
     }

@@ -9,13 +9,15 @@ mod helpers;
 mod literal;
 mod names;
 mod spell;
-mod uniform;
+mod split;
 mod uses;
+mod wide;
 
 use body::Body;
 use girih_base::{DType, Dim, Loc, Result};
 use girih_simt::{Buffer, Kernel, Ty};
 use spell::type_name;
+pub use split::{Split, split};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -39,9 +41,10 @@ pub struct Shader {
 /// Prints a kernel.
 ///
 /// # Errors
-/// `W001` an operation or type that WGSL cannot express, `W003` a barrier that not every thread may reach.
+/// `W001` an operation or type that WGSL cannot express, and what [`girih_simt::verify::verify`] refuses: a malformed kernel, or a
+/// barrier that not every thread may reach (`S003`), which naga accepts, other validators do not, and hardware hangs at.
 pub fn print(kernel: &Kernel) -> Result<Shader> {
-    uniform::check(kernel)?;
+    girih_simt::verify::verify(kernel)?;
     let spread = kernel.groups.bounds().1 > MAX_GROUPS as i64;
     let mut uniforms = kernel.uniforms.clone();
     if spread && kernel.groups.as_const().is_none() {

@@ -55,6 +55,9 @@ impl Spell {
         let back = |e: Expr| Expr::call(&format!("bitcast<{}>", type_name(ty)), &[e]);
         let is_float = dtype.is_float();
         let wide = dtype.bits() == 64;
+        if wide && let Some(e) = self.wide(op, ty, &x, &|| count(&args[1], lanes, dtype))? {
+            return Ok(e);
+        }
         use ScalarOp as S;
         Ok(match op {
             S::Neg if dtype.class() == Class::Unsigned => Expr::infix("-", &constant(Scalar::Int(0), ty), &x[0]),
@@ -86,7 +89,6 @@ impl Spell {
             S::LogicalShr if !wide => back(Expr::infix(">>", &bits(&x[0]), &count(&args[1], lanes, dtype))),
             S::Clz if !wide => Expr::call("countLeadingZeros", &x),
             S::Ctz if !wide => Expr::call("countTrailingZeros", &x),
-            S::Popcount if wide => return Err(format!("WGSL has no {} on {dtype}", op.name())),
             S::MulHi if dtype == DType::U32 => self.helper("mul_hi", lanes, &x)?,
             S::MulHi if dtype == DType::I32 => self.helper("mul_hi_int", lanes, &x)?,
             S::FloorDiv if dtype.class() == Class::Unsigned => Expr::infix("/", &x[0], &x[1]),
@@ -147,6 +149,9 @@ impl Spell {
     /// A sentence when WGSL has no such conversion.
     pub fn cast(&mut self, from: &Typed, to: DType) -> Result<Expr, String> {
         let (x, ty) = from;
+        if let Some(e) = self.wide_cast(from, to)? {
+            return Ok(e);
+        }
         let zero = || constant(if ty.dtype.is_float() { Scalar::Float(0.0) } else { Scalar::Int(0) }, *ty);
         Ok(match (ty.dtype, to) {
             (a, b) if a == b => x.clone(),
@@ -166,7 +171,9 @@ impl Spell {
     }
 
     fn require(&mut self, name: &str, lanes: u8) -> Result<String, String> {
-        let Some(row) = HELPERS.iter().find(|h| h.name == name) else { return Err(format!("no helper `{name}`")) };
+        let Some(row) = HELPERS.iter().chain(super::wide::HELPERS).find(|h| h.name == name) else {
+            return Err(format!("no helper `{name}`"));
+        };
         let suffix = if lanes == 1 { String::new() } else { lanes.to_string() };
         let function = format!("girih_{name}{suffix}");
         if self.functions.contains_key(&function) {
@@ -177,6 +184,8 @@ impl Spell {
             let of = |dtype| type_name(Ty { dtype, lanes });
             let text =
                 text.replace("$T", &of(DType::F32)).replace("$U", &of(DType::U32)).replace("$I", &of(DType::I32));
+            let text =
+                text.replace("$D", &of(DType::F64)).replace("$L", &of(DType::I64)).replace("$M", &of(DType::U64));
             text.replace("$B", &of(DType::Bool)).replace("$n", &suffix)
         };
         let text = if row.lanes == Lanes::Any || lanes == 1 {

@@ -1,6 +1,6 @@
 //! Which values are used, how often, and whether in the loop that defines them.
 
-use girih_simt::{Kernel, Op, Space, Stmt, ValueId};
+use girih_simt::{Kernel, Op, Space, Stmt};
 use std::collections::BTreeSet;
 
 /// What the printer must know before it starts.
@@ -16,20 +16,6 @@ pub struct Uses {
     pub loaded: BTreeSet<u32>,
     home: Vec<u32>,
     loops: u32,
-}
-
-/// The operands of a statement, nested regions aside.
-pub fn operands(op: &Op) -> Vec<ValueId> {
-    match op {
-        Op::Const(_) | Op::Uniform(_) | Op::Builtin(_) | Op::Get(_) | Op::Barrier | Op::Loop(_) => Vec::new(),
-        Op::Break | Op::Continue | Op::Return | Op::Comment(_) => Vec::new(),
-        Op::Map(_, args) | Op::MakeVec(args) => args.clone(),
-        Op::Cast(x) | Op::Bitcast(x) | Op::Component(x, _) | Op::UnpackHalf(x) | Op::PackHalf(x) => vec![*x],
-        Op::Load(_, x) | Op::Set(_, x) | Op::Subgroup(_, x) | Op::If(x, ..) => vec![*x],
-        Op::ComponentAt(a, b) | Op::Store(_, a, b) | Op::Atomic(_, _, a, b) => vec![*a, *b],
-        Op::CompareExchange(_, a, b, c) => vec![*a, *b, *c],
-        Op::For { lo, hi, .. } => vec![*lo, *hi],
-    }
 }
 
 /// Whether a statement may be left out when nobody uses its result.
@@ -142,7 +128,7 @@ impl Uses {
                 }
                 _ => {}
             }
-            for v in operands(&s.op) {
+            for v in s.op.operands() {
                 self.count[v.0 as usize] += 1;
                 self.escapes[v.0 as usize] |= self.home[v.0 as usize] != at;
             }

@@ -1,18 +1,28 @@
 //! Whole graphs: optimised, lowered, planned and run on the device, against the graph evaluator.
 
-use crate::harness::device;
+use crate::harness::{device, device_with};
 use girih_base::{Bindings, DType, Dim};
 use girih_exec::Engine;
 use girih_graph::eval::compare::allclose;
 use girih_graph::eval::{Array, Value};
 use girih_graph::{Graph, Monoid, NodeId, ParamKind, TensorTy, nn};
+use girih_wgpu::{Options, WgpuDevice};
 
 fn input(g: &mut Graph, name: &str, shape: &[usize]) -> NodeId {
     g.param(name, TensorTy::new(DType::F32, shape.iter().copied()), ParamKind::Input, Default::default())
 }
 
-fn check(name: &str, build: impl FnOnce(&mut Graph) -> NodeId) {
+fn check(name: &str, build: impl Fn(&mut Graph) -> NodeId) {
     let Some(device) = device() else { return };
+    check_on(device, name, &build);
+    // The same with every tensor in pieces.
+    let small = Options { max_binding: Some(2048), max_buffer: Some(5000), ..Options::default() };
+    if let Some(device) = device_with(small) {
+        check_on(device, &format!("{name} in pieces"), &build);
+    }
+}
+
+fn check_on(device: WgpuDevice, name: &str, build: &dyn Fn(&mut Graph) -> NodeId) {
     let mut graph = Graph::new(name);
     let out = build(&mut graph);
     graph.set_outputs(vec![out]);

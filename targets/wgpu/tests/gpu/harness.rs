@@ -7,7 +7,12 @@ use girih_wgpu::{Options, WgpuDevice};
 
 /// A device, or nothing where there is none and none is demanded.
 pub fn device() -> Option<WgpuDevice> {
-    match WgpuDevice::open(None, Options::default()) {
+    device_with(Options::default())
+}
+
+/// A device opened in some way.
+pub fn device_with(options: Options) -> Option<WgpuDevice> {
+    match WgpuDevice::open(None, options) {
         Ok(device) => Some(device),
         Err(why) if std::env::var("GIRIH_REQUIRE_WGPU").is_ok_and(|v| v == "1") => panic!("{why}"),
         Err(why) => {

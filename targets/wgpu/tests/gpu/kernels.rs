@@ -218,7 +218,7 @@ fn a_divergent_barrier_is_refused() {
     let low = b.map(ScalarOp::Lt, &[lane, two]);
     b.if_then(low, |b| b.effect(Op::Barrier));
     let kernel = b.finish("divergent", [4, 1, 1], Dim::ONE);
-    assert_eq!(girih_wgpu::wgsl::print(&kernel).unwrap_err().code, "W003");
+    assert_eq!(girih_wgpu::wgsl::print(&kernel).unwrap_err().code, "S003");
 }
 
 /// The sum over each subgroup and the value of the neighbour lane.

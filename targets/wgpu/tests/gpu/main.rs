@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod faults;
 mod graphs;
 mod harness;
 mod kernels;
+mod large;
 mod memory;
 mod scalars;
 mod snapshots;

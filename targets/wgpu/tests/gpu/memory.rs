@@ -85,7 +85,7 @@ fn binding_rules() {
 #[test]
 fn refusals_are_diagnostics() {
     let Some(mut device) = device() else { return };
-    assert_eq!(device.allocate(u64::MAX).unwrap_err().code, "W016");
+    assert_eq!(device.allocate(u64::MAX).unwrap_err().code, "W012");
     let mut code = device.compiler().code(&mark(Dim::from(4))).unwrap();
     code.text = "fn main() { let x: u32 = 1.5; }".into();
     assert_eq!(device.load(&code).unwrap_err().code, "W002");
