@@ -137,6 +137,7 @@ impl Specialize<'_> {
             | Op::Sort(_)
             | Op::Tuple(_)
             | Op::Proj(_)
+            | Op::Collective(_)
             | Op::Fence(_) => op.clone(),
             #[allow(unreachable_patterns)]
             other => other.clone(),

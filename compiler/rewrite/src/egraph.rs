@@ -206,7 +206,7 @@ impl Analysis<ENode> for Tables {
         let op = eg.analysis.op(node.op);
         let weight = match op {
             Op::Param(p) => p.kind == ParamKind::Weight,
-            Op::Kernel(_) | Op::Fence(_) => false,
+            Op::Kernel(_) | Op::Fence(_) | Op::Collective(_) => false,
             _ => node.kids.iter().all(|k| eg[*k].data.weight),
         };
         let splat = match op {

@@ -93,7 +93,7 @@ pub(crate) fn weight_only(graph: &Graph) -> Vec<bool> {
         let fixed = |o: &NodeId| constant[o.0 as usize] || weight[o.0 as usize];
         let (c, w) = match graph.op(id) {
             Op::Param(p) => (false, p.kind == ParamKind::Weight),
-            Op::Kernel(_) | Op::Fence(_) => (false, false),
+            Op::Kernel(_) | Op::Fence(_) | Op::Collective(_) => (false, false),
             op if operands.is_empty() => (!depends_on_sizes(op, graph, id), false),
             op if operands.iter().all(fixed) && !depends_on_sizes(op, graph, id) => {
                 let w = operands.iter().any(|o| weight[o.0 as usize]);

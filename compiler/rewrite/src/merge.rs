@@ -191,7 +191,7 @@ fn weight_only(graph: &Graph) -> Vec<bool> {
         out[id.0 as usize] = match graph.op(id) {
             Op::Param(p) => p.kind == ParamKind::Weight,
             Op::Const(_) => true,
-            Op::Kernel(_) | Op::Fence(_) => false,
+            Op::Kernel(_) | Op::Fence(_) | Op::Collective(_) => false,
             _ => !graph.operands(id).is_empty() && graph.operands(id).iter().all(|o| out[o.0 as usize]),
         };
     }

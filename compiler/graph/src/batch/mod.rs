@@ -31,6 +31,7 @@ pub struct Batcher {
     pub g: Graph,
     /// Extent of the batch axis.
     pub size: Dim,
+    name: Option<Arc<str>>,
     calls: Vec<KnownCall>,
 }
 
@@ -46,11 +47,24 @@ struct KnownCall {
 /// Maps `f` over a batch of `size` examples. `in_axes` has one entry per parameter: the axis of the new parameter that is
 /// the batch, or `None` for what all examples share. Every output of the result has the batch as its first axis.
 pub fn vmap(f: &Graph, in_axes: &[Option<usize>], size: impl Into<Dim>) -> Result<Graph> {
+    mapped(f, in_axes, size.into(), None)
+}
+
+/// [`vmap`] with the examples as the replicas along the axis `name`: exchanges over that axis become local operations
+/// (JAX's `vmap` with `axis_name`), exchanges over other axes stay.
+///
+/// # Errors
+/// `G022` as for [`vmap`], and for an exchange among another number of replicas than `size`.
+pub fn vmap_named(f: &Graph, in_axes: &[Option<usize>], size: usize, name: &str) -> Result<Graph> {
+    mapped(f, in_axes, Dim::from(size), Some(name.into()))
+}
+
+fn mapped(f: &Graph, in_axes: &[Option<usize>], size: Dim, name: Option<Arc<str>>) -> Result<Graph> {
     if in_axes.len() != f.params().len() {
         let (n, got) = (f.params().len(), in_axes.len());
         return Err(Diag::error("G022", format!("`{}` has {n} parameters, and {got} batch axes were given", f.name)));
     }
-    let mut b = Batcher { g: Graph::new(format!("{}.vmap", f.name)), size: size.into(), calls: Vec::new() };
+    let mut b = Batcher { g: Graph::new(format!("{}.vmap", f.name)), size, name, calls: Vec::new() };
     let mut params = Vec::new();
     for (p, axis) in f.params().iter().zip(in_axes) {
         params.push(b.outer_param(f, *p, *axis)?);
@@ -104,7 +118,7 @@ impl Batcher {
             let lanes = match &node.op {
                 Op::Tuple(_) => args,
                 Op::Proj(p) => pick(f.ty(operands[0]), p.index, &args),
-                op if args.iter().any(|a| a.batched) => op.batch(self, &args)?,
+                op if args.iter().any(|a| a.batched) || self.exchanges(op) => op.batch(self, &args)?,
                 op => {
                     let mut rest = args.iter();
                     let packed: Vec<NodeId> =
@@ -179,6 +193,16 @@ impl Batcher {
             results: results.clone(),
         });
         Ok((made, results))
+    }
+
+    /// Whether the examples are the replicas along the axis `over`.
+    pub(crate) fn resolves(&self, over: &str) -> bool {
+        self.name.as_deref() == Some(over)
+    }
+
+    /// Whether an operation, or a body inside it, exchanges values between the examples.
+    pub(crate) fn exchanges(&self, op: &Op) -> bool {
+        self.name.as_deref().is_some_and(|name| crate::eval::exchanges(op, Some(name)))
     }
 
     /// The type with the batch in front.

@@ -7,9 +7,11 @@
 
 pub mod array;
 pub mod compare;
+mod replicas;
 pub(crate) mod view;
 
 pub use array::{Array, Data, Value};
+pub(crate) use replicas::exchanges;
 
 use crate::graph::{Graph, NodeId};
 use crate::ops::Op;
@@ -141,7 +143,7 @@ impl Graph {
 }
 
 /// One use of a value: the last one takes it away.
-fn take(values: &mut [Option<Value>], uses: &mut [usize], id: NodeId) -> Result<Value> {
+fn take<T: Clone>(values: &mut [Option<T>], uses: &mut [usize], id: NodeId) -> Result<T> {
     let i = id.0 as usize;
     uses[i] -= 1;
     let value = if uses[i] == 0 { values[i].take() } else { values[i].clone() };

@@ -463,6 +463,13 @@ impl Batch for Loop {
         loop {
             if let LoopKind::While(cond) = &self.kind {
                 stop = b.body(cond, &flags, &[])?.1 == [true];
+                if stop && b.exchanges(&self.clone().into()) {
+                    return Err(cannot_batch(
+                        &b.g,
+                        "a loop",
+                        "replicas that leave it at different times exchange values in it",
+                    ));
+                }
             }
             let (_, out) = b.body(&self.body, &flags, &[])?;
             let next: Vec<bool> = (0..carried).map(|j| stop || flags[rounds + j] || out[j]).collect();
@@ -509,6 +516,9 @@ impl Batch for Loop {
 impl Batch for Cond {
     fn batch(&self, b: &mut Batcher, args: &[Lane]) -> DiagResult<Vec<Lane>> {
         let (choice, rest) = (args[0], &args[1..]);
+        if choice.batched && b.exchanges(&self.clone().into()) {
+            return Err(cannot_batch(&b.g, "a choice", "replicas that choose differently exchange values in it"));
+        }
         if choice.batched {
             return self.every_branch(b, choice, rest);
         }

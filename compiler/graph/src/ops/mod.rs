@@ -4,6 +4,7 @@
 //! the `ops!` list below, and its lowering.
 
 mod array;
+mod collective;
 mod control;
 mod dot;
 mod gather;
@@ -14,6 +15,7 @@ mod reduce;
 mod sort;
 
 pub use array::{Concat, DynSlice, DynUpdate, Pad, Reverse, Slice, Window, WindowAxis};
+pub use collective::{Collective, CollectiveKind};
 pub use control::{Attr, Call, Callee, Cond, Fence, Kernel, KernelLevel, Loop, LoopKind, Proj, Tuple};
 pub use dot::{Dot, Precision};
 pub use gather::{Combine, Gather, Scatter};
@@ -133,6 +135,8 @@ ops! {
     Proj(Proj),
     /// The identity, across which nothing is fused or rewritten.
     Fence(Fence),
+    /// Values exchanged between the replicas of a program.
+    Collective(Collective),
     /// A kernel written by hand in Tile or SIMT IR.
     Kernel(Kernel),
 }

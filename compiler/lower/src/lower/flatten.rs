@@ -8,14 +8,22 @@ use girih_graph::{Graph, NodeId, Op, ParamKind};
 use std::collections::BTreeMap;
 
 /// Every call inlined but those that the lowering knows by name.
+///
+/// # Errors
+/// `G208` for an exchange between several replicas.
 pub(super) fn flatten(graph: &Graph, desc: &TargetDesc) -> Result<Graph> {
     let known = |c: &Callee| c.name.starts_with("dequant.") || jobs::fuses_attention(c, desc);
     let mut current = graph.clone();
     loop {
         let live = current.live();
-        let exclusive = |id: NodeId| matches!(current.op(id), Op::Scan(s) if s.exclusive);
+        // What is spelled in other operations: exclusive scans, and exchanges of a replica with itself.
+        let spelled = |id: NodeId| match current.op(id) {
+            Op::Scan(s) => s.exclusive,
+            Op::Collective(_) => true,
+            _ => false,
+        };
         let calls = |id: NodeId| matches!(current.op(id), Op::Call(c) if !known(&c.callee));
-        if !current.ids().any(|id| live[id.0 as usize] && (calls(id) || exclusive(id))) {
+        if !current.ids().any(|id| live[id.0 as usize] && (calls(id) || spelled(id))) {
             return Ok(current);
         }
         let mut out = Graph::new(current.name.clone());
@@ -44,6 +52,7 @@ pub(super) fn flatten(graph: &Graph, desc: &TargetDesc) -> Result<Graph> {
                     }
                 }
                 Op::Scan(s) if s.exclusive => crate::prepare::exclusive_scan(&mut out, s, &operands, &node.loc)?,
+                Op::Collective(c) => c.alone(&mut out, operands[0], &node.loc)?,
                 Op::Proj(p) if parts.contains_key(&old[0]) => parts[&old[0]][p.index],
                 op => {
                     let new = out.add(op.clone(), &operands, node.loc.clone())?;

@@ -62,9 +62,20 @@ impl Parser {
                 Ok(Item::Float(value.ok_or_else(|| self.error("these are not the bits of a NaN"))?))
             }
             Token::Word(w) if self.peek_after() == &Token::Mark("(") && !RESERVED.contains(&w.as_str()) => {
-                const VARIANTS: [&str; 5] = ["size", "number", "custom", "for", "while"];
+                const VARIANTS: [&str; 10] = [
+                    "size",
+                    "number",
+                    "custom",
+                    "for",
+                    "while",
+                    "all_reduce",
+                    "all_gather",
+                    "reduce_scatter",
+                    "all_to_all",
+                    "permute",
+                ];
                 let Some(name) = VARIANTS.into_iter().find(|v| *v == w) else {
-                    return Err(self.expected("size, number, custom, for or while before `(`"));
+                    return Err(self.expected(&format!("one of {} before `(`", VARIANTS.join(", "))));
                 };
                 self.at += 2;
                 Ok(Item::Call(name, self.items(")", nesting, depth)?))
