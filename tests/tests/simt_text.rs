@@ -50,7 +50,7 @@ fn distributed_kernels_round_trip() {
     ];
     let mut words = BTreeMap::new();
     let mut g = Graph::new("layers");
-    let mut input = |g: &mut Graph, name: &str, shape: &[usize]| {
+    let input = |g: &mut Graph, name: &str, shape: &[usize]| {
         let ty = TensorTy::new(DType::F32, shape.iter().copied());
         g.param(name, ty, ParamKind::Input, girih_base::Loc::caller())
     };
