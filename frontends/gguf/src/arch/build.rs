@@ -1,6 +1,7 @@
 //! What architectures share: parameters, embedding, one layer as a shared call, caches, output.
 
 use super::config::Config;
+use super::decoder::LayerParams;
 use super::layer::Layer;
 use crate::file::Gguf;
 use crate::model::{self, Logits, Options, StateSpec, WeightRef};
@@ -133,8 +134,7 @@ impl<'a> Build<'a> {
         name: &str,
         x: NodeId,
         (cos, sin): (NodeId, NodeId),
-        weights: &[(&'static str, Weight)],
-        caches: [NodeId; 2],
+        LayerParams { weights, caches }: &LayerParams,
         body: impl FnOnce(&mut Layer<'_>, NodeId) -> Result<NodeId>,
     ) -> Result<(NodeId, [NodeId; 2])> {
         let mut args = vec![("x", x), ("cos", cos), ("sin", sin)];

@@ -1,8 +1,9 @@
 //! Gemma 3 (text): norms before and after each part, norms of queries and keys, five layers that see a window for each
 //! that sees everything, GELU-gated feed-forward, scaled embeddings.
 
-use super::build::{Build, Built, LayerTensors, norm};
+use super::build::{Build, Built, LayerTensors};
 use super::config::Config;
+use super::decoder::Decoder;
 use super::layer::Layer;
 use super::rope::{self, Pairs};
 use crate::file::Gguf;
@@ -39,37 +40,26 @@ pub(super) fn build(file: &Gguf, options: &Options) -> Result<(Built, Config)> {
     let local_base = meta.float_opt("gemma3.rope.freq_base_swa")?.unwrap_or(10000.0);
 
     let mut b = Build::new(file, c, options);
-    let tokens = b.tokens();
-    let embedding = b.weight("token_embd.weight", &[c.vocabulary, c.width])?;
-    let shapes = tensors(c);
-    let layers = (0..c.layers).map(|i| b.layer_weights(i, &shapes)).collect::<Result<Vec<_>>>()?;
-    let output_norm = b.weight("output_norm.weight", &[c.width])?;
-    let head = match file.tensor("output.weight") {
-        Some(_) => b.weight("output.weight", &[c.vocabulary, c.width])?,
-        None => embedding,
-    };
-    let states: Vec<_> = (0..c.layers).map(|i| b.caches(i)).collect();
+    let decoder = Decoder::open(&mut b, &tensors(c))?;
 
     let (seq, pos) = (b.seq(), b.pos());
     let frequencies = rope::frequencies(c, local_base, 1.0, None)?;
     let local = rope::tables(&mut b.g, &seq, &pos, &frequencies)?;
     let frequencies = rope::frequencies(c, c.rope_base, c.rope_factor, None)?;
     let global = rope::tables(&mut b.g, &seq, &pos, &frequencies)?;
-    let x = b.embed(embedding, tokens)?;
+    let x = b.embed(decoder.embedding, decoder.tokens)?;
     let ty = b.g.tensor(x)?.clone();
     let root = b.g.splat((c.width as f64).sqrt(), ty)?;
     let mut x = b.g.map(ScalarOp::Mul, &[x, root])?;
     let mut caches = Vec::new();
-    for (i, (weights, state)) in layers.iter().zip(states).enumerate() {
+    for (i, params) in decoder.layers.iter().enumerate() {
         let reach = reach(i);
         let (name, tables) = if reach == Reach::Global { ("global_layer", global) } else { ("local_layer", local) };
-        let (y, new) = b.layer(name, x, tables, weights, state, |l, x| layer(l, x, scale, reach))?;
+        let (y, new) = b.layer(name, x, tables, params, |l, x| layer(l, x, scale, reach))?;
         caches.push(new);
         x = y;
     }
-    let x = b.wanted_rows(x, options.logits)?;
-    let x = norm(&mut b.g, x, output_norm, c.eps)?;
-    let built = b.finish(x, head, caches)?;
+    let built = decoder.close(b, x, caches, options.logits)?;
     Ok((built, config))
 }
 

@@ -1,8 +1,9 @@
 //! Llama and its kin (Llama 1 to 3, Mistral 7B, SmolLM, TinyLlama): RMS norm before each part, rotary positions over
 //! neighbouring features, grouped-query attention, SwiGLU.
 
-use super::build::{Build, Built, LayerTensors, norm};
+use super::build::{Build, Built, LayerTensors};
 use super::config::Config;
+use super::decoder::Decoder;
 use super::layer::Layer;
 use super::rope::{self, Pairs};
 use crate::file::Gguf;
@@ -19,32 +20,20 @@ pub(super) fn build(file: &Gguf, options: &Options) -> Result<(Built, Config)> {
     }
     let c = &config;
     let mut b = Build::new(file, c, options);
-    let tokens = b.tokens();
-    let embedding = b.weight("token_embd.weight", &[c.vocabulary, c.width])?;
-    let shapes = tensors(c);
-    let layers = (0..c.layers).map(|i| b.layer_weights(i, &shapes)).collect::<Result<Vec<_>>>()?;
-    let output_norm = b.weight("output_norm.weight", &[c.width])?;
-    // Small models use the embedding for the output as well.
-    let head = match file.tensor("output.weight") {
-        Some(_) => b.weight("output.weight", &[c.vocabulary, c.width])?,
-        None => embedding,
-    };
+    let decoder = Decoder::open(&mut b, &tensors(c))?;
     let divisors = b.rope_divisors()?;
     let frequencies = rope::frequencies(c, c.rope_base, c.rope_factor, divisors.as_deref())?;
-    let states: Vec<_> = (0..c.layers).map(|i| b.caches(i)).collect();
 
     let (seq, pos) = (b.seq(), b.pos());
     let tables = rope::tables(&mut b.g, &seq, &pos, &frequencies)?;
-    let mut x = b.embed(embedding, tokens)?;
+    let mut x = b.embed(decoder.embedding, decoder.tokens)?;
     let mut caches = Vec::new();
-    for (weights, state) in layers.iter().zip(states) {
-        let (y, new) = b.layer("layer", x, tables, weights, state, layer)?;
+    for params in &decoder.layers {
+        let (y, new) = b.layer("layer", x, tables, params, layer)?;
         caches.push(new);
         x = y;
     }
-    let x = b.wanted_rows(x, options.logits)?;
-    let x = norm(&mut b.g, x, output_norm, c.eps)?;
-    let built = b.finish(x, head, caches)?;
+    let built = decoder.close(b, x, caches, options.logits)?;
     Ok((built, config))
 }
 

@@ -5,6 +5,7 @@
 
 mod build;
 mod config;
+mod decoder;
 mod gemma3;
 mod layer;
 mod llama;
