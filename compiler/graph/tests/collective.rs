@@ -197,7 +197,11 @@ fn derivatives_are_those_of_the_whole_program() {
                 y.to_f64().iter().zip(ct.to_f64()).map(|(y, c)| y * c).sum::<f64>()
             };
             let d = (loss(1e-5) - loss(-1e-5)) / 2e-5;
-            assert!((d - want.f64(i)).abs() < 1e-5 * (1.0 + d.abs()), "{what}: element {i} is {}, want {d}", want.f64(i));
+            assert!(
+                (d - want.f64(i)).abs() < 1e-5 * (1.0 + d.abs()),
+                "{what}: element {i} is {}, want {d}",
+                want.f64(i)
+            );
         }
 
         // Forward mode is the transpose of the transpose.
@@ -251,7 +255,8 @@ fn data_parallel_gradients() {
     whole.set_outputs(vec![mean]);
     let back = grad::grad(&whole, &[0]).unwrap();
     let parts = back.eval_replicas(&[("data", 2)], &each, &Bindings::new()).unwrap();
-    let total: Vec<f64> = (0..3).map(|i| parts.iter().map(|p| p[0].array().unwrap().f64(i)).sum::<f64>() / 2.0).collect();
+    let total: Vec<f64> =
+        (0..3).map(|i| parts.iter().map(|p| p[0].array().unwrap().f64(i)).sum::<f64>() / 2.0).collect();
     close(&Array::from_f64(DType::F64, &[3], total), &want, "mean inside");
 }
 

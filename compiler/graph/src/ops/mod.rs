@@ -1,29 +1,54 @@
-//! The operation kinds, one file each.
+//! The operation kinds, one file each (or one for a pair that belongs together).
 //!
 //! A kind is a plain struct of attributes and an implementation of [`Rule`]. To add one: its file here, a row in
 //! the `ops!` list below, and its lowering.
 
-mod array;
+mod call;
 mod collective;
-mod control;
+mod concat;
+mod cond;
 mod dot;
+mod dynamic;
+mod fold;
 mod gather;
+mod kernel;
 mod layout;
 mod leaf;
+mod looping;
 mod map;
+mod monoid;
+mod pad;
 mod reduce;
+mod reverse;
+mod scan;
+mod scatter;
+mod slice;
 mod sort;
+mod tuple;
+mod window;
 
-pub use array::{Concat, DynSlice, DynUpdate, Pad, Reverse, Slice, Window, WindowAxis};
+pub use call::{Attr, Call, Callee};
 pub use collective::{Collective, CollectiveKind};
-pub use control::{Attr, Call, Callee, Cond, Fence, Kernel, KernelLevel, Loop, LoopKind, Proj, Tuple};
+pub use concat::Concat;
+pub use cond::Cond;
 pub use dot::{Dot, Precision};
-pub use gather::{Combine, Gather, Scatter};
+pub use dynamic::{DynSlice, DynUpdate};
+pub use gather::Gather;
+pub use kernel::{Kernel, KernelLevel};
 pub use layout::{Broadcast, Permute, Reshape};
 pub use leaf::{Const, Iota, Param};
+pub use looping::{Loop, LoopKind};
 pub use map::{Bitcast, Cast};
-pub use reduce::{Monoid, Reduce, Scan};
+pub use monoid::Monoid;
+pub use pad::Pad;
+pub use reduce::Reduce;
+pub use reverse::Reverse;
+pub use scan::Scan;
+pub use scatter::{Combine, Scatter};
+pub use slice::Slice;
 pub use sort::Sort;
+pub use tuple::{Fence, Proj, Tuple};
+pub use window::{Window, WindowAxis};
 
 use crate::batch::{Batch, Batcher, Lane};
 use crate::eval::Eval;
