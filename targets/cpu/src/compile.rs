@@ -238,27 +238,25 @@ fn fixed_values(body: &Code, slots: &[Slot]) -> Result<(Vec<(usize, Tile)>, Alig
     Ok((out, pool))
 }
 
-/// Writes one lane.
+/// Writes one lane of a value.
 ///
 /// # Safety
 /// `at` has room for a lane of the slot, aligned.
 pub(crate) unsafe fn write_literal(at: *mut u8, slot: &Slot, value: Literal) {
+    // SAFETY: the caller's promise.
+    unsafe { write_lane(at, slot.lane, slot.dtype, value) };
+}
+
+/// Writes a literal as a lane, rounded to the dtype.
+///
+/// # Safety
+/// `at` has room for the lane, aligned.
+pub(crate) unsafe fn write_lane(at: *mut u8, lane: Lane, dtype: DType, value: Literal) {
     use girih_base::codec::{Scalar, cast};
     let exact = match value {
         Literal::Float(bits) => Scalar::Float(f64::from_bits(bits)),
         Literal::Int(v) => Scalar::Int(v as i128),
     };
-    let value = cast(exact, slot.dtype);
     // SAFETY: the caller's promise.
-    unsafe {
-        match slot.lane {
-            Lane::Bool => *at = (value.as_int() != 0) as u8,
-            Lane::I32 => *at.cast() = value.as_int() as i32,
-            Lane::U32 => *at.cast() = value.as_int() as u32,
-            Lane::I64 => *at.cast() = value.as_int() as i64,
-            Lane::U64 => *at.cast() = value.as_int() as u64,
-            Lane::F32 => *at.cast() = value.as_f64() as f32,
-            Lane::F64 => *at.cast() = value.as_f64(),
-        }
-    }
+    unsafe { crate::simd::fallback::write(lane, at, cast(exact, dtype)) };
 }

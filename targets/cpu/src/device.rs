@@ -5,7 +5,8 @@ use crate::memory::{ALIGNMENT, Aligned, Buffer, Mem};
 use crate::pool::Pool;
 use crate::program::Program;
 use crate::simd::isa::{ISA_VARIABLE, Isa};
-use crate::{compile, launch};
+use crate::simt::{SimtProgram, SimtWorker};
+use crate::{compile, launch, simt};
 use girih_base::{Diag, Result};
 use girih_exec::{BufferRef, Command, Device, KernelRef, MemRef, SharedBytes};
 use girih_plan::{Format, KernelCode};
@@ -15,14 +16,21 @@ use std::sync::Mutex;
 /// Identity of the target whose plans this device runs.
 pub const TARGET: &str = "cpu";
 
-/// Runs Tile IR kernels on the processor, in host memory.
+/// Runs Tile IR and SIMT IR kernels on the processor, in host memory.
 pub struct CpuDevice {
     buffers: Vec<Option<Buffer>>,
-    kernels: Vec<Program>,
+    kernels: Vec<Loaded>,
     pool: Pool,
     workers: Vec<Mutex<Worker>>,
+    simt_workers: Vec<Mutex<SimtWorker>>,
     /// The instruction set of its loops, or why there is none.
     isa: Result<Isa>,
+}
+
+/// A kernel of either level.
+enum Loaded {
+    Tile(Program),
+    Simt(SimtProgram),
 }
 
 impl Default for CpuDevice {
@@ -56,7 +64,8 @@ impl CpuDevice {
     fn make(threads: usize, isa: Result<Isa>) -> CpuDevice {
         let pool = Pool::new(threads.max(1));
         let workers = (0..pool.threads()).map(|_| Mutex::default()).collect();
-        CpuDevice { buffers: Vec::new(), kernels: Vec::new(), pool, workers, isa }
+        let simt_workers = (0..pool.threads()).map(|_| Mutex::default()).collect();
+        CpuDevice { buffers: Vec::new(), kernels: Vec::new(), pool, workers, simt_workers, isa }
     }
 
     fn insert(&mut self, buffer: Buffer) -> BufferRef {
@@ -75,6 +84,19 @@ impl CpuDevice {
             _ => {
                 Err(Diag::error("X004", format!("no buffer {}", buffer.0)).note("it was never allocated, or was freed"))
             }
+        }
+    }
+
+    /// A range of a buffer to the end of its last word, as SIMT kernels see it: there narrow elements come in words. (What we
+    /// allocate has whole words, and ranges of it start at [`ALIGNMENT`].)
+    fn words(&mut self, m: &MemRef) -> Result<Mem> {
+        let mem = self.range(m.buffer, m.offset, m.bytes)?;
+        let whole = mem.bytes.next_multiple_of(4);
+        match self.buffers.get(m.buffer.0 as usize) {
+            Some(Some(Buffer::Owned { memory, .. })) if m.offset as usize + whole <= memory.len() => {
+                Ok(Mem { bytes: whole, ..mem })
+            }
+            _ => Ok(mem),
         }
     }
 
@@ -171,13 +193,16 @@ impl Device for CpuDevice {
 
     fn load(&mut self, code: &KernelCode) -> Result<KernelRef> {
         self.isa.clone()?;
-        if code.format != Format::Tile {
-            return Err(Diag::error("X004", format!("kernel `{}` is not Tile IR", code.name))
-                .note("the plan was compiled for another target")
-                .help("compile the graph again for the cpu target"));
-        }
-        let kernel = girih_tile::parse(&code.text)?;
-        self.kernels.push(compile::compile(&kernel)?);
+        let kernel = match code.format {
+            Format::Tile => Loaded::Tile(compile::compile(&girih_tile::parse(&code.text)?)?),
+            Format::Simt => Loaded::Simt(simt::compile(&girih_simt::parse(&code.text)?)?),
+            Format::Wgsl => {
+                return Err(Diag::error("X004", format!("kernel `{}` is a shader", code.name))
+                    .note("the plan was compiled for another target")
+                    .help("compile the graph again for the cpu target"));
+            }
+        };
+        self.kernels.push(kernel);
         Ok(KernelRef(self.kernels.len() as u32 - 1))
     }
 
@@ -186,12 +211,18 @@ impl Device for CpuDevice {
         for command in commands {
             match command {
                 Command::Launch { kernel, args, bindings } => {
-                    let args =
-                        args.iter().map(|m| self.range(m.buffer, m.offset, m.bytes)).collect::<Result<Vec<_>>>()?;
-                    let Some(program) = self.kernels.get(kernel.0 as usize) else {
-                        return Err(Diag::error("X004", format!("no kernel {}", kernel.0)));
+                    let simt = matches!(self.kernels.get(kernel.0 as usize), Some(Loaded::Simt(_)));
+                    let range = |m: &MemRef| match simt {
+                        true => self.words(m),
+                        false => self.range(m.buffer, m.offset, m.bytes),
                     };
-                    launch::launch(program, args, bindings, &mut self.pool, &self.workers, isa)?;
+                    let args = args.iter().map(range).collect::<Result<Vec<_>>>()?;
+                    let pool = &mut self.pool;
+                    match self.kernels.get(kernel.0 as usize) {
+                        Some(Loaded::Tile(p)) => launch::launch(p, args, bindings, pool, &self.workers, isa)?,
+                        Some(Loaded::Simt(p)) => simt::launch(p, args, bindings, pool, &self.simt_workers, isa)?,
+                        None => return Err(Diag::error("X004", format!("no kernel {}", kernel.0))),
+                    }
                 }
                 Command::Copy { from, to } => self.copy(from, to)?,
             }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Below about this much work (elements touched), one thread is faster than several.
-const SMALL: u64 = 16 << 10;
+pub(crate) const SMALL: u64 = 16 << 10;
 
 /// Runs a program over memory.
 pub(crate) fn launch(
@@ -28,7 +28,7 @@ pub(crate) fn launch(
     let count =
         grid.iter().try_fold(1u64, |n, g| n.checked_mul(*g)).filter(|_| grid.iter().all(|g| *g <= i32::MAX as u64));
     let Some(count) = count else {
-        return Err(refuse(program, format!("a grid of {grid:?} instances is too large")));
+        return Err(refuse(&program.name, format!("a grid of {grid:?} instances is too large")));
     };
     if count == 0 {
         return Ok(());
@@ -36,7 +36,7 @@ pub(crate) fn launch(
     let views = program.views.iter().map(|v| resolve(v, &size)).collect::<Result<Vec<_>>>()?;
     let dims = program.dims.iter().map(&size).collect::<Result<Vec<_>>>()?;
     let bound = |s: &girih_tile::Scalar| {
-        bindings.get(&s.name).copied().ok_or_else(|| refuse(program, format!("scalar `{}` has no value", s.name)))
+        bindings.get(&s.name).copied().ok_or_else(|| refuse(&program.name, format!("scalar `{}` has no value", s.name)))
     };
     let scalars = program.scalars.iter().map(bound).collect::<Result<Vec<_>>>()?;
     let threads = pool.threads();
@@ -44,12 +44,30 @@ pub(crate) fn launch(
     let heavy = program.dots && (count as usize) < threads && program.work.saturating_mul(count) > 16 * SMALL;
     let inner_threads = if heavy { threads } else { 1 };
     let l = Launch { program, args, views, dims, scalars, grid, inner_threads };
+    let alone = alone || heavy;
+    spread(&program.name, count, alone, pool, workers, isa, |w| w.prepare(&l), |w, i| w.instance(&l, i))
+}
+
+/// Runs `one` for 0, 1, ... `count - 1` over the threads, or in order on this thread alone. Of several errors, the one of the
+/// smallest number found is given.
+#[allow(clippy::too_many_arguments, reason = "what a launch consists of")]
+pub(crate) fn spread<W: Send>(
+    name: &str,
+    count: u64,
+    alone: bool,
+    pool: &mut Pool,
+    workers: &[Mutex<W>],
+    isa: Isa,
+    prepare: impl Fn(&mut W) -> Result<()> + Sync,
+    one: impl Fn(&mut W, u64) -> Result<()> + Sync,
+) -> Result<()> {
+    let threads = pool.threads();
     let _level = isa.enter();
     let lock = |i: usize| workers[i % workers.len()].lock().unwrap_or_else(PoisonError::into_inner);
-    if alone || heavy {
+    if alone || threads == 1 || count <= 1 {
         let mut worker = lock(0);
-        worker.prepare(&l)?;
-        return (0..count).try_for_each(|i| worker.instance(&l, i));
+        prepare(&mut worker)?;
+        return (0..count).try_for_each(|i| one(&mut worker, i));
     }
     let chunk = (count / (threads as u64 * 8)).max(1);
     let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
@@ -64,7 +82,7 @@ pub(crate) fn launch(
                 *slot = Some((at, diag));
             }
         };
-        if let Err(diag) = worker.prepare(&l) {
+        if let Err(diag) = prepare(&mut worker) {
             return fail(0, diag);
         }
         while !stop.load(Ordering::Relaxed) {
@@ -73,7 +91,7 @@ pub(crate) fn launch(
                 break;
             }
             for i in start..(start + chunk).min(count) {
-                if let Err(diag) = worker.instance(&l, i) {
+                if let Err(diag) = one(&mut worker, i) {
                     return fail(i, diag);
                 }
             }
@@ -81,41 +99,45 @@ pub(crate) fn launch(
     });
     match first_error.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some((_, diag)) => Err(diag),
-        None if !fine => Err(refuse(program, "a thread stopped unexpectedly".into())),
+        None if !fine => Err(refuse(name, "a thread stopped unexpectedly".into())),
         None => Ok(()),
     }
 }
 
-fn refuse(program: &Program, why: String) -> Box<Diag> {
-    Diag::error("X004", format!("kernel `{}` cannot be launched: {why}", program.name))
+/// A launch that does not fit its kernel.
+pub(crate) fn refuse(name: &str, why: String) -> Box<Diag> {
+    Diag::error("X004", format!("kernel `{name}` cannot be launched: {why}"))
 }
 
 fn size(program: &Program, dim: &Dim, bindings: &Bindings) -> Result<i64> {
-    dim.eval(bindings).map_err(|name| refuse(program, format!("size `{name}` has no value")))
+    dim.eval(bindings).map_err(|name| refuse(&program.name, format!("size `{name}` has no value")))
 }
 
 /// What is bound must be there, large enough, aligned, writable where it is written, and apart from what is written.
 fn check(program: &Program, args: &[Mem], size: &dyn Fn(&Dim) -> Result<i64>) -> Result<()> {
     if args.len() != program.params.len() {
-        return Err(refuse(program, format!("{} arguments for {} parameters", args.len(), program.params.len())));
+        return Err(refuse(&program.name, format!("{} arguments for {} parameters", args.len(), program.params.len())));
     }
     for (i, (p, mem)) in program.params.iter().zip(args).enumerate() {
         let len = size(&p.len)?.max(0) as u64;
         let bytes = len.saturating_mul(p.dtype.bits() as u64).div_ceil(8);
         if bytes > mem.bytes as u64 {
-            return Err(refuse(program, format!("`{}` needs {bytes} bytes, {} are bound", p.name, mem.bytes)));
+            return Err(refuse(&program.name, format!("`{}` needs {bytes} bytes, {} are bound", p.name, mem.bytes)));
         }
         if !(mem.ptr as usize).is_multiple_of((p.dtype.bits() as usize / 8).max(1)) {
-            return Err(refuse(program, format!("the memory bound to `{}` is not aligned for {}", p.name, p.dtype)));
+            return Err(refuse(
+                &program.name,
+                format!("the memory bound to `{}` is not aligned for {}", p.name, p.dtype),
+            ));
         }
         if p.stored && !mem.writable {
-            return Err(refuse(program, format!("`{}` is written, but bound to read-only memory", p.name)));
+            return Err(refuse(&program.name, format!("`{}` is written, but bound to read-only memory", p.name)));
         }
         let end = |m: &Mem| m.ptr as usize + m.bytes;
         for (q, other) in program.params[..i].iter().zip(args) {
             let overlap = (mem.ptr as usize) < end(other) && (other.ptr as usize) < end(mem);
             if overlap && (p.stored || q.stored) {
-                return Err(refuse(program, format!("`{}` and `{}` overlap", p.name, q.name)));
+                return Err(refuse(&program.name, format!("`{}` and `{}` overlap", p.name, q.name)));
             }
         }
     }

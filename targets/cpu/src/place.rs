@@ -86,7 +86,11 @@ impl Placer<'_> {
             }
             if matches!(inst.op, Op::While { .. }) {
                 // What the test needs, it needs again after the body.
-                both.into_iter().filter(|id| self.defined[*id] <= before).collect::<Vec<_>>().iter().for_each(|id| self.used(*id));
+                both.into_iter()
+                    .filter(|id| self.defined[*id] <= before)
+                    .collect::<Vec<_>>()
+                    .iter()
+                    .for_each(|id| self.used(*id));
             }
         }
     }

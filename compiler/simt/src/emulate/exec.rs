@@ -288,7 +288,14 @@ impl<'k> Machine<'k> {
             Space::Shared(i) => (&mut self.shared[i as usize], (true, i)),
             Space::Buffer(i) | Space::Local(i) => (&mut self.buffers[i as usize], (false, i)),
         };
-        let kind = if self.atomics.contains(&key) { Kind::Atomic } else { kind };
+        let kind = match (self.atomics.contains(&key), kind) {
+            (false, kind) => kind,
+            (true, Kind::Write) => {
+                memory.start(index);
+                Kind::Atomic
+            }
+            (true, _) => Kind::Atomic,
+        };
         let at = memory.access(index, kind, who)?;
         Ok((memory, at))
     }

@@ -76,6 +76,13 @@ impl Memory {
         self.shadow.fill(Shadow::default());
     }
 
+    /// Says that element `index`, if there is one, is about to be written.
+    pub fn start(&mut self, index: u64) {
+        if let Some(shadow) = self.shadow.get_mut(index as usize) {
+            shadow.written = true;
+        }
+    }
+
     /// Where the components of element `index` start, after the checks.
     pub fn access(&mut self, index: u64, kind: Kind, who: Who) -> Result<usize> {
         let Some(shadow) = self.shadow.get_mut(index as usize) else {

@@ -2,7 +2,7 @@
 
 use super::{Options, run};
 use crate::*;
-use girih_base::{Bindings, DType, Dim};
+use girih_base::{AtomicOp, Bindings, DType, Dim};
 
 const U32: Ty = Ty::scalar(DType::U32);
 
@@ -83,5 +83,30 @@ fn loops_break_and_subgroups() {
     let mut buffers = [words(8)];
     run(&kernel, &mut buffers, &Bindings::new(), Options { subgroup: 4, ..Options::default() }).unwrap();
     let want: Vec<u8> = [6u32, 6, 6, 6, 22, 22, 22, 22].into_iter().flat_map(u32::to_le_bytes).collect();
+    assert_eq!(buffers[0], want);
+}
+
+#[test]
+fn stores_start_arrays_of_atomics() {
+    let count = |start: bool| {
+        let mut b = Builder::new();
+        b.buffers.push(Buffer { name: "x".into(), elem: U32, written: true, read_only: false });
+        b.shared.push(Shared { name: "s".into(), elem: U32, len: 4 });
+        let (lane, zero, one) = (b.builtin(Builtin::LocalIndex), b.uint(0), b.uint(1));
+        if start {
+            b.store(Space::Shared(0), lane, zero);
+            b.effect(Op::Barrier);
+        }
+        b.push(Op::Atomic(AtomicOp::Add, Space::Shared(0), zero, one), U32);
+        b.effect(Op::Barrier);
+        let n = b.load(Space::Shared(0), zero);
+        b.store(Space::Buffer(0), lane, n);
+        b.finish("count", [4, 1, 1], Dim::ONE)
+    };
+    let mut buffers = [words(4)];
+    let refused = run(&count(false), &mut buffers, &Bindings::new(), Options::default()).unwrap_err();
+    assert_eq!(refused.code, "S103", "{refused}");
+    run(&count(true), &mut buffers, &Bindings::new(), Options::default()).unwrap();
+    let want: Vec<u8> = [4u32; 4].into_iter().flat_map(u32::to_le_bytes).collect();
     assert_eq!(buffers[0], want);
 }

@@ -10,8 +10,8 @@ use girih_base::{DType, Diag, Result, ScalarOp};
 use girih_tile::ValueId;
 
 /// An operation over a run of elements.
-#[derive(Clone, Copy)]
-pub(super) struct Inner {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Inner {
     op: ScalarOp,
     /// Dtype and lane of the operands that decide (the last one).
     dtype: DType,
@@ -122,24 +122,31 @@ impl Worker {
 
 impl Inner {
     pub(super) fn new(slots: &[Slot], op: ScalarOp, args: &[ValueId]) -> Inner {
-        let last = &slots[args[args.len() - 1].0 as usize];
-        let fast = match last.lane {
+        let dtype = |i: usize| slots[args[i.min(args.len() - 1)].0 as usize].dtype;
+        Inner::of(op, &[dtype(0), dtype(1), dtype(2)][..args.len()])
+    }
+
+    /// An operation on operands of these dtypes, at least one and at most three.
+    pub(crate) fn of(op: ScalarOp, args: &[DType]) -> Inner {
+        let dtype = args[args.len() - 1];
+        let lane = Lane::of(dtype);
+        let fast = match lane {
             // The range of f8e8m0 is that of f32 without its subnormals, so f32 results would lose their smallest values.
-            Lane::F32 => float::has_f32(op) && last.dtype != DType::F8E8M0,
+            Lane::F32 => float::has_f32(op) && dtype != DType::F8E8M0,
             Lane::F64 => float::has_f64(op),
             Lane::Bool => ints::has_bool(op),
-            _ => ints::has(op, Lane::is_memory(last.dtype)),
+            _ => ints::has(op, Lane::is_memory(dtype)),
         };
         let mut bytes = [1; 3];
-        bytes.iter_mut().zip(args).for_each(|(b, arg)| *b = slots[arg.0 as usize].lane.bytes());
-        Inner { op, dtype: last.dtype, lane: last.lane, bytes, count: args.len(), fast }
+        bytes.iter_mut().zip(args).for_each(|(b, arg)| *b = Lane::of(*arg).bytes());
+        Inner { op, dtype, lane, bytes, count: args.len(), fast }
     }
 
     /// Rounds or wraps results to their dtype.
     ///
     /// # Safety
     /// `n` lanes lie at `at`.
-    pub(super) unsafe fn finish(&self, dtype: DType, at: *mut u8, n: usize) {
+    pub(crate) unsafe fn finish(&self, dtype: DType, at: *mut u8, n: usize) {
         if self.fast && !Lane::is_memory(self.dtype) && self.op.row().output == Output::Same {
             // SAFETY: the caller's promise.
             unsafe { cast::narrow(dtype, at, n) };
@@ -148,7 +155,7 @@ impl Inner {
 
     /// # Safety
     /// `n` elements lie at `to` and, `step` elements apart, at each of `from`; `strips` has room for three strips.
-    pub(super) unsafe fn run(
+    pub(crate) unsafe fn run(
         &self,
         (to, to_bytes): (*mut u8, usize),
         from: [*const u8; 3],
@@ -225,10 +232,9 @@ impl Inner {
     /// Whether the vectorised loop takes operand `i` as one repeated element (when another operand advances).
     fn repeats(&self, i: usize) -> bool {
         match (self.lane, self.op) {
-            (Lane::F32 | Lane::F64, ScalarOp::Select) => i > 0,
-            (Lane::F32 | Lane::F64, ScalarOp::Clamp) => true,
-            (Lane::F32 | Lane::F64, _) => self.count == 2,
-            _ => false,
+            (_, ScalarOp::Select) => i > 0,
+            (Lane::F32 | Lane::F64, ScalarOp::Clamp | ScalarOp::Fma) => true,
+            _ => self.count == 2,
         }
     }
 

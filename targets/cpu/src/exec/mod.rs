@@ -18,6 +18,8 @@ use girih_base::{Diag, Result};
 use girih_tile::Op;
 use girih_tile::verify::MAX_RANK;
 
+pub(crate) use map::Inner;
+
 /// A view with its sizes known.
 #[derive(Debug)]
 pub(crate) struct ViewAt {
@@ -42,7 +44,7 @@ pub(crate) struct Launch<'a> {
 }
 
 /// Number of elements of a strip: a piece of an operand that is copied to be contiguous.
-const STRIP: usize = 1024;
+pub(crate) const STRIP: usize = 1024;
 
 /// What one thread owns.
 #[derive(Default)]

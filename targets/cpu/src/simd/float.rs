@@ -36,6 +36,7 @@ pub(crate) fn has_f64(op: ScalarOp) -> bool {
             | Relu
             | Sign
             | Clamp
+            | Fma
             | CopySign
             | Eq
             | Ne
@@ -59,7 +60,7 @@ pub(crate) struct Operands<T> {
 /// # Safety
 /// Operands have `n` elements where they advance and one where they repeat; `dst` has room for `n`; nothing overlaps.
 #[inline(always)]
-unsafe fn unary<T: Copy, R>(dst: *mut R, a: Operands<T>, n: usize, f: impl Fn(T) -> R) {
+pub(super) unsafe fn unary<T: Copy, R>(dst: *mut R, a: Operands<T>, n: usize, f: impl Fn(T) -> R) {
     // SAFETY: the caller's promise.
     let (dst, x) = unsafe { (std::slice::from_raw_parts_mut(dst, n), std::slice::from_raw_parts(a.at[0], n)) };
     for i in 0..n {
@@ -70,7 +71,7 @@ unsafe fn unary<T: Copy, R>(dst: *mut R, a: Operands<T>, n: usize, f: impl Fn(T)
 /// # Safety
 /// As for [`unary`]. At least one operand advances.
 #[inline(always)]
-unsafe fn binary<T: Copy, R>(dst: *mut R, a: Operands<T>, n: usize, f: impl Fn(T, T) -> R) {
+pub(super) unsafe fn binary<T: Copy, R>(dst: *mut R, a: Operands<T>, n: usize, f: impl Fn(T, T) -> R) {
     // SAFETY: the caller's promise; a repeated operand has one element.
     unsafe {
         let dst = std::slice::from_raw_parts_mut(dst, n);
@@ -99,9 +100,45 @@ unsafe fn binary<T: Copy, R>(dst: *mut R, a: Operands<T>, n: usize, f: impl Fn(T
 }
 
 /// # Safety
+/// As for [`unary`]. At least one operand advances.
+#[inline(always)]
+unsafe fn ternary<T: Copy>(dst: *mut T, a: Operands<T>, n: usize, f: impl Fn(T, T, T) -> T) {
+    // SAFETY: the caller's promise; a repeated operand has one element.
+    unsafe {
+        let dst = std::slice::from_raw_parts_mut(dst, n);
+        let part = |i: usize| std::slice::from_raw_parts(a.at[i], n);
+        match a.step {
+            [1, 1, 1] => {
+                let (x, y, z) = (part(0), part(1), part(2));
+                for i in 0..n {
+                    dst[i] = f(x[i], y[i], z[i]);
+                }
+            }
+            [0, 1, 1] => {
+                let (x, y, z) = (*a.at[0], part(1), part(2));
+                for i in 0..n {
+                    dst[i] = f(x, y[i], z[i]);
+                }
+            }
+            [1, 0, 1] => {
+                let (x, y, z) = (part(0), *a.at[1], part(2));
+                for i in 0..n {
+                    dst[i] = f(x[i], y, z[i]);
+                }
+            }
+            step => {
+                for (i, to) in dst.iter_mut().enumerate() {
+                    *to = f(*a.at[0].add(i * step[0]), *a.at[1].add(i * step[1]), *a.at[2].add(i * step[2]));
+                }
+            }
+        }
+    }
+}
+
+/// # Safety
 /// As for [`unary`]; the mask is read from `at[0]` as bytes.
 #[inline(always)]
-unsafe fn select<T: Copy>(dst: *mut T, a: Operands<T>, n: usize) {
+pub(super) unsafe fn select<T: Copy>(dst: *mut T, a: Operands<T>, n: usize) {
     // SAFETY: the caller's promise; a repeated operand has one element.
     unsafe {
         let dst = std::slice::from_raw_parts_mut(dst, n);
@@ -193,6 +230,7 @@ macro_rules! common {
                     *dst.add(j) = if x > hi || hi.is_nan() && !x.is_nan() { hi } else { x };
                 }
             }
+            ScalarOp::Fma => ternary(dst, a, n, |x: $t, y: $t, z: $t| if FMA { x.mul_add(y, z) } else { x * y + z }),
             ScalarOp::Eq => binary(flag, a, n, |x, y| (x == y) as u8),
             ScalarOp::Ne => binary(flag, a, n, |x, y| (x != y) as u8),
             ScalarOp::Lt => binary(flag, a, n, |x, y| (x < y) as u8),

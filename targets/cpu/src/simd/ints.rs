@@ -1,6 +1,6 @@
 //! Scalar operations on integers and bools.
 
-use super::float::Operands;
+use super::float::{Operands, binary, select, unary};
 use super::versions;
 use girih_base::ScalarOp;
 
@@ -97,78 +97,36 @@ int!(i64, i64::wrapping_abs);
 int!(u32, |v| v);
 int!(u64, |v| v);
 
-/// # Safety
-/// As for [`map_int`].
-#[inline(always)]
-unsafe fn loop2<T: Copy, R>(dst: *mut R, a: Operands<T>, n: usize, f: impl Fn(T, T) -> R) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let dst = std::slice::from_raw_parts_mut(dst, n);
-        let (x, y) = (std::slice::from_raw_parts(a.at[0], n), std::slice::from_raw_parts(a.at[1], n));
-        for i in 0..n {
-            dst[i] = f(x[i], y[i]);
-        }
-    }
-}
-
-/// # Safety
-/// As for [`map_int`].
-#[inline(always)]
-unsafe fn loop1<T: Copy, R>(dst: *mut R, a: Operands<T>, n: usize, f: impl Fn(T) -> R) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let (dst, x) = (std::slice::from_raw_parts_mut(dst, n), std::slice::from_raw_parts(a.at[0], n));
-        for i in 0..n {
-            dst[i] = f(x[i]);
-        }
-    }
-}
-
-/// # Safety
-/// As for [`map_int`].
-#[inline(always)]
-unsafe fn choose<T: Copy>(dst: *mut T, a: Operands<T>, n: usize) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let dst = std::slice::from_raw_parts_mut(dst, n);
-        let mask = std::slice::from_raw_parts(a.at[0].cast::<u8>(), n);
-        let (x, y) = (std::slice::from_raw_parts(a.at[1], n), std::slice::from_raw_parts(a.at[2], n));
-        for i in 0..n {
-            dst[i] = if mask[i] != 0 { x[i] } else { y[i] };
-        }
-    }
-}
-
 #[inline(always)]
 unsafe fn generic_int<const FMA: bool, T: Int>(op: ScalarOp, dst: *mut T, a: Operands<T>, n: usize) {
     let flag = dst.cast::<u8>();
     // SAFETY: the caller's promise.
     unsafe {
         match op {
-            ScalarOp::Add => loop2(dst, a, n, T::add),
-            ScalarOp::Sub => loop2(dst, a, n, T::sub),
-            ScalarOp::Mul => loop2(dst, a, n, T::mul),
-            ScalarOp::Div => loop2(dst, a, n, T::div),
-            ScalarOp::Rem => loop2(dst, a, n, T::rem),
-            ScalarOp::Min => loop2(dst, a, n, |x, y| if x < y { x } else { y }),
-            ScalarOp::Max => loop2(dst, a, n, |x, y| if x > y { x } else { y }),
-            ScalarOp::And => loop2(dst, a, n, T::and),
-            ScalarOp::Or => loop2(dst, a, n, T::or),
-            ScalarOp::Xor => loop2(dst, a, n, T::xor),
-            ScalarOp::Shl => loop2(dst, a, n, T::shl),
-            ScalarOp::Shr => loop2(dst, a, n, T::shr),
-            ScalarOp::Neg => loop1(dst, a, n, |x| T::default().sub(x)),
-            ScalarOp::Abs => loop1(dst, a, n, T::abs),
-            ScalarOp::Not => loop1(dst, a, n, T::not),
-            ScalarOp::Square => loop1(dst, a, n, |x| x.mul(x)),
-            ScalarOp::Relu => loop1(dst, a, n, |x| if x > T::default() { x } else { T::default() }),
-            ScalarOp::Eq => loop2(flag, a, n, |x, y| (x == y) as u8),
-            ScalarOp::Ne => loop2(flag, a, n, |x, y| (x != y) as u8),
-            ScalarOp::Lt => loop2(flag, a, n, |x, y| (x < y) as u8),
-            ScalarOp::Le => loop2(flag, a, n, |x, y| (x <= y) as u8),
-            ScalarOp::Gt => loop2(flag, a, n, |x, y| (x > y) as u8),
-            ScalarOp::Ge => loop2(flag, a, n, |x, y| (x >= y) as u8),
-            ScalarOp::Select => choose(dst, a, n),
+            ScalarOp::Add => binary(dst, a, n, T::add),
+            ScalarOp::Sub => binary(dst, a, n, T::sub),
+            ScalarOp::Mul => binary(dst, a, n, T::mul),
+            ScalarOp::Div => binary(dst, a, n, T::div),
+            ScalarOp::Rem => binary(dst, a, n, T::rem),
+            ScalarOp::Min => binary(dst, a, n, |x, y| if x < y { x } else { y }),
+            ScalarOp::Max => binary(dst, a, n, |x, y| if x > y { x } else { y }),
+            ScalarOp::And => binary(dst, a, n, T::and),
+            ScalarOp::Or => binary(dst, a, n, T::or),
+            ScalarOp::Xor => binary(dst, a, n, T::xor),
+            ScalarOp::Shl => binary(dst, a, n, T::shl),
+            ScalarOp::Shr => binary(dst, a, n, T::shr),
+            ScalarOp::Neg => unary(dst, a, n, |x| T::default().sub(x)),
+            ScalarOp::Abs => unary(dst, a, n, T::abs),
+            ScalarOp::Not => unary(dst, a, n, T::not),
+            ScalarOp::Square => unary(dst, a, n, |x| x.mul(x)),
+            ScalarOp::Relu => unary(dst, a, n, |x| if x > T::default() { x } else { T::default() }),
+            ScalarOp::Eq => binary(flag, a, n, |x, y| (x == y) as u8),
+            ScalarOp::Ne => binary(flag, a, n, |x, y| (x != y) as u8),
+            ScalarOp::Lt => binary(flag, a, n, |x, y| (x < y) as u8),
+            ScalarOp::Le => binary(flag, a, n, |x, y| (x <= y) as u8),
+            ScalarOp::Gt => binary(flag, a, n, |x, y| (x > y) as u8),
+            ScalarOp::Ge => binary(flag, a, n, |x, y| (x >= y) as u8),
+            ScalarOp::Select => select(dst, a, n),
             _ => {}
         }
     }
@@ -180,12 +138,12 @@ unsafe fn generic_bool<const FMA: bool>(op: ScalarOp, dst: *mut u8, a: Operands<
     // SAFETY: the caller's promise.
     unsafe {
         match op {
-            ScalarOp::And => loop2(dst, a, n, |x, y| truth(x) & truth(y)),
-            ScalarOp::Or => loop2(dst, a, n, |x, y| truth(x) | truth(y)),
-            ScalarOp::Xor | ScalarOp::Ne => loop2(dst, a, n, |x, y| truth(x) ^ truth(y)),
-            ScalarOp::Eq => loop2(dst, a, n, |x, y| truth(x) ^ truth(y) ^ 1),
-            ScalarOp::Not => loop1(dst, a, n, |x| truth(x) ^ 1),
-            ScalarOp::Select => choose(dst, a, n),
+            ScalarOp::And => binary(dst, a, n, |x, y| truth(x) & truth(y)),
+            ScalarOp::Or => binary(dst, a, n, |x, y| truth(x) | truth(y)),
+            ScalarOp::Xor | ScalarOp::Ne => binary(dst, a, n, |x, y| truth(x) ^ truth(y)),
+            ScalarOp::Eq => binary(dst, a, n, |x, y| truth(x) ^ truth(y) ^ 1),
+            ScalarOp::Not => unary(dst, a, n, |x| truth(x) ^ 1),
+            ScalarOp::Select => select(dst, a, n),
             _ => {}
         }
     }
@@ -195,7 +153,7 @@ versions! {
     /// `dst = op(a...)` over `n` elements; comparisons write bytes.
     ///
     /// # Safety
-    /// Every operand has `n` elements; `dst` has room for `n` and overlaps no operand.
+    /// As for [`super::float::map_f32`].
     pub(crate) unsafe fn map_int<T: Int>(op: ScalarOp, dst: *mut T, a: Operands<T>, n: usize) = generic_int
 }
 

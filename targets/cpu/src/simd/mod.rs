@@ -7,6 +7,7 @@ pub(crate) mod cast;
 pub(crate) mod fallback;
 pub(crate) mod float;
 pub(crate) mod fold;
+pub(crate) mod gather;
 pub(crate) mod ints;
 pub(crate) mod isa;
 pub(crate) mod math;

@@ -5,7 +5,7 @@
 use super::Isa;
 use gemm_common::Parallelism;
 use gemm_common::gemm::gemm_basic_generic;
-use gemm_common::simd::{MixedSimd, Scalar};
+use gemm_common::simd::{self, Scalar};
 
 /// A matrix in memory: its first element and the distances between rows and between columns, in elements.
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +92,7 @@ macro_rules! product {
                 unsafe {
                     #[cfg(target_arch = "x86_64")]
                     if isa == Isa::Avx2
-                        && let Some(simd) = <gemm_common::simd::V3 as MixedSimd<$t, $t, $t, $t>>::try_new()
+                        && let Some(simd) = <simd::V3 as simd::MixedSimd<$t, $t, $t, $t>>::try_new()
                     {
                         return kernel!($t, $library::microkernel::fma::$t, $lanes, simd, (size, out, add, x, y, how));
                     }

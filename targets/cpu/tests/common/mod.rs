@@ -14,6 +14,11 @@ thread_local! {
     static LEVEL: Cell<Option<Isa>> = const { Cell::new(None) };
 }
 
+/// The instruction set of this test's devices.
+pub fn level() -> Isa {
+    LEVEL.get().unwrap_or(Isa::best())
+}
+
 /// Runs a test once at every level of vector instructions that this machine has.
 pub fn at_every_level(test: impl Fn()) {
     for isa in Isa::available() {
@@ -26,7 +31,7 @@ pub fn at_every_level(test: impl Fn()) {
 
 /// Runs `kernel` with the given bytes in its parameters; gives all parameters' bytes afterwards.
 pub fn run_bytes(kernel: &Kernel, data: &[Vec<u8>], bindings: &Bindings, threads: usize) -> Result<Vec<Vec<u8>>> {
-    let mut device = CpuDevice::with_isa(threads, LEVEL.get().unwrap_or(Isa::best()))?;
+    let mut device = CpuDevice::with_isa(threads, level())?;
     let code = KernelCode {
         name: kernel.name.clone(),
         format: Format::Tile,
