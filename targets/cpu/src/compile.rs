@@ -11,7 +11,7 @@ use girih_tile::{Block, Kernel, Literal, Op, ValueId};
 /// Compiles a kernel.
 ///
 /// # Errors
-/// What the verifier refuses; `X002` when a row of a quantised matrix does not fill blocks.
+/// What the verifier refuses; `X102` when a row of a quantised matrix does not fill blocks.
 pub(crate) fn compile(kernel: &Kernel) -> Result<Program> {
     girih_tile::verify(kernel)?;
     let mut c =
@@ -21,7 +21,7 @@ pub(crate) fn compile(kernel: &Kernel) -> Result<Program> {
     if let [grid @ .., _] = &kernel.grid[..]
         && grid.len() >= MAX_RANK
     {
-        return Err(Diag::error("X002", format!("kernel `{}` has {} grid axes", kernel.name, kernel.grid.len()))
+        return Err(Diag::error("X102", format!("kernel `{}` has {} grid axes", kernel.name, kernel.grid.len()))
             .help(format!("merge axes: at most {MAX_RANK} are supported")));
     }
     find_quant(kernel, &mut body, &c.uses);

@@ -82,7 +82,7 @@ impl CpuDevice {
         match self.buffers.get_mut(buffer.0 as usize) {
             Some(Some(b)) => Ok(b.mem()),
             _ => {
-                Err(Diag::error("X004", format!("no buffer {}", buffer.0)).note("it was never allocated, or was freed"))
+                Err(Diag::error("X104", format!("no buffer {}", buffer.0)).note("it was never allocated, or was freed"))
             }
         }
     }
@@ -105,7 +105,7 @@ impl CpuDevice {
         let mem = self.buffer(buffer)?;
         if offset.checked_add(bytes).is_none_or(|end| end > mem.bytes as u64) {
             let have = mem.bytes;
-            return Err(Diag::error("X004", format!("bytes {offset}.. ({bytes} of them) of a buffer of {have} bytes")));
+            return Err(Diag::error("X104", format!("bytes {offset}.. ({bytes} of them) of a buffer of {have} bytes")));
         }
         Ok(Mem { ptr: mem.ptr.wrapping_add(offset as usize), bytes: bytes as usize, writable: mem.writable })
     }
@@ -130,7 +130,7 @@ pub(crate) fn default_threads() -> usize {
 }
 
 fn read_only() -> Box<Diag> {
-    Diag::error("X004", "this buffer is read-only: it shares its memory with whoever provided it")
+    Diag::error("X104", "this buffer is read-only: it shares its memory with whoever provided it")
 }
 
 impl Device for CpuDevice {
@@ -149,7 +149,7 @@ impl Device for CpuDevice {
 
     fn allocate(&mut self, bytes: u64) -> Result<BufferRef> {
         self.isa.clone()?;
-        let bytes = usize::try_from(bytes).map_err(|_| Diag::error("X001", format!("{bytes} bytes are too many")))?;
+        let bytes = usize::try_from(bytes).map_err(|_| Diag::error("X101", format!("{bytes} bytes are too many")))?;
         let memory = Aligned::zeroed(bytes)?;
         Ok(self.insert(Buffer::Owned { memory, bytes }))
     }
@@ -157,7 +157,7 @@ impl Device for CpuDevice {
     fn adopt(&mut self, data: SharedBytes, range: Range<usize>) -> Result<BufferRef> {
         let all = (*data).as_ref();
         let Some(part) = all.get(range.clone()) else {
-            return Err(Diag::error("X004", format!("bytes {range:?} of {} bytes", all.len())));
+            return Err(Diag::error("X104", format!("bytes {range:?} of {} bytes", all.len())));
         };
         // Elements are read in place, so they must be aligned for the widest dtype.
         if (part.as_ptr() as usize).is_multiple_of(8) {
@@ -197,7 +197,7 @@ impl Device for CpuDevice {
             Format::Tile => Loaded::Tile(compile::compile(&girih_tile::parse(&code.text)?)?),
             Format::Simt => Loaded::Simt(simt::compile(&girih_simt::parse(&code.text)?)?),
             Format::Wgsl => {
-                return Err(Diag::error("X004", format!("kernel `{}` is a shader", code.name))
+                return Err(Diag::error("X104", format!("kernel `{}` is a shader", code.name))
                     .note("the plan was compiled for another target")
                     .help("compile the graph again for the cpu target"));
             }
@@ -221,7 +221,7 @@ impl Device for CpuDevice {
                     match self.kernels.get(kernel.0 as usize) {
                         Some(Loaded::Tile(p)) => launch::launch(p, args, bindings, pool, &self.workers, isa)?,
                         Some(Loaded::Simt(p)) => simt::launch(p, args, bindings, pool, &self.simt_workers, isa)?,
-                        None => return Err(Diag::error("X004", format!("no kernel {}", kernel.0))),
+                        None => return Err(Diag::error("X104", format!("no kernel {}", kernel.0))),
                     }
                 }
                 Command::Copy { from, to } => self.copy(from, to)?,
@@ -240,7 +240,7 @@ impl CpuDevice {
         let (src, dst) =
             (self.range(from.buffer, from.offset, from.bytes)?, self.range(to.buffer, to.offset, to.bytes)?);
         if src.bytes != dst.bytes {
-            return Err(Diag::error("X004", format!("a copy of {} bytes to {}", src.bytes, dst.bytes)));
+            return Err(Diag::error("X104", format!("a copy of {} bytes to {}", src.bytes, dst.bytes)));
         }
         if !dst.writable {
             return Err(read_only());

@@ -106,7 +106,7 @@ pub(crate) fn spread<W: Send>(
 
 /// A launch that does not fit its kernel.
 pub(crate) fn refuse(name: &str, why: String) -> Box<Diag> {
-    Diag::error("X004", format!("kernel `{name}` cannot be launched: {why}"))
+    Diag::error("X104", format!("kernel `{name}` cannot be launched: {why}"))
 }
 
 fn size(program: &Program, dim: &Dim, bindings: &Bindings) -> Result<i64> {

@@ -57,7 +57,7 @@ impl Aligned {
 }
 
 fn no_memory(bytes: usize) -> Box<Diag> {
-    Diag::error("X001", format!("out of memory: {bytes} bytes could not be allocated"))
+    Diag::error("X101", format!("out of memory: {bytes} bytes could not be allocated"))
         .help("use a smaller model, a shorter context or a smaller batch")
 }
 

@@ -109,7 +109,7 @@ impl Worker {
             return Ok(());
         }
         if from.len != to.len {
-            return Err(Diag::error("X004", "a bit cast changes the number of elements"));
+            return Err(Diag::error("X104", "a bit cast changes the number of elements"));
         }
         let src = self.dense(l, x, 0)?;
         let out = self.room(l, inst.dst[0]);

@@ -217,7 +217,7 @@ impl Worker {
 pub(crate) fn outside(l: &Launch<'_>, param: usize, at: i64) -> Box<Diag> {
     let p = &l.program.params[param];
     let len = elements(l, param);
-    Diag::error("X003", format!("kernel `{}` reaches element {at} of `{}`, which has {len}", l.program.name, p.name))
+    Diag::error("X103", format!("kernel `{}` reaches element {at} of `{}`, which has {len}", l.program.name, p.name))
         .note("the access was stopped; nothing outside the buffer was read or written")
         .help("this is a mistake in the kernel or in the sizes it was launched with")
 }

@@ -79,7 +79,7 @@ impl Worker {
         let (rows, columns) = (l.dims[inst.table].max(0), l.dims[inst.table + 1].max(0));
         let row_bytes = format.row_bytes(columns as u64).ok_or_else(|| {
             let block = format.block_elements();
-            Diag::error("X002", format!("rows of {columns} elements do not fill blocks of {name} ({block} elements)"))
+            Diag::error("X102", format!("rows of {columns} elements do not fill blocks of {name} ({block} elements)"))
         })?;
         let clip = |at: i64, extent: i64, tile: usize| extent.saturating_sub(at).clamp(0, tile as i64) as usize;
         let (r, c) = (clip(at[0], rows, shape[0]), clip(at[1], columns, shape[1]));
@@ -169,5 +169,5 @@ impl Worker {
 }
 
 fn unknown(name: &str) -> Box<Diag> {
-    Diag::error("X002", format!("no quantised format `{name}`"))
+    Diag::error("X102", format!("no quantised format `{name}`"))
 }

@@ -230,7 +230,6 @@ macro_rules! common {
                     *dst.add(j) = if x > hi || hi.is_nan() && !x.is_nan() { hi } else { x };
                 }
             }
-            ScalarOp::Fma => ternary(dst, a, n, |x: $t, y: $t, z: $t| if FMA { x.mul_add(y, z) } else { x * y + z }),
             ScalarOp::Eq => binary(flag, a, n, |x, y| (x == y) as u8),
             ScalarOp::Ne => binary(flag, a, n, |x, y| (x != y) as u8),
             ScalarOp::Lt => binary(flag, a, n, |x, y| (x < y) as u8),
@@ -267,6 +266,9 @@ unsafe fn generic_f32<const FMA: bool>(op: ScalarOp, dst: *mut f32, a: Operands<
             a,
             n,
             match op {
+                // Where fusing is slow, the product is exact in f64.
+                ScalarOp::Fma if FMA => ternary(dst, a, n, |x, y, z| x.mul_add(y, z)),
+                ScalarOp::Fma => ternary(dst, a, n, |x, y, z| (x as f64 * y as f64 + z as f64) as f32),
                 ScalarOp::Rsqrt => each!(x => 1.0 / x.sqrt()),
                 ScalarOp::Exp => each!(x => math::exp::<FMA>(x)),
                 ScalarOp::Exp2 => each!(x => math::exp2::<FMA>(x)),
@@ -297,7 +299,18 @@ unsafe fn generic_f32<const FMA: bool>(op: ScalarOp, dst: *mut f32, a: Operands<
 #[inline(always)]
 unsafe fn generic_f64<const FMA: bool>(op: ScalarOp, dst: *mut f64, a: Operands<f64>, n: usize) {
     // SAFETY: the caller's promise.
-    unsafe { common!(f64, op, dst, a, n, {}) }
+    unsafe {
+        common!(
+            f64,
+            op,
+            dst,
+            a,
+            n,
+            if op == ScalarOp::Fma {
+                ternary(dst, a, n, |x, y, z| x.mul_add(y, z));
+            }
+        )
+    }
 }
 
 versions! {

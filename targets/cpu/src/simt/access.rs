@@ -231,7 +231,7 @@ impl SimtWorker {
             Array::Shared(i) => &p.shared[i].name,
             Array::Local { name, .. } => &p.locals[name],
         };
-        Diag::error("X003", format!("kernel `{}` reaches element {index} of `{name}`, which has {len}", p.name))
+        Diag::error("X103", format!("kernel `{}` reaches element {index} of `{name}`, which has {len}", p.name))
             .note(format!("thread {thread} of workgroup {}", self.group))
             .note("the access was stopped; nothing outside the array was read or written")
             .help("this is a mistake in the kernel or in the sizes it was launched with")

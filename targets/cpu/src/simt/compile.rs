@@ -14,13 +14,13 @@ const THREADS: usize = 1 << 14;
 /// Compiles a kernel.
 ///
 /// # Errors
-/// What the verifier refuses; `X002` for a workgroup that is too large, in threads or in bytes.
+/// What the verifier refuses; `X102` for a workgroup that is too large, in threads or in bytes.
 pub(crate) fn compile(kernel: &Kernel) -> Result<SimtProgram> {
     girih_simt::verify::verify(kernel)?;
     let threads = kernel.workgroup.iter().try_fold(1usize, |n, w| n.checked_mul(*w as usize));
     let Some(threads) = threads.filter(|t| *t <= THREADS) else {
         let diag =
-            Diag::error("X002", format!("kernel `{}` has workgroups of {:?} threads", kernel.name, kernel.workgroup));
+            Diag::error("X102", format!("kernel `{}` has workgroups of {:?} threads", kernel.name, kernel.workgroup));
         return Err(diag.help(format!("the CPU takes up to {THREADS} threads in a workgroup")));
     };
     let varies = uniform::varies(kernel);

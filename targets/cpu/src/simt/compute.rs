@@ -80,7 +80,7 @@ impl SimtWorker {
                         continue;
                     }
                     let what = format!("component {part} of a vector of {}", x.parts);
-                    return Err(Diag::error("X003", format!("kernel `{}` reaches {what}", l.program.name)));
+                    return Err(Diag::error("X103", format!("kernel `{}` reaches {what}", l.program.name)));
                 }
                 let from = self.lanes(x, part).add(t * x.varies as usize * bytes);
                 std::ptr::copy_nonoverlapping(from, self.lanes(dst, 0).add(t * bytes), bytes);

@@ -13,7 +13,7 @@ use std::sync::Mutex;
 /// Runs a program over memory.
 ///
 /// # Errors
-/// `X004` when the arguments do not fit the kernel, `X003` for an access outside an array, `X012` for a loop without end.
+/// `X104` when the arguments do not fit the kernel, `X103` for an access outside an array, `X012` for a loop without end.
 pub(crate) fn launch(
     program: &SimtProgram,
     args: Vec<Mem>,

@@ -156,7 +156,7 @@ pub(super) fn check(kernel: &Kernel, what: &str, bytes: usize) -> Result<()> {
         return Ok(());
     }
     Err(Diag::error(
-        "X002",
+        "X102",
         format!("kernel `{}` needs more than {MOST} bytes of {what} for one workgroup", kernel.name),
     )
     .help("use smaller arrays, or fewer threads in a workgroup"))

@@ -51,7 +51,7 @@ impl SimtWorker {
     /// Runs the workgroup of that index.
     ///
     /// # Errors
-    /// `X003` an access outside an array, `X012` a loop without end.
+    /// `X103` an access outside an array, `X012` a loop without end.
     pub fn group(&mut self, l: &SimtLaunch<'_>, group: u32) -> Result<()> {
         let p = l.program;
         self.group = group;
