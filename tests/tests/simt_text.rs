@@ -11,7 +11,7 @@ fn kernels<'s>(steps: &'s [Step], out: &mut Vec<&'s girih_tile::Kernel>) {
     for step in steps {
         match step {
             Step::Launch { kernel, .. } => out.push(kernel),
-            Step::Copy { .. } => {}
+            Step::LaunchSimt { .. } | Step::Copy { .. } => {}
             Step::Repeat { body, .. } => kernels(body, out),
             Step::While { test, body, .. } => [test, body].into_iter().for_each(|s| kernels(s, out)),
             Step::Branch { branches, .. } => branches.iter().for_each(|s| kernels(s, out)),

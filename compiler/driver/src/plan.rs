@@ -104,6 +104,7 @@ fn symbols(program: &Program) -> Vec<Symbol> {
         for s in steps {
             match s {
                 Low::Launch { kernel, .. } => girih_lower::kernel_dims(kernel, visit),
+                Low::LaunchSimt { kernel, .. } => visit(&kernel.groups),
                 Low::Copy { from_offset, to_offset, bytes, .. } => {
                     [from_offset, to_offset, bytes].into_iter().for_each(&mut *visit)
                 }
@@ -133,6 +134,8 @@ fn reads(step: &Low) -> Vec<TensorRef> {
         Low::Launch { kernel, args } => {
             args.iter().zip(&kernel.params).filter(|(_, p)| p.access != Access::Write).map(|(a, _)| *a).collect()
         }
+        // A result may be read back by the threads that write it.
+        Low::LaunchSimt { args, .. } => args.clone(),
         Low::Copy { from, .. } => vec![*from],
         Low::Repeat { body, .. } => body.iter().flat_map(reads).collect(),
         Low::While { test, flag, body } => test.iter().chain(body).flat_map(reads).chain([*flag]).collect(),
@@ -144,6 +147,9 @@ fn writes(step: &Low) -> Vec<TensorRef> {
     match step {
         Low::Launch { kernel, args } => {
             args.iter().zip(&kernel.params).filter(|(_, p)| p.access != Access::Read).map(|(a, _)| *a).collect()
+        }
+        Low::LaunchSimt { kernel, args } => {
+            args.iter().zip(&kernel.buffers).filter(|(_, b)| b.written).map(|(a, _)| *a).collect()
         }
         Low::Copy { to, .. } => vec![*to],
         Low::Repeat { body, .. } => body.iter().flat_map(writes).collect(),
@@ -158,6 +164,10 @@ fn sized(step: &Low) -> bool {
     let mut visit = |d: &Dim| found |= d.as_const().is_none();
     match step {
         Low::Launch { kernel, .. } => girih_lower::kernel_dims(kernel, &mut visit),
+        Low::LaunchSimt { kernel, .. } => {
+            visit(&kernel.groups);
+            found |= !kernel.uniforms.is_empty();
+        }
         Low::Copy { from_offset, to_offset, bytes, .. } => {
             [from_offset, to_offset, bytes].into_iter().for_each(&mut visit)
         }
@@ -221,7 +231,7 @@ fn lifetimes(program: &Program, once: &BTreeSet<TensorRef>) -> Vec<Option<(usize
             for s in steps {
                 let start = self.clock;
                 match s {
-                    Low::Launch { .. } | Low::Copy { .. } => {
+                    Low::Launch { .. } | Low::LaunchSimt { .. } | Low::Copy { .. } => {
                         let at = self.clock;
                         reads(s).into_iter().chain(writes(s)).for_each(|t| self.touch(t, at));
                         self.clock += 1;
@@ -290,6 +300,18 @@ impl Make<'_> {
                     return Err(Diag::error("D001", format!("`{}` lost an argument", kernel.name)));
                 }
                 Step::Launch { kernel: self.kernel(kernel)?, args: args.iter().map(id).collect() }
+            }
+            Low::LaunchSimt { kernel, args } => {
+                if args.len() != kernel.buffers.len() {
+                    return Err(Diag::error("D001", format!("`{}` lost an argument", kernel.name)));
+                }
+                let code = self.target.compile_simt(kernel)?;
+                let known = self.kernels.iter().position(|k| *k == code);
+                let kernel = known.unwrap_or_else(|| {
+                    self.kernels.push(code);
+                    self.kernels.len() - 1
+                });
+                Step::Launch { kernel: kernel as u32, args: args.iter().map(id).collect() }
             }
             Low::Copy { from, from_offset, to, to_offset, bytes } => Step::Copy {
                 from: id(from),

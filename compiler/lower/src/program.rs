@@ -56,6 +56,13 @@ pub enum Step {
         /// One tensor per parameter.
         args: Vec<TensorRef>,
     },
+    /// Launches a kernel that was written for single threads.
+    LaunchSimt {
+        /// The kernel.
+        kernel: Arc<girih_simt::Kernel>,
+        /// One tensor per buffer.
+        args: Vec<TensorRef>,
+    },
     /// Copies bytes.
     Copy {
         /// Source.

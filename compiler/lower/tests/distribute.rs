@@ -10,9 +10,9 @@ use girih_graph::testing::{Config, Sample, random_graph};
 use girih_graph::{Monoid, nn};
 use girih_lower::TargetDesc;
 
-fn descs() -> Vec<TargetDesc> {
+fn descs() -> [TargetDesc; 3] {
     let base = TargetDesc::webgpu();
-    vec![
+    [
         base.clone(),
         TargetDesc {
             threads: 256,
@@ -94,15 +94,29 @@ fn common_layers() {
 #[test]
 fn random_graphs() {
     use DType::*;
-    let dtypes = vec![Bool, I8, U8, I16, U16, I32, U32, F16, Bf16, F32];
-    let config = Config { nodes: 8, max_elements: 512, dtypes, ..Config::default() };
+    random(&[Bool, I8, U8, I16, U16, I32, U32, F16, Bf16, F32], &descs());
+}
+
+/// The same with 64-bit dtypes, on targets that have them.
+#[test]
+fn random_wide_graphs() {
+    use DType::*;
+    let wide = |mut d: TargetDesc| {
+        d.native.extend([I64, U64, F64]);
+        d
+    };
+    random(&[Bool, I32, I64, U64, F32, F64, I64, F64], &descs().map(wide));
+}
+
+fn random(dtypes: &[DType], descs: &[TargetDesc; 3]) {
+    let config = Config { nodes: 8, max_elements: 512, dtypes: dtypes.to_vec(), ..Config::default() };
     let seeds = std::env::var("GIRIH_SEEDS").ok().and_then(|s| s.parse().ok()).unwrap_or(120u64);
     let first = std::env::var("GIRIH_FIRST_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(0u64);
     let (mut ran, mut refused, mut wrong) = (0, std::collections::BTreeMap::new(), Vec::new());
     for seed in first..first + seeds {
         let sample = random_graph(seed, &config);
         let Ok(want) = sample.graph.eval(&sample.inputs, &sample.bindings) else { continue };
-        let desc = &descs()[seed as usize % 3];
+        let desc = &descs[seed as usize % 3];
         let problem = match run(&sample, desc) {
             Ok(got) => {
                 ran += 1;

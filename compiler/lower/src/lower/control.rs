@@ -114,15 +114,7 @@ impl Lower<'_> {
         if results.iter().any(|r| self.program.tensors[r.0 as usize].ty.elements().is(0)) {
             return Ok(results);
         }
-        // Parameters of a kernel never overlap.
-        let mut own: Vec<TensorRef> = Vec::new();
-        for t in operands {
-            let tensor = self.program.tensors[t.0 as usize].clone();
-            own.push(if own.contains(t) { self.temp(&tensor.label, &tensor.ty) } else { *t });
-            if own.last() != Some(t) {
-                steps.push(self.copy_all(*t, own[own.len() - 1]));
-            }
-        }
+        let own = self.distinct(operands, steps);
         let scratch: Vec<TensorRef> = staged.scratch.iter().map(|t| self.temp(&label, t)).collect();
         for (kernel, slots) in staged.launches {
             let tensor = |slot: &Slot| match slot {

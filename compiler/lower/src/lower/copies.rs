@@ -15,6 +15,22 @@ impl Lower<'_> {
         Step::Copy { from, from_offset: Dim::ZERO, to, to_offset: Dim::ZERO, bytes: self.bytes(to) }
     }
 
+    /// The tensors with copies of those given twice: parameters of a kernel never overlap.
+    pub(super) fn distinct(&mut self, tensors: &[TensorRef], steps: &mut Vec<Step>) -> Vec<TensorRef> {
+        let mut own: Vec<TensorRef> = Vec::new();
+        for t in tensors {
+            if !own.contains(t) {
+                own.push(*t);
+                continue;
+            }
+            let tensor = self.program.tensors[t.0 as usize].clone();
+            let copy = self.temp(&tensor.label, &tensor.ty);
+            steps.push(self.copy_all(*t, copy));
+            own.push(copy);
+        }
+        own
+    }
+
     /// Results that are parameters (or given twice) get memory of their own.
     pub(super) fn detach(&mut self, results: &[TensorRef]) -> Vec<TensorRef> {
         let mut out: Vec<TensorRef> = Vec::new();

@@ -5,10 +5,23 @@ use crate::program::{Step, TensorRef};
 use girih_base::{DType, Diag, Dim, Result};
 use girih_graph::ops::{Kernel as HandWritten, KernelLevel};
 use girih_graph::{Graph, NodeId, TensorTy};
+use girih_simt as simt;
 use girih_tile::{Access, Builder, Kernel, Literal, TileTy, View, ViewAxis};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Elements that one program of a filling kernel writes.
 const FILL: u32 = 256;
+
+/// A parameter as both levels have it.
+struct Param<'k> {
+    name: &'k str,
+    writes: bool,
+    /// The kernel reads what it writes.
+    reads: bool,
+    /// Why it cannot hold a tensor of this type, if it cannot.
+    misfit: Box<dyn Fn(&TensorTy) -> Option<String> + 'k>,
+}
 
 impl Lower<'_> {
     /// Launches a hand-written kernel; gives the tensors of its results. Results that it also reads start as zeros.
@@ -23,33 +36,100 @@ impl Lower<'_> {
         operands: &[TensorRef],
         steps: &mut Vec<Step>,
     ) -> Result<Vec<TensorRef>> {
-        if given.level == KernelLevel::Simt {
-            return Err(Diag::error("L002", "a kernel in SIMT form cannot be launched from a graph yet")
-                .at(&graph.node(id).loc, "this operation")
-                .help("give it in tile form"));
-        }
-        let kernel = girih_tile::parse(&given.text)?;
-        girih_tile::verify(&kernel)?;
         let inputs = graph.operands(id).iter().map(|o| Ok(graph.tensor(*o)?.clone())).collect::<Result<Vec<_>>>()?;
-        check(&kernel, &inputs, &given.results).map_err(|d| d.at(&graph.node(id).loc, "launched here"))?;
+        let here = |d: Box<Diag>| d.at(&graph.node(id).loc, "launched here");
         let label = names::label(graph, id);
         let results: Vec<TensorRef> = given.results.iter().map(|t| self.temp(&label, t)).collect();
-        for (r, p) in results.iter().zip(&kernel.params[inputs.len()..]) {
-            if p.access == Access::ReadWrite && !p.len.is(0) {
-                let kernel = self.share(zeros(p.dtype, &p.len));
-                steps.push(Step::Launch { kernel, args: vec![*r] });
+        let own = self.distinct(operands, steps);
+        let args: Vec<TensorRef> = own.iter().chain(&results).copied().collect();
+        let (launch, read_back) = match given.level {
+            KernelLevel::Tile => {
+                let kernel = girih_tile::parse(&given.text)?;
+                girih_tile::verify(&kernel)?;
+                let params: Vec<Param<'_>> = kernel.params.iter().map(tile_param).collect();
+                let read_back = fits(&kernel.name, params, &inputs, &given.results).map_err(here)?;
+                self.known(&kernel.name, kernel.scalars.iter().map(|s| &s.name)).map_err(here)?;
+                (Step::Launch { kernel: self.share(kernel), args }, read_back)
+            }
+            KernelLevel::Simt => {
+                let kernel = simt::parse(&given.text)?;
+                simt::verify::verify(&kernel)?;
+                let params: Vec<Param<'_>> =
+                    kernel.buffers.iter().enumerate().map(|(i, b)| simt_param(&kernel, i, b)).collect();
+                let read_back = fits(&kernel.name, params, &inputs, &given.results).map_err(here)?;
+                self.known(&kernel.name, kernel.uniforms.iter()).map_err(here)?;
+                (Step::LaunchSimt { kernel: Arc::new(kernel), args }, read_back)
+            }
+        };
+        for r in read_back {
+            let ty = &given.results[r];
+            if !ty.elements().is(0) {
+                let kernel = self.share(zeros(ty.dtype, &ty.elements()));
+                steps.push(Step::Launch { kernel, args: vec![results[r]] });
             }
         }
-        let args = operands.iter().chain(&results).copied().collect();
-        let kernel = self.share(kernel);
-        steps.push(Step::Launch { kernel, args });
+        steps.push(launch);
         Ok(results)
+    }
+
+    /// Refuses numbers given at launch that are no sizes of the program.
+    fn known<'n>(&self, kernel: &str, names: impl Iterator<Item = &'n Arc<str>>) -> Result<()> {
+        let shapes = self.program.tensors.iter().flat_map(|t| &t.ty.shape);
+        let symbols: BTreeSet<Arc<str>> = shapes.flat_map(Dim::symbols).map(|s| s.name).collect();
+        for name in names {
+            if !symbols.contains(name) {
+                return Err(refuse(kernel, format!("needs a value for `{name}`"))
+                    .note("no size of the graph has that name")
+                    .help("give the number as an operand of one element"));
+            }
+        }
+        Ok(())
     }
 }
 
-/// Whether a kernel's parameters are the operands, which it only reads, and then the results, which it writes.
-fn check(kernel: &Kernel, operands: &[TensorTy], results: &[TensorTy]) -> Result<()> {
-    let (has, wants) = (kernel.params.len(), operands.len() + results.len());
+fn tile_param(p: &girih_tile::Param) -> Param<'_> {
+    let misfit = |ty: &TensorTy| {
+        let elements = ty.elements();
+        if p.dtype != ty.dtype {
+            return Some(format!("has elements of {}", p.dtype));
+        }
+        (p.len != elements).then(|| format!("has {} elements, not {elements}", p.len))
+    };
+    Param {
+        name: &p.name,
+        writes: p.access != Access::Read,
+        reads: p.access != Access::Write,
+        misfit: Box::new(misfit),
+    }
+}
+
+fn simt_param<'k>(kernel: &simt::Kernel, index: usize, b: &'k simt::Buffer) -> Param<'k> {
+    let misfit = |ty: &TensorTy| {
+        // Types narrower than a word arrive packed in words.
+        let stored = if ty.dtype.bits() < 32 { DType::U32 } else { ty.dtype };
+        if b.elem.dtype != stored {
+            return Some(format!("has elements of {}", b.elem.dtype));
+        }
+        let whole = stored == ty.dtype && b.elem.lanes != 3 && ty.elements().divisible_by(b.elem.lanes as i64).yes();
+        let packed = stored != ty.dtype && b.elem.lanes == 1;
+        (!whole && !packed).then(|| format!("has elements of {} {}", b.elem.lanes, b.elem.dtype))
+    };
+    let reads = read_back(&kernel.body, simt::Space::Buffer(index as u32));
+    Param { name: &b.name, writes: b.written, reads, misfit: Box::new(misfit) }
+}
+
+/// Whether any statement reads an array.
+fn read_back(body: &[simt::Stmt], space: simt::Space) -> bool {
+    body.iter().any(|s| {
+        let reads = s.op.space() == Some(space) && !matches!(s.op, simt::Op::Store(..));
+        reads || s.op.blocks().into_iter().any(|b| read_back(b, space))
+    })
+}
+
+/// Checks that a kernel's parameters are the operands, which it only reads, and then the results, which it writes; gives the
+/// results that it also reads.
+fn fits(kernel: &str, params: Vec<Param<'_>>, operands: &[TensorTy], results: &[TensorTy]) -> Result<Vec<usize>> {
+    let (has, wants) = (params.len(), operands.len() + results.len());
     if has != wants {
         return Err(refuse(kernel, format!("has {has} parameters")).note(format!(
             "it is given {} operands and {} results",
@@ -57,30 +137,30 @@ fn check(kernel: &Kernel, operands: &[TensorTy], results: &[TensorTy]) -> Result
             results.len()
         )));
     }
-    for (i, (p, ty)) in kernel.params.iter().zip(operands.iter().chain(results)).enumerate() {
+    let mut read_back = Vec::new();
+    for (i, (p, ty)) in params.iter().zip(operands.iter().chain(results)).enumerate() {
         let (what, written) = match i.checked_sub(operands.len()) {
             None => (format!("operand {i}"), false),
             Some(r) => (format!("result {r}"), true),
         };
-        if p.dtype != ty.dtype {
-            return Err(refuse(kernel, format!("takes `{}` as {}, but {what} is {ty}", p.name, p.dtype)));
+        if let Some(why) = (p.misfit)(ty) {
+            return Err(refuse(kernel, format!("cannot take {what} as `{}`", p.name))
+                .note(format!("`{}` {why}; {what} is {ty}", p.name)));
         }
-        let elements = ty.elements();
-        if p.len != elements {
-            return Err(refuse(kernel, format!("takes {} elements of `{}`, but {what} is {ty}", p.len, p.name))
-                .note(format!("{what} has {elements} elements")));
-        }
-        if written != (p.access != Access::Read) {
+        if written != p.writes {
             let does = if written { "does not write" } else { "writes" };
             return Err(refuse(kernel, format!("{does} `{}`, which is {what}", p.name))
                 .help("operands are only read; what a kernel writes is a result"));
         }
+        if written && p.reads {
+            read_back.push(i - operands.len());
+        }
     }
-    Ok(())
+    Ok(read_back)
 }
 
-fn refuse(kernel: &Kernel, why: String) -> Box<Diag> {
-    Diag::error("L006", format!("the hand-written kernel `{}` {why}", kernel.name))
+fn refuse(kernel: &str, why: String) -> Box<Diag> {
+    Diag::error("L006", format!("the hand-written kernel `{kernel}` {why}"))
 }
 
 /// A kernel that writes zeros.

@@ -39,6 +39,12 @@ impl Run<'_> {
                     }
                 }
             }
+            Step::LaunchSimt { kernel, args } => {
+                let mut buffers: Vec<Vec<u8>> = args.iter().map(|a| self.memory[a.0 as usize].clone()).collect();
+                let options = Options { subgroup: self.desc.subgroup_size[0], ..Default::default() };
+                emulate::run(kernel, &mut buffers, &self.sizes, options)?;
+                args.iter().zip(buffers).for_each(|(a, b)| self.memory[a.0 as usize] = b);
+            }
             Step::Copy { from, from_offset, to, to_offset, bytes } => {
                 let at = |d: &Dim| d.eval(&self.sizes).unwrap() as usize;
                 let (f, t, n) = (at(from_offset), at(to_offset), at(bytes));

@@ -67,12 +67,21 @@ pub fn stage(graph: &Graph, stage: Stage, targets: &Targets) -> Result<Pieces> {
     kernels(&program).into_iter().map(|(name, k)| kernel(&name, &k, stage, targets)).collect()
 }
 
-fn kernel(name: &str, kernel: &Kernel, stage: Stage, targets: &Targets) -> Result<Piece> {
-    if stage == Stage::Tile {
-        return Ok(Piece::new(name, "tile", girih_tile::print_without_locs(kernel)));
-    }
-    let simt = girih_lower::distribute(kernel, girih_driver::Target::desc(&targets.shaders))?;
-    if stage == Stage::Simt {
+/// A kernel of a program at the level it was lowered or written at.
+enum Launched {
+    Tile(Arc<Kernel>),
+    Simt(Arc<girih_simt::Kernel>),
+}
+
+fn kernel(name: &str, kernel: &Launched, stage: Stage, targets: &Targets) -> Result<Piece> {
+    let simt = match kernel {
+        Launched::Tile(kernel) if stage == Stage::Tile => {
+            return Ok(Piece::new(name, "tile", girih_tile::print_without_locs(kernel)));
+        }
+        Launched::Tile(kernel) => girih_lower::distribute(kernel, girih_driver::Target::desc(&targets.shaders))?,
+        Launched::Simt(kernel) => (**kernel).clone(),
+    };
+    if matches!(stage, Stage::Simt | Stage::Tile) {
         return Ok(Piece::new(name, "simt", simt.to_string()));
     }
     let wgsl = targets.shaders.emit(&simt)?.text;
@@ -91,14 +100,21 @@ fn kernel(name: &str, kernel: &Kernel, stage: Stage, targets: &Targets) -> Resul
 }
 
 /// The distinct kernels of a program in launch order, with unique names.
-fn kernels(program: &Program) -> Vec<(String, Arc<Kernel>)> {
-    fn walk(steps: &[Step], found: &mut Vec<Arc<Kernel>>) {
+fn kernels(program: &Program) -> Vec<(String, Launched)> {
+    fn walk(steps: &[Step], found: &mut Vec<Launched>) {
         for step in steps {
             match step {
-                Step::Launch { kernel, .. } if found.iter().all(|k| !Arc::ptr_eq(k, kernel) && k != kernel) => {
-                    found.push(kernel.clone());
+                Step::Launch { kernel, .. } => {
+                    if !found.iter().any(|k| matches!(k, Launched::Tile(k) if Arc::ptr_eq(k, kernel) || k == kernel)) {
+                        found.push(Launched::Tile(kernel.clone()));
+                    }
                 }
-                Step::Launch { .. } | Step::Copy { .. } => {}
+                Step::LaunchSimt { kernel, .. } => {
+                    if !found.iter().any(|k| matches!(k, Launched::Simt(k) if k == kernel)) {
+                        found.push(Launched::Simt(kernel.clone()));
+                    }
+                }
+                Step::Copy { .. } => {}
                 Step::Repeat { body, .. } => walk(body, found),
                 Step::While { test, body, .. } => [test, body].iter().for_each(|s| walk(s, found)),
                 Step::Branch { branches, .. } => branches.iter().for_each(|s| walk(s, found)),
@@ -111,7 +127,11 @@ fn kernels(program: &Program) -> Vec<(String, Arc<Kernel>)> {
     found
         .into_iter()
         .map(|k| {
-            let unique = (1..).map(|i| if i == 1 { k.name.clone() } else { format!("{}_{i}", k.name) });
+            let own = match &k {
+                Launched::Tile(k) => k.name.clone(),
+                Launched::Simt(k) => k.name.clone(),
+            };
+            let unique = (1..).map(|i| if i == 1 { own.clone() } else { format!("{own}_{i}") });
             let name = unique.into_iter().find(|n| !names.contains(n)).unwrap_or_default();
             names.insert(name.clone());
             (name, k)
