@@ -126,7 +126,7 @@ fn read(path: &Path, target: &str, key: u128) -> Result<Option<Plan>> {
         Err(e) => return Err(fail(e)),
     };
     if size > LARGEST {
-        return Err(Diag::error("P002", format!("it has {size} bytes")));
+        return Err(Diag::error("P006", format!("it has {size} bytes")));
     }
     file::read(&std::fs::read(path).map_err(fail)?, target, key).map(Some)
 }

@@ -69,6 +69,11 @@ impl Builder {
         self.open.push(Block { params, ..Block::default() });
     }
 
+    /// Opens a region again that was closed, to append to it.
+    pub fn resume(&mut self, block: Block) {
+        self.open.push(block);
+    }
+
     /// Closes the innermost region, handing out `results`.
     pub fn end(&mut self, results: Vec<ValueId>) -> Block {
         let mut block = self.open.pop().unwrap_or_default();

@@ -17,10 +17,10 @@ pub const MAX_RANK: usize = 8;
 /// Checks a kernel.
 ///
 /// # Errors
-/// `T002` with the statement's location and the rule it breaks.
+/// `T102` with the statement's location and the rule it breaks.
 pub fn verify(kernel: &Kernel) -> Result<()> {
     let mut v = Verifier { k: kernel, state: vec![State::Undefined; kernel.values.len()] };
-    v.header().map_err(|m| Diag::error("T002", format!("kernel `{}`: {m}", kernel.name)))?;
+    v.header().map_err(|m| Diag::error("T102", format!("kernel `{}`: {m}", kernel.name)))?;
     v.block(&kernel.body)
 }
 
@@ -113,7 +113,7 @@ impl Verifier<'_> {
 
     fn block(&mut self, block: &Block) -> Result<()> {
         let mut opened = Vec::new();
-        let in_region = |m: String| Diag::error("T002", m);
+        let in_region = |m: String| Diag::error("T102", m);
         self.define(&block.params, &mut opened).map_err(in_region)?;
         for stmt in &block.stmts {
             self.stmt(stmt, &mut opened)?;
@@ -125,7 +125,7 @@ impl Verifier<'_> {
 
     fn stmt(&mut self, stmt: &Stmt, opened: &mut Vec<ValueId>) -> Result<()> {
         let name = stmt.op.name();
-        let wrap = |m: String, loc: &Loc| Diag::error("T002", format!("`{name}`: {m}")).at(loc, "this operation");
+        let wrap = |m: String, loc: &Loc| Diag::error("T102", format!("`{name}`: {m}")).at(loc, "this operation");
         stmt.op.operands().into_iter().try_for_each(|v| self.visible(v)).map_err(|m| wrap(m, &stmt.loc))?;
         // Results become visible after the regions, but their types are needed to check the operation.
         if let Some(bad) = stmt.results.iter().find(|v| self.k.values.get(v.0 as usize).is_none()) {

@@ -4,7 +4,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -87,12 +87,12 @@ fn the_errors_happen_as_described() {
     check("docs/errors.md");
 }
 
-/// Codes in the sources, tests aside: a letter and three digits in quotes.
-fn codes(folder: &Path, found: &mut BTreeSet<String>) {
+/// Codes in the sources, tests and comments aside: a letter and three digits in quotes. Each with the crates that give it.
+fn codes(folder: &Path, package: &str, found: &mut BTreeMap<String, BTreeSet<String>>) {
     for entry in fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
         let name = entry.file_name().unwrap().to_string_lossy().into_owned();
         if entry.is_dir() && !["tests", "benches", "examples", "target"].contains(&&*name) {
-            codes(&entry, found);
+            codes(&entry, package, found);
         } else if name.ends_with(".rs") && name != "tests.rs" {
             let text = fs::read_to_string(&entry).unwrap();
             let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
@@ -100,17 +100,38 @@ fn codes(folder: &Path, found: &mut BTreeSet<String>) {
                 let b = s.as_bytes();
                 b.len() == 4 && b[0].is_ascii_uppercase() && b[1..].iter().all(u8::is_ascii_digit)
             };
-            found.extend(code.split('"').filter(is_code).map(str::to_string));
+            for line in code.lines().filter(|l| !l.trim_start().starts_with("//")) {
+                for code in line.split('"').filter(is_code) {
+                    found.entry(code.to_string()).or_default().insert(package.to_string());
+                }
+            }
         }
     }
 }
 
+fn all_codes() -> BTreeMap<String, BTreeSet<String>> {
+    let mut found = BTreeMap::new();
+    for part in ["compiler", "runtime", "targets", "frontends"] {
+        for package in fs::read_dir(root().join(part)).unwrap().map(|e| e.unwrap().path()) {
+            let name = format!("{part}/{}", package.file_name().unwrap().to_string_lossy());
+            codes(&package, &name, &mut found);
+        }
+    }
+    found
+}
+
+/// A code means one thing, so one crate gives it; but doors to language models say the same where there is no template.
+#[test]
+fn every_code_has_one_owner() {
+    const SHARED: &[&str] = &["M014"];
+    let found = all_codes();
+    let shared: Vec<_> = found.iter().filter(|(c, by)| by.len() > 1 && !SHARED.contains(&c.as_str())).collect();
+    assert!(shared.is_empty(), "codes of several crates: {shared:?}; give each meaning a code of its own");
+}
+
 #[test]
 fn every_code_has_its_section() {
-    let mut found = BTreeSet::new();
-    for folder in ["compiler", "runtime", "targets", "frontends"] {
-        codes(&root().join(folder), &mut found);
-    }
+    let found: BTreeSet<String> = all_codes().into_keys().collect();
     assert!(found.len() > 50, "the search found only {found:?}");
     let page = fs::read_to_string(root().join("docs/errors.md")).unwrap();
     let listed: BTreeSet<String> =

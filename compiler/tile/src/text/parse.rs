@@ -12,9 +12,9 @@ const DEPTH: usize = 64;
 /// The kernel of a text, not verified.
 ///
 /// # Errors
-/// `T001` with line and column when the text is not understood.
+/// `T101` with line and column when the text is not understood.
 pub fn parse(text: &str) -> Result<Kernel> {
-    Parser { text: Cursor::new(text, "T001")?, params: Vec::new(), scalars: Vec::new(), values: BTreeMap::new() }
+    Parser { text: Cursor::new(text, "T101")?, params: Vec::new(), scalars: Vec::new(), values: BTreeMap::new() }
         .kernel()
 }
 
