@@ -40,11 +40,11 @@ const HISTOGRAM: &str = "kernel @histogram workgroup [64, 1, 1] groups 4 {
   buffer counts: u32 written
   %0.lane = local_index : u32
   %1.group = workgroup_index : u32
-  %2 = const 64 : u32
+  %2 = 64 : u32
   %3 = mul %1.group, %2 : u32
   %4 = add %3, %0.lane : u32
   %5 = load bins[%4] : u32
-  %6 = const 1 : u32
+  %6 = 1 : u32
   %7 = atomic_add counts[%5], %6 : u32
 }
 ";

@@ -3,7 +3,7 @@
 
 use super::emit::Emit;
 use girih_base::dtype::Class;
-use girih_base::{DType, Diag, Result, ScalarOp};
+use girih_base::{DType, Result, ScalarOp};
 use girih_simt::{self as simt, Ty, ValueId as Sv};
 
 const U32: DType = DType::U32;
@@ -99,9 +99,6 @@ impl Emit<'_> {
     }
 
     /// The bits of a value, in the low bits of a u32 with zeros above.
-    ///
-    /// # Errors
-    /// `L202` for formats that are only read (f8e8m0, f4e2m1).
     pub fn encode(&mut self, x: Sv, dtype: DType) -> Result<Sv> {
         let bits = dtype.bits();
         Ok(match dtype {
@@ -117,12 +114,8 @@ impl Emit<'_> {
                 let short = self.u(ScalarOp::Shr, rounded, 16);
                 self.nan_or(word, 0x7fc0, short)
             }
-            DType::F8E4M3Fn | DType::F8E5M2 => self.encode_small(x, dtype),
-            d if d.is_float() && bits < 32 => {
-                return Err(Diag::error("L202", format!("target `{}` cannot write {d}", self.desc.name))
-                    .at(&self.here, "written here")
-                    .help("store the values as f8e4m3fn, f16 or bf16"));
-            }
+            DType::F8E8M0 => self.encode_scale(x),
+            d if small(d).is_some() => self.encode_small(x, d),
             d if d.class() == Class::Signed => {
                 let word = self.b.bitcast(x, U32);
                 self.u(ScalarOp::And, word, ((1u64 << bits) - 1) as u32)
@@ -164,13 +157,34 @@ impl Emit<'_> {
         let tiny = self.u(ScalarOp::Sub, sum, magic.to_bits());
         let is_tiny = self.u(ScalarOp::Lt, magnitude, (128 - bias) << 23);
         let code = self.map(ScalarOp::Select, &[is_tiny, tiny, normal]);
-        // Overflow: infinity where the format has one, else NaN.
-        let (limit, over, nan) = if dtype == DType::F8E5M2 { (0x7c, 0x7c, 0x7e) } else { (0x7f, 0x7f, 0x7f) };
+        // First code that is too large, what stands for it, NaN: infinity where the format has one, else NaN where it has one,
+        // else the largest number, and -0 for NaN.
+        let (limit, over, nan) = match dtype {
+            DType::F8E5M2 => (0x7c, 0x7c, 0x7e),
+            DType::F4E2M1 => (0x8, 0x7, 0x8),
+            _ => (0x7f, 0x7f, 0x7f),
+        };
         let is_over = self.u(ScalarOp::Ge, rounded, (limit << (23 - m)) + ((127 - bias) << 23));
         let over = self.uint(over);
         let code = self.map(ScalarOp::Select, &[is_over, over, code]);
         let code = self.nan_or(word, nan, code);
         self.map(ScalarOp::Or, &[code, sign])
+    }
+
+    /// f8e8m0: the exponent, one more from 1.5 on; NaN (255) for whatever is not positive and finite.
+    fn encode_scale(&mut self, x: Sv) -> Sv {
+        let word = self.b.bitcast(x, U32);
+        let up = self.u(ScalarOp::Add, word, 0x0040_0000);
+        let code = self.u(ScalarOp::Shr, up, 23);
+        // Subnormals below 1.5 * 2^-127 are nearest to 2^-127, which has code 0.
+        let least = self.u(ScalarOp::Lt, word, 0x0060_0000);
+        let none = self.uint(0);
+        let code = self.map(ScalarOp::Select, &[least, none, code]);
+        let code = self.u(ScalarOp::Min, code, 255);
+        let (zero, negative) = (self.u(ScalarOp::Eq, word, 0), self.u(ScalarOp::Ge, word, 0x8000_0000));
+        let outside = self.map(ScalarOp::Or, &[zero, negative]);
+        let nan = self.uint(255);
+        self.map(ScalarOp::Select, &[outside, nan, code])
     }
 
     /// Rounds or wraps the result of an operation to a dtype narrower than its arithmetic.
