@@ -21,6 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("macros", &[]),
     ("gguf", &["base", "graph", "driver", "plan", "exec"]),
     ("girih", &["base", "graph", "macros", "driver", "plan", "exec", "cpu", "wgpu", "gguf"]),
+    ("python", &["base", "graph", "driver", "plan", "exec", "cpu", "wgpu", "gguf"]),
     (
         "cli",
         &[
@@ -49,6 +50,7 @@ const KEPT_TO: &[(&str, &[&str])] = &[
     ("gemm-f64", &["cpu"]),
     ("memmap2", &["gguf"]),
     ("tokenizers", &["gguf"]),
+    ("pyo3", &["python"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
 ];

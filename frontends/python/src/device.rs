@@ -1,0 +1,130 @@
+//! Devices by name, each opened once.
+
+use crate::fault::raise;
+use girih_base::{Diag, Result};
+use girih_cpu::{CpuDevice, CpuTarget};
+use girih_driver::{Target, cache};
+use girih_exec::{Device, Session};
+use girih_wgpu::{DeviceInfo, WgpuDevice};
+use pyo3::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// A device and the target that compiles for it.
+pub struct Rig {
+    /// `cpu` or `wgpu:N`.
+    pub name: String,
+    /// Compiles.
+    pub target: Box<dyn Target + Send + Sync>,
+    /// Runs.
+    pub session: Session,
+}
+
+static RIGS: Mutex<BTreeMap<String, Arc<Rig>>> = Mutex::new(BTreeMap::new());
+
+/// The adapters of this machine; looked for once, since drivers take their time.
+fn adapters() -> &'static [DeviceInfo] {
+    static FOUND: OnceLock<Vec<DeviceInfo>> = OnceLock::new();
+    FOUND.get_or_init(girih_wgpu::devices)
+}
+
+/// What a device is called, and what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spec {
+    Cpu,
+    /// An adapter by its place in the list, or the best one.
+    Wgpu(Option<usize>),
+}
+
+impl Spec {
+    fn parse(text: &str) -> Result<Spec> {
+        let unknown = || {
+            Diag::error("Y001", format!("`{text}` is not a device")).help("give cpu, wgpu, wgpu:N or auto; `girih.devices()` lists them")
+        };
+        match text.split_once(':') {
+            None if text == "auto" => Ok(best()),
+            None if text == "cpu" => Ok(Spec::Cpu),
+            None if text == "wgpu" => Ok(Spec::Wgpu(None)),
+            Some(("wgpu", n)) => n.parse().map(|n| Spec::Wgpu(Some(n))).map_err(|_| unknown()),
+            _ => Err(unknown()),
+        }
+    }
+}
+
+/// The first real GPU, else the CPU: a driver that computes on the processor is slower than our own CPU target.
+fn best() -> Spec {
+    let real = |info: &DeviceInfo| matches!(info.kind, "discrete" | "integrated" | "virtual");
+    adapters().iter().position(real).map_or(Spec::Cpu, |at| Spec::Wgpu(Some(at)))
+}
+
+/// A target and a device of their own, not shared with anyone.
+///
+/// # Errors
+/// `Y001` for a name that is none, `W010` and `W011` for an adapter that is not there or does not open.
+pub fn fresh(name: &str) -> Result<(String, Box<dyn Target + Send + Sync>, Box<dyn Device>)> {
+    match Spec::parse(name)? {
+        Spec::Cpu => Ok(("cpu".into(), Box::new(CpuTarget::new()), Box::new(CpuDevice::new()))),
+        Spec::Wgpu(index) => {
+            let cache_dir = cache::folder().map(|f| f.join("pipelines"));
+            // The best adapter is the first that is not a processor; see `WgpuDevice::open`.
+            let index = index.or_else(|| adapters().iter().position(|info| info.kind != "cpu")).unwrap_or(0);
+            let device = WgpuDevice::open(Some(index), girih_wgpu::Options { cache_dir, ..Default::default() })?;
+            Ok((format!("wgpu:{index}"), Box::new(device.compiler()), Box::new(device)))
+        }
+    }
+}
+
+/// The shared device of that name.
+///
+/// # Errors
+/// As [`fresh`].
+pub fn rig(name: &str) -> Result<Arc<Rig>> {
+    let mut rigs = RIGS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(rig) = rigs.get(name) {
+        return Ok(rig.clone());
+    }
+    let (own, target, device) = fresh(name)?;
+    // `wgpu` and `wgpu:0` are one device.
+    let rig = match rigs.get(&own) {
+        Some(rig) => rig.clone(),
+        None => Arc::new(Rig { name: own.clone(), target, session: Session::new(device) }),
+    };
+    rigs.insert(own, rig.clone());
+    rigs.insert(name.to_string(), rig.clone());
+    Ok(rig)
+}
+
+/// Everything that can be opened here, as name, description and kind: the CPU, then every adapter.
+#[pyfunction]
+pub fn devices(py: Python<'_>) -> PyResult<Vec<(String, String, &'static str)>> {
+    let found = py.detach(|| {
+        let processor = girih_cpu::describe()?;
+        let mut all = vec![("cpu".to_string(), format!("this processor ({processor})"), "cpu")];
+        let adapters = adapters().iter().enumerate();
+        all.extend(adapters.map(|(i, info)| (format!("wgpu:{i}"), info.to_string(), info.kind)));
+        Ok(all)
+    });
+    raise(found)
+}
+
+/// The name of the first real GPU, else `cpu`.
+#[pyfunction]
+pub fn auto(py: Python<'_>) -> String {
+    match py.detach(best) {
+        Spec::Wgpu(Some(at)) => format!("wgpu:{at}"),
+        Spec::Wgpu(None) => "wgpu".into(),
+        Spec::Cpu => "cpu".into(),
+    }
+}
+
+/// Opens a device unless it is open; gives its full name and its description.
+#[pyfunction]
+pub fn open(py: Python<'_>, name: &str) -> PyResult<(String, String)> {
+    raise(py.detach(|| rig(name).map(|rig| (rig.name.clone(), rig.session.name()))))
+}
+
+/// Waits until everything submitted to a device is done.
+#[pyfunction]
+pub fn synchronize(py: Python<'_>, name: &str) -> PyResult<()> {
+    raise(py.detach(|| rig(name)?.session.synchronize()))
+}
