@@ -8,9 +8,17 @@ use girih_wgpu::{Options, WgpuDevice};
 ///
 /// # Panics
 /// When an adapter is demanded and missing, or vanishes between two graphs.
-#[allow(clippy::panic, reason = "a test without the device it was asked to use has failed")]
 pub fn gpu() -> Option<Rig> {
-    let open = || WgpuDevice::open(None, Options::default());
+    gpu_with(Options::default())
+}
+
+/// [`gpu`], opened in some way.
+///
+/// # Panics
+/// As [`gpu`].
+#[allow(clippy::panic, reason = "a test without the device it was asked to use has failed")]
+pub fn gpu_with(options: Options) -> Option<Rig> {
+    let open = move || WgpuDevice::open(None, options.clone());
     match open() {
         Ok(device) => Some(Rig {
             name: "wgpu",

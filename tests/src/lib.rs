@@ -7,6 +7,7 @@ pub mod fuzz;
 pub mod gpu;
 pub mod numbers;
 pub mod rounding;
+pub mod table;
 
 use girih_base::{Bindings, DType, Result};
 use girih_driver::{Options, Target, compile};

@@ -176,6 +176,12 @@ fn casts_on_cpu() {
 /// What 32-bit GPUs can hold.
 const SMALL: &[DType] = &[
     DType::Bool,
+    DType::I4,
+    DType::U4,
+    DType::F4E2M1,
+    DType::F8E4M3Fn,
+    DType::F8E5M2,
+    DType::F8E8M0,
     DType::I8,
     DType::U8,
     DType::I16,
@@ -187,21 +193,40 @@ const SMALL: &[DType] = &[
     DType::F32,
 ];
 
-/// A GPU scans whole lines in workgroup memory; longer ones are refused.
+/// Lines that one workgroup folds or scans at once, and around.
 const LINES: &[&[usize]] = &[&[0], &[1], &[3], &[64], &[300], &[3, 5], &[17, 33], &[2, 0, 3]];
 
-#[test]
-fn long_scans_are_refused_on_gpus() {
+/// Lines longer than a workgroup holds.
+fn long_scans(rig: &Rig) {
     let mut g = Graph::new("long");
-    let x = input(&mut g, DType::F32, &[100_000]);
-    let y = girih_graph::nn::cumsum(&mut g, x, 0).unwrap();
-    g.set_outputs(vec![y]);
-    let inputs = [girih_graph::eval::Array::random(DType::F32, &[100_000], 1).into()];
-    let got = run(&emulated(), &g, &inputs, &Bindings::new(), &Options::default());
-    assert_eq!(got.unwrap_err().code, "L203");
+    let x = input(&mut g, DType::F32, &[100_003]);
+    let y = input(&mut g, DType::I32, &[2, 5000]);
+    let sums = girih_graph::nn::cumsum(&mut g, x, 0).unwrap();
+    let most = g.push(Scan { monoid: Monoid::Max, axis: 1, reverse: true, exclusive: false, acc: DType::I32 }, &[y]);
+    g.set_outputs(vec![sums, most.unwrap()]);
+    let random = |d, shape: &[usize]| girih_graph::eval::Array::random(d, shape, 1).into();
+    let inputs = [random(DType::F32, &[100_003]), random(DType::I32, &[2, 5000])];
+    let want = g.eval(&inputs, &Bindings::new()).unwrap();
+    let margins = rounding::allowed(&g, &inputs, &Bindings::new(), &want).unwrap();
+    let got = run(rig, &g, &inputs, &Bindings::new(), &Options::for_target(&*rig.target));
+    let got = got.unwrap_or_else(|d| panic!("{}: {d}", rig.name));
+    allclose(&got[0], &want[0], 0.0, margins[0]).unwrap_or_else(|e| panic!("{}: {e}", rig.name));
+    allclose(&got[1], &want[1], 0.0, 0.0).unwrap_or_else(|e| panic!("{}: {e}", rig.name));
 }
 
-/// Scalar operations on devices are tested with the target; here the ways through the whole compiler.
+#[test]
+fn long_scans_emulated() {
+    long_scans(&emulated());
+}
+
+#[test]
+fn long_scans_on_gpu() {
+    if let Some(rig) = gpu() {
+        long_scans(&rig);
+    }
+}
+
+/// More of the device is asked in `device_ops.rs`.
 #[test]
 fn folds_on_gpu() {
     if let Some(rig) = gpu() {

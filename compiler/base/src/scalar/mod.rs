@@ -125,6 +125,9 @@ impl IntType {
 }
 
 /// How far a target's result may lie from the exact one.
+///
+/// GPUs may take numbers below the smallest normal one, 2^-126 in f32, for zero: operands, results and what an operation computes
+/// on the way (WGSL allows it, and drivers do either). There an error of `2^-126 max(1, |x|)` comes on top.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Accuracy {
     /// Correctly rounded, or an integer operation.

@@ -122,7 +122,7 @@ table! {
     Cosh "cosh" "hyperbolic cosine" (1 Float -> Same) { float: |a| a[0].cosh() } d ["(sinh x)"] Expand, UlpGrowing(8.0, 2.0), = "(mul 0.5 (add (exp x) (exp (neg x))))";
     Asinh "asinh" "inverse hyperbolic sine" (1 Float -> Same) { float: |a| a[0].asinh() } d ["(rsqrt (add 1 (mul x x)))"] Expand, AbsOrUlp(1e-6, 16.0), = "(mul (sign x) (log1p (add (abs x) (div (abs x) (add (abs (recip x)) (sqrt (add 1 (square (recip x)))))))))";
     Acosh "acosh" "inverse hyperbolic cosine" (1 Float -> Same) { float: |a| a[0].acosh() } d ["(mul (rsqrt (sub x 1)) (rsqrt (add x 1)))"] Expand, AbsOrUlp(1e-6, 16.0), = "(log1p (add (sub x 1) (mul (sqrt (sub x 1)) (sqrt (add x 1)))))";
-    Atanh "atanh" "inverse hyperbolic tangent" (1 Float -> Same) { float: |a| a[0].atanh() } d ["(recip (sub 1 (mul x x)))"] Expand, AbsOrUlp(1e-6, 16.0), = "(mul 0.5 (log1p (div (mul 2 x) (sub 1 x))))";
+    Atanh "atanh" "inverse hyperbolic tangent" (1 Float -> Same) { float: |a| a[0].atanh() } d ["(recip (sub 1 (mul x x)))"] Expand, AbsOrUlp(1e-6, 16.0), = "(copysign (mul 0.5 (log1p (div (mul 2 (abs x)) (sub 1 (abs x))))) x)";
     Clamp "clamp" "min(max(x, y), z)" (3 Number -> Same) { float: |a| min(max(a[0], a[1]), a[2]), int: |a, _| a[0].max(a[1]).min(a[2]) } d ["(select (and (le y x) (le x z)) 1 0)", "(select (and (lt x y) (le y z)) 1 0)", "(select (lt z (max x y)) 1 0)"] Expand, Exact, = "(min (max x y) z)";
     IsFinite "is_finite" "whether x is neither infinite nor NaN" (1 Float -> Bool) { test: |a| a[0].is_finite() } d ["0"] Special, Exact;
     IsInf "is_inf" "whether x is infinite" (1 Float -> Bool) { test: |a| a[0].is_infinite() } d ["0"] Expand, Exact, = "(not (or (is_finite x) (is_nan x)))";

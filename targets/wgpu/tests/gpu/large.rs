@@ -77,7 +77,7 @@ fn kernels_on_buffers_in_parts() {
 #[test]
 fn bytes_and_copies_across_parts() {
     let Some(mut device) = device_with(small(512, 1040)) else { return };
-    let mut want: Vec<u8> = (0..5001u32).map(|i| (i * 31 >> 3) as u8).collect();
+    let mut want: Vec<u8> = (0..5001u32).map(|i| ((i * 31) >> 3) as u8).collect();
     let (a, b) = (device.allocate(5001).unwrap(), device.allocate(5001).unwrap());
     device.write(a, 0, &want).unwrap();
     for (offset, len) in [(1000, 2000), (1023, 2), (1024, 4), (1, 4999), (4096, 905), (2047, 1)] {
