@@ -1,7 +1,7 @@
 //! The SIMT kernels of a GPU, run by the strict emulator: out-of-bounds accesses, races and divergent barriers are errors.
 
 use crate::Rig;
-use girih_base::{Diag, Result};
+use girih_base::{DType, Diag, Result};
 use girih_driver::Target;
 use girih_exec::{BufferRef, Command, Device, KernelRef, MemRef, SharedBytes};
 use girih_lower::{TargetDesc, distribute};
@@ -20,6 +20,13 @@ pub fn emulated() -> Rig {
 /// The same with subgroups of a known size.
 pub fn emulated_subgroups() -> Rig {
     emulate_on(TargetDesc { threads: 128, subgroups: true, subgroup_size: [8, 8], ..TargetDesc::webgpu() })
+}
+
+/// The same with arithmetic of 64 bits.
+pub fn emulated_wide() -> Rig {
+    let mut desc = TargetDesc::webgpu();
+    desc.native.extend([DType::I64, DType::U64, DType::F64]);
+    emulate_on(desc)
 }
 
 fn emulate_on(desc: TargetDesc) -> Rig {
@@ -66,17 +73,24 @@ impl Target for Emulated {
 
     fn compile_simt(&self, kernel: &girih_simt::Kernel) -> Result<KernelCode> {
         girih_simt::verify::verify(kernel)?;
-        Err(Diag::error(
-            "W001",
-            format!("kernel `{}` is SIMT already; the emulated target takes tile kernels", kernel.name),
-        ))
+        Ok(KernelCode {
+            name: kernel.name.clone(),
+            format: Format::Simt,
+            text: girih_simt::print_without_locs(kernel).into(),
+            args: kernel.buffers.iter().map(|b| Arg { written: b.written, read_only: b.read_only }).collect(),
+            uniforms: kernel.uniforms.clone(),
+            grid: vec![kernel.groups.clone()],
+            flops: 0.into(),
+            traffic: 0.into(),
+        })
     }
 }
 
 struct Machine {
     desc: TargetDesc,
     buffers: Vec<Vec<u8>>,
-    kernels: Vec<(Kernel, girih_simt::Kernel)>,
+    /// Every kernel with the text it came from.
+    kernels: Vec<(girih_plan::KernelCode, girih_simt::Kernel)>,
 }
 
 impl Machine {
@@ -94,7 +108,7 @@ impl Machine {
     }
 
     fn launch(&mut self, kernel: KernelRef, args: &[MemRef], bindings: &girih_base::Bindings) -> Result<()> {
-        let Some((tile, simt)) = self.kernels.get(kernel.0 as usize).cloned() else {
+        let Some((code, simt)) = self.kernels.get(kernel.0 as usize).cloned() else {
             return Err(Diag::error("X004", "no such kernel"));
         };
         let mut memory = Vec::new();
@@ -105,9 +119,9 @@ impl Machine {
             memory.push(bytes);
         }
         let options = emulate::Options { subgroup: self.desc.subgroup_size[0], ..Default::default() };
-        emulate::run(&simt, &mut memory, bindings, options).map_err(|d| d.note(girih_tile::print(&tile)))?;
-        for ((m, bytes), p) in args.iter().zip(memory).zip(&tile.params) {
-            if p.access != Access::Read {
+        emulate::run(&simt, &mut memory, bindings, options).map_err(|d| d.note(code.text.to_string()))?;
+        for ((m, bytes), arg) in args.iter().zip(memory).zip(&code.args) {
+            if arg.written {
                 self.part(m)?.copy_from_slice(&bytes[..m.bytes as usize]);
             }
         }
@@ -156,11 +170,16 @@ impl Device for Machine {
     }
 
     fn load(&mut self, code: &KernelCode) -> Result<KernelRef> {
-        let tile = girih_tile::parse(&code.text)?;
-        girih_tile::verify(&tile)?;
-        let simt = distribute(&tile, &self.desc)?;
+        let simt = match code.format {
+            Format::Tile => {
+                let tile = girih_tile::parse(&code.text)?;
+                girih_tile::verify(&tile)?;
+                distribute(&tile, &self.desc)?
+            }
+            _ => girih_simt::parse(&code.text)?,
+        };
         girih_simt::verify::verify(&simt)?;
-        self.kernels.push((tile, simt));
+        self.kernels.push((code.clone(), simt));
         Ok(KernelRef(self.kernels.len() as u32 - 1))
     }
 

@@ -21,7 +21,8 @@ fn same(rig: &Rig, dtype: DType, shape: &[usize], build: impl FnOnce(&mut Graph,
     let want = g.eval(&inputs, &Bindings::new()).unwrap();
     let margins = rounding::allowed(&g, &inputs, &Bindings::new(), &want).unwrap();
     let options = Options::for_target(&*rig.target);
-    let got = run(rig, &g, &inputs, &Bindings::new(), &options).unwrap_or_else(|d| panic!("{} {dtype} {shape:?}: {d}", rig.name));
+    let got = run(rig, &g, &inputs, &Bindings::new(), &options)
+        .unwrap_or_else(|d| panic!("{} {dtype} {shape:?}: {d}", rig.name));
     for (i, (g, w)) in got.iter().zip(&want).enumerate() {
         allclose(g, w, 0.0, margins[i]).unwrap_or_else(|e| panic!("{} {dtype} {shape:?}, output {i}: {e}", rig.name));
     }
@@ -58,6 +59,30 @@ fn scans() {
             same(&rig, DType::I32, &[n], |g, x| {
                 let sum = Scan { acc: DType::I32, exclusive: true, ..scan(Monoid::Sum, true) };
                 vec![g.push(sum, &[x]).unwrap()]
+            });
+        }
+    }
+}
+
+/// Lines of 64-bit numbers, where the device has them.
+#[test]
+fn wide_lines() {
+    for rig in rigs() {
+        for dtype in [DType::I64, DType::U64, DType::F64] {
+            if !rig.target.desc().native.contains(&dtype) {
+                continue;
+            }
+            same(&rig, dtype, &[2, 3001], |g, x| {
+                let scan = |monoid, reverse| Scan { monoid, axis: 1, reverse, exclusive: false, acc: dtype };
+                let sorted = Sort { axis: 1, keys: 1, descending: true };
+                let (sum, best) = (scan(Monoid::Sum, true), scan(Monoid::ArgMax, false));
+                let best = g.push(best, &[x]).unwrap();
+                vec![
+                    g.push(sum, &[x]).unwrap(),
+                    g.proj(best, 1).unwrap(),
+                    g.push(sorted, &[x]).unwrap(),
+                    g.reduce(Monoid::Min, x, &[1]).unwrap(),
+                ]
             });
         }
     }

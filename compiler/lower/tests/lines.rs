@@ -15,7 +15,9 @@ use std::sync::Arc;
 
 /// A GPU whose workgroups hold lines of a few dozen elements.
 fn small() -> TargetDesc {
-    TargetDesc { workgroup_bytes: 1536, threads: 16, ..TargetDesc::webgpu() }
+    let mut desc = TargetDesc { workgroup_bytes: 1536, threads: 16, ..TargetDesc::webgpu() };
+    desc.native.extend([DType::I64, DType::U64, DType::F64]);
+    desc
 }
 
 /// All that the operation needs is in several launches, and gives what the evaluator gives.
@@ -57,11 +59,11 @@ fn outputs(g: &mut Graph, node: NodeId) {
 
 const LENGTHS: [usize; 7] = [0, 1, 2, 31, 100, 257, 1000];
 
-/// Sorts with positions, of every dtype a 32-bit GPU holds, both ways.
+/// Sorts with positions, of every dtype a GPU may hold, both ways.
 #[test]
 fn sorts() {
     use DType::*;
-    for (d, dtype) in [F32, I32, U32, Bool, I8, U8, I16, U16, F16, Bf16].into_iter().enumerate() {
+    for (d, dtype) in [F32, I32, U32, Bool, I8, U8, I16, U16, F16, Bf16, I64, U64, F64].into_iter().enumerate() {
         let length = if d == 0 { &LENGTHS[..] } else { &LENGTHS[4..6] };
         for (i, n) in length.iter().enumerate() {
             let mut g = Graph::new("sort");
@@ -109,7 +111,12 @@ fn scans() {
     use Monoid::*;
     for (i, monoid) in Monoid::PLAIN.iter().enumerate() {
         let whole = matches!(monoid, And | Or | Xor);
-        let dtype = if whole { DType::U8 } else { DType::F32 };
+        let dtype = match (whole, i % 2) {
+            (true, 0) => DType::U8,
+            (true, _) => DType::U64,
+            (false, 0) => DType::F32,
+            (false, _) => DType::F64,
+        };
         for (shape, axis) in [(vec![3, 1000], 1), (vec![700], 0), (vec![1], 0), (vec![2, 300, 5], 1), (vec![0], 0)] {
             for reverse in [false, true] {
                 let mut g = Graph::new("scan");

@@ -56,6 +56,8 @@ pub(super) struct Emitter<'n> {
     /// The start of axes that one tile takes whole.
     zero: Option<ValueId>,
     scopes: Vec<BTreeMap<ExprId, Vec<Val>>>,
+    /// The axes whose loops are open here.
+    open: BTreeSet<AxisId>,
 }
 
 /// Emits the kernel.
@@ -71,6 +73,7 @@ pub fn emit(nest: &Nest, schedule: &Schedule, memory: &dyn Memory, name: &str) -
         ends: BTreeMap::new(),
         zero: None,
         scopes: vec![BTreeMap::new()],
+        open: BTreeSet::new(),
     };
     let zero = e.b.int(0);
     e.zero = Some(zero);
@@ -152,6 +155,9 @@ impl<'n> Emitter<'n> {
         self.b.set_loc(node.loc.clone());
         let dtype = node.dtypes[0];
         let axes = self.ordered(&node.support);
+        if axes.iter().any(|a| self.is_ahead(*a)) {
+            return Err(Diag::error("L004", "a value was asked for outside the loop that computes it"));
+        }
         let vals = match &node.expr {
             Expr::Load { .. } => vec![self.load(e, &axes)?],
             Expr::Quant { .. } => vec![self.quant(e)?],

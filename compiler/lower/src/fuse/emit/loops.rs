@@ -8,7 +8,8 @@ use girih_tile::{Op, TileTy, ValueId};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Emitter<'_> {
-    /// Emits now, in the current scope, everything below `roots` that does not depend on `axes`.
+    /// Emits now, in the current scope, everything below `roots` that does not depend on `axes`, nor on an axis whose own loop
+    /// is further inside.
     pub(in crate::fuse) fn hoist(&mut self, roots: &[ExprId], axes: &[AxisId]) -> Result<()> {
         let mut seen = BTreeSet::new();
         let mut todo: Vec<ExprId> = roots.iter().rev().copied().collect();
@@ -17,13 +18,18 @@ impl Emitter<'_> {
                 continue;
             }
             let node = self.nest.node(e);
-            if axes.iter().any(|a| node.support.contains(a)) {
+            if axes.iter().any(|a| node.support.contains(a)) || node.support.iter().any(|a| self.is_ahead(*a)) {
                 todo.extend(node.expr.operands().into_iter().rev());
             } else if !matches!(node.expr, Expr::Const(_) | Expr::Int(_) | Expr::Size(_) | Expr::Coordinate(_)) {
                 self.values(e)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether an axis is taken tile by tile in a loop that is not open here: nothing that depends on it has a value yet.
+    pub(in crate::fuse) fn is_ahead(&self, axis: AxisId) -> bool {
+        self.nest.axes[axis.0 as usize].row && !self.schedule.whole(self.nest, axis) && !self.open.contains(&axis)
     }
 
     /// Runs `body` for every tile along `axes`, carrying values.
@@ -45,9 +51,13 @@ impl Emitter<'_> {
         let carried: Vec<ValueId> = tys.iter().map(|t| self.b.fresh(t.clone())).collect();
         self.b.begin(std::iter::once(i).chain(carried.iter().copied()).collect());
         let outer = self.starts.insert(*axis, i);
+        let first = self.open.insert(*axis);
         self.scopes.push(BTreeMap::new());
         let out = self.looped(rest, carried, body);
         self.scopes.pop();
+        if first {
+            self.open.remove(axis);
+        }
         if let Some(start) = outer {
             self.starts.insert(*axis, start);
         }
