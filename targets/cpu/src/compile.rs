@@ -6,7 +6,7 @@ use crate::place;
 use crate::program::{Code, Direct, Inst, Lane, ParamInfo, Program, Slot, Tile};
 use girih_base::{DType, Diag, Result};
 use girih_tile::verify::MAX_RANK;
-use girih_tile::{Block, Kernel, Literal, Op, ValueId};
+use girih_tile::{AtomicOp, Block, Kernel, Literal, Op, ValueId};
 
 /// Compiles a kernel.
 ///
@@ -56,7 +56,7 @@ pub(crate) fn compile(kernel: &Kernel) -> Result<Program> {
         fixed,
         _pool: pool,
         dots: c.dots,
-        sequential: any(&kernel.body, &|op| matches!(op, Op::Atomic { .. } | Op::CompareExchange { .. })),
+        sequential: sequential(kernel, &c.uses),
         work: work(kernel, &kernel.body),
     })
 }
@@ -184,6 +184,35 @@ fn writes(block: &Block, param: usize) -> bool {
         | Op::CompareExchange { param: p, .. } => *p == param,
         _ => false,
     })
+}
+
+/// Whether the order of instances shows: an atomic operation gives the element as it was, replaces it or sums floats, or the
+/// kernel also loads or stores what it updates. (Other updates of integers come out the same in any order.)
+fn sequential(kernel: &Kernel, uses: &[u32]) -> bool {
+    fn walk(block: &Block, f: &mut impl FnMut(&girih_tile::Stmt)) {
+        for stmt in &block.stmts {
+            f(stmt);
+            stmt.op.blocks().into_iter().for_each(|b| walk(b, f));
+        }
+    }
+    let mut updated = vec![false; kernel.params.len()];
+    let (mut seen, mut ordered) = (updated.clone(), false);
+    walk(&kernel.body, &mut |s| match &s.op {
+        Op::Atomic { op, param, .. } => {
+            updated[*param] = true;
+            let dtype = kernel.params[*param].dtype;
+            let word = dtype.is_int() && Lane::is_memory(dtype);
+            ordered |= !word || *op == AtomicOp::Exchange || s.results.iter().any(|r| uses[r.0 as usize] > 0);
+        }
+        Op::CompareExchange { .. } => ordered = true,
+        Op::Load { param, .. }
+        | Op::LoadQuant { param, .. }
+        | Op::LoadAt { param, .. }
+        | Op::Store { param, .. }
+        | Op::StoreAt { param, .. } => seen[*param] = true,
+        _ => {}
+    });
+    ordered || updated.iter().zip(&seen).any(|(u, s)| *u && *s)
 }
 
 /// Elements one instance touches, roughly: enough to tell whether threads pay.

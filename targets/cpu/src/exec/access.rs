@@ -262,7 +262,7 @@ unsafe fn load_run(dtype: DType, mem: Mem, first: isize, step: [isize; 2], to: *
 
 /// # Safety
 /// `at` is the contiguous room of the slot.
-unsafe fn fill(slot: &Slot, at: *mut u8, value: Literal) {
+pub(super) unsafe fn fill(slot: &Slot, at: *mut u8, value: Literal) {
     // SAFETY: the caller's promise; a slot has at least one element.
     unsafe {
         write_literal(at, slot, value);

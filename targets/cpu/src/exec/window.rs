@@ -1,8 +1,6 @@
 //! Which elements of a tile a view lets exist, and where they lie.
 
 use super::ViewAt;
-use crate::program::Lane;
-use crate::simd::fallback;
 use girih_base::Result;
 use girih_tile::verify::MAX_RANK;
 
@@ -161,7 +159,7 @@ pub(super) fn each_true(
     run: impl Fn(i64, i64) -> Result<()>,
 ) -> Result<()> {
     // SAFETY: the mask is contiguous and has the tile's shape.
-    let on = |j: i64| unsafe { fallback::read(Lane::Bool, mask.add(row + j as usize)).as_int() != 0 };
+    let on = |j: i64| unsafe { *mask.add(row + j as usize) != 0 };
     let mut j = lo;
     while j < hi {
         let start = j;

@@ -3,6 +3,7 @@
 //! Functions here take raw pointers, since operands are views of scratch memory and of parameters. Destinations never
 //! overlap sources.
 
+pub(crate) mod atomic;
 pub(crate) mod cast;
 pub(crate) mod fallback;
 pub(crate) mod float;

@@ -6,10 +6,9 @@
 use super::access::{Index, Place};
 use super::machine::{SimtLaunch, SimtWorker};
 use super::program::{Array, Reg};
-use crate::simd::fallback;
+use crate::simd::{atomic, fallback};
 use girih_base::codec::cast;
 use girih_base::{AtomicOp, DType, Result, ScalarOp};
-use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 impl SimtWorker {
     pub(super) fn atomic(
@@ -31,7 +30,7 @@ impl SimtWorker {
             unsafe {
                 let mut old = [0u64; 1];
                 let to = dst.map_or(old.as_mut_ptr().cast(), |d| w.lanes(d, 0).wrapping_add(t * lane));
-                if shared { together(op, p.dtype, at, x, to) } else { alone(op, &p, at, x, to) }
+                if shared { atomic::update(op, p.dtype, at, x, to) } else { alone(op, &p, at, x, to) }
             }
         });
         Ok(())
@@ -107,35 +106,5 @@ unsafe fn alone(op: AtomicOp, p: &Place, at: *mut u8, x: *const u8, old: *mut u8
                 fallback::write(p.lane, at, cast(fallback::apply(scalar, p.dtype, &args), p.dtype));
             }
         }
-    }
-}
-
-/// One thread's update while other workgroups may update the same element.
-///
-/// # Safety
-/// As for [`alone`]; the dtype is u32, i32, u64 or i64, and nobody accesses the element otherwise meanwhile.
-unsafe fn together(op: AtomicOp, dtype: DType, at: *mut u8, x: *const u8, old: *mut u8) {
-    macro_rules! update {
-        ($atomic:ty, $t:ty) => {{
-            // SAFETY: the caller's promise.
-            unsafe {
-                let (at, x) = (<$atomic>::from_ptr(at.cast()), *x.cast::<$t>());
-                *old.cast::<$t>() = match op {
-                    AtomicOp::Add => at.fetch_add(x, Relaxed),
-                    AtomicOp::Min => at.fetch_min(x, Relaxed),
-                    AtomicOp::Max => at.fetch_max(x, Relaxed),
-                    AtomicOp::And => at.fetch_and(x, Relaxed),
-                    AtomicOp::Or => at.fetch_or(x, Relaxed),
-                    AtomicOp::Xor => at.fetch_xor(x, Relaxed),
-                    AtomicOp::Exchange => at.swap(x, Relaxed),
-                };
-            }
-        }};
-    }
-    match dtype {
-        DType::I32 => update!(AtomicI32, i32),
-        DType::I64 => update!(AtomicI64, i64),
-        DType::U64 => update!(AtomicU64, u64),
-        _ => update!(AtomicU32, u32),
     }
 }
