@@ -7,6 +7,7 @@
 
 pub mod check;
 pub mod device;
+mod rounds;
 pub mod target;
 pub mod wgsl;
 

@@ -1,7 +1,7 @@
 //! The target as data: one table from adapter features to what kernels may use, and tuned rows for kinds of adapters.
 
-use crate::check;
 use crate::wgsl;
+use crate::{check, rounds};
 use girih_base::{DType, Diag, Dim, Result};
 use girih_driver::Target;
 use girih_lower::TargetDesc;
@@ -43,12 +43,14 @@ const SHARED_MEMORY: Features = Features::MAPPABLE_PRIMARY_BUFFERS;
 pub struct WgpuTarget {
     desc: TargetDesc,
     features: Features,
+    /// Rounds after which the driver leaves loops, if it does.
+    rounds: Option<u64>,
 }
 
 impl WgpuTarget {
     /// WebGPU with default limits and no optional features: what every browser runs.
     pub fn webgpu() -> WgpuTarget {
-        WgpuTarget { desc: TargetDesc::webgpu(), features: Features::empty() }
+        WgpuTarget { desc: TargetDesc::webgpu(), features: Features::empty(), rounds: None }
     }
 
     /// What an adapter offers.
@@ -73,7 +75,8 @@ impl WgpuTarget {
             features |= offered & SHARED_MEMORY;
         }
         desc.name = format!("wgpu-{}", if info.device_type == wgpu::DeviceType::Cpu { "cpu" } else { "gpu" });
-        WgpuTarget { desc, features }
+        let rounds = (info.driver == "llvmpipe").then_some(rounds::LLVMPIPE);
+        WgpuTarget { desc, features, rounds }
     }
 
     /// The same target with other numbers, for tuning.
@@ -98,8 +101,12 @@ impl WgpuTarget {
     ///
     /// # Errors
     /// `W001` what WGSL cannot express, `W002` text that naga refuses, `S001` to `S004` a kernel that does not verify, `W005` too
-    /// many buffers or too much workgroup memory for the adapter.
+    /// many buffers or too much workgroup memory for the adapter, `W007` more rounds of loops than the driver makes.
     pub fn emit(&self, kernel: &girih_simt::Kernel) -> Result<wgsl::Shader> {
+        self.emit_with(kernel, &rounds::symbols([&kernel.groups]))
+    }
+
+    fn emit_with(&self, kernel: &girih_simt::Kernel, symbols: &Symbols) -> Result<wgsl::Shader> {
         let over = |what: &str, has: u64, most: u64| {
             Diag::error(
                 "W005",
@@ -122,6 +129,17 @@ impl WgpuTarget {
                 over("bytes of workgroup memory", bytes, self.desc.workgroup_bytes as u64).help("use smaller tiles")
             );
         }
+        if let Some(limit) = self.rounds
+            && let most = rounds::most(kernel, symbols)
+            && most > limit
+        {
+            return Err(Diag::error(
+                "W007",
+                format!("a thread of kernel `{}` may go round its loops {most} times", kernel.name),
+            )
+            .note(format!("the driver of target `{}` leaves every loop after {limit} rounds", self.desc.name))
+            .help("fold in two steps, give sizes tighter bounds, or use the cpu target"));
+        }
         let shader = wgsl::print(kernel)?;
         check::validate(&kernel.name, &shader, self.capabilities())?;
         Ok(shader)
@@ -132,17 +150,23 @@ impl WgpuTarget {
     /// # Errors
     /// As [`WgpuTarget::emit`].
     pub fn code(&self, kernel: &girih_simt::Kernel) -> Result<KernelCode> {
-        let shader = self.emit(kernel)?;
-        Ok(KernelCode {
-            name: kernel.name.clone(),
-            format: Format::Wgsl,
-            text: shader.text.into(),
-            args: kernel.buffers.iter().map(|b| Arg { written: b.written, read_only: b.read_only }).collect(),
-            uniforms: shader.uniforms,
-            grid: vec![kernel.groups.clone()],
-            flops: Dim::ZERO,
-            traffic: Dim::ZERO,
-        })
+        Ok(packed(kernel, self.emit(kernel)?))
+    }
+}
+
+/// What the bounds of sizes are looked up in.
+type Symbols = std::collections::BTreeMap<Arc<str>, (i128, i128)>;
+
+fn packed(kernel: &girih_simt::Kernel, shader: wgsl::Shader) -> KernelCode {
+    KernelCode {
+        name: kernel.name.clone(),
+        format: Format::Wgsl,
+        text: shader.text.into(),
+        args: kernel.buffers.iter().map(|b| Arg { written: b.written, read_only: b.read_only }).collect(),
+        uniforms: shader.uniforms,
+        grid: vec![kernel.groups.clone()],
+        flops: Dim::ZERO,
+        traffic: Dim::ZERO,
     }
 }
 
@@ -152,13 +176,14 @@ impl Target for WgpuTarget {
     }
 
     fn identity(&self) -> String {
-        let key = format!("{:?} {:?}", self.desc, self.features);
+        let key = format!("{:?} {:?} {:?}", self.desc, self.features, self.rounds);
         format!("wgpu {} {:016x}", env!("CARGO_PKG_VERSION"), fnv1a(key.as_bytes()))
     }
 
     fn compile(&self, kernel: &girih_tile::Kernel) -> Result<KernelCode> {
         let simt = girih_lower::distribute(kernel, &self.desc)?;
-        let mut code = self.code(&simt)?;
+        let sizes = kernel.grid.iter().chain(kernel.params.iter().map(|p| &p.len));
+        let mut code = packed(&simt, self.emit_with(&simt, &rounds::symbols(sizes))?);
         let cost = girih_tile::cost(kernel);
         (code.flops, code.traffic) = (cost.flops, cost.bytes);
         Ok(code)

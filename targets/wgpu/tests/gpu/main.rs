@@ -7,6 +7,7 @@ mod graphs;
 mod harness;
 mod kernels;
 mod large;
+mod loops;
 mod memory;
 mod scalars;
 mod snapshots;
