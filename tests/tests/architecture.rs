@@ -20,6 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("wgpu", &["base", "tile", "simt", "lower", "driver", "plan", "exec"]),
     ("macros", &[]),
     ("gguf", &["base", "graph", "driver", "plan", "exec"]),
+    ("triton", &["base", "tile", "driver", "exec"]),
     ("girih", &["base", "graph", "macros", "driver", "plan", "exec", "cpu", "wgpu", "gguf"]),
     ("python", &["base", "graph", "driver", "plan", "exec", "cpu", "wgpu", "gguf"]),
     (
@@ -51,6 +52,7 @@ const KEPT_TO: &[(&str, &[&str])] = &[
     ("memmap2", &["gguf"]),
     ("tokenizers", &["gguf"]),
     ("pyo3", &["python"]),
+    ("ruff_python_parser", &["triton"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
 ];

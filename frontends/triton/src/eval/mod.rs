@@ -1,0 +1,342 @@
+//! Evaluation: the kernel's Python is run once, at compile time; what depends on arguments becomes Tile IR.
+
+mod call;
+mod carry;
+mod constant;
+mod control;
+mod expr;
+mod memory;
+mod names;
+pub(crate) mod promote;
+mod stmt;
+pub(crate) mod tensor;
+
+use crate::affine::Range;
+use crate::module::{Function, Module, Source};
+use crate::signature::{Arg, Constant, Signature, parameters};
+use crate::value::{Pointer, Tensor, Value};
+use crate::{Binding, Kernel, dce};
+use girih_base::{DType, Diag, Dim, Loc, Result, Symbol};
+use girih_tile::{Access, Builder, ValueId};
+use ruff_python_ast::Expr;
+use ruff_text_size::TextRange;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The largest value that a size may have; larger integers are plain numbers.
+pub(crate) const MAX_SIZE: i64 = 1 << 30;
+/// The largest extents of a grid along x, y and z.
+pub(crate) const MAX_GRID: [i64; 3] = [i32::MAX as i64, 65535, 65535];
+/// Calls nest at most this deep.
+const DEPTH: usize = 64;
+/// Statements evaluated for one kernel, unrolled loops and second passes included.
+const FUEL: u64 = 2_000_000;
+
+/// The state of compiling one kernel.
+pub(crate) struct Eval<'m> {
+    pub module: &'m Module,
+    pub b: Builder,
+    /// What is done with each parameter: read, written.
+    pub uses: Vec<(bool, bool)>,
+    /// Ranges of i32 scalars that sums are made of, with a symbolic upper end where there is one.
+    pub ranges: BTreeMap<ValueId, (Range, Option<Dim>)>,
+    /// Sizes that must fit i32 at launch.
+    pub checks: Vec<Dim>,
+    pub notes: Vec<String>,
+    pub frames: Vec<Frame>,
+    /// The piece of source being evaluated.
+    pub here: TextRange,
+    /// Extents of the grid.
+    pub grid: [Dim; 3],
+    globals: BTreeMap<(Arc<str>, String), Value>,
+    fuel: u64,
+}
+
+/// A call in progress.
+pub(crate) struct Frame {
+    pub source: Arc<Source>,
+    pub vars: BTreeMap<String, Value>,
+    /// Where it was called.
+    pub site: Loc,
+}
+
+/// Compiles a kernel.
+pub(crate) fn compile(module: &Module, function: &Arc<Function>, signature: &Signature) -> Result<Kernel> {
+    let mut e = Eval::new(module);
+    let mut taken: Vec<String> = parameters(function).into_iter().map(|p| p.name).collect();
+    let mut unique = |base: String| {
+        let mut name = base.clone();
+        let mut n = 1;
+        while taken.contains(&name) {
+            n += 1;
+            name = format!("{base}{n}");
+        }
+        taken.push(name.clone());
+        name
+    };
+    let mut grid_names = [const { None::<Arc<str>> }; 3];
+    for axis in 0..3 {
+        if !signature.single[axis] {
+            let name = unique(format!("grid_{}", ["x", "y", "z"][axis]));
+            e.grid[axis] = Dim::symbol(&name, 0, MAX_GRID[axis]);
+            grid_names[axis] = Some(name.into());
+        }
+    }
+    let decided = decorators(module, function, signature)?;
+    let mut vars = BTreeMap::new();
+    let mut bindings = Vec::new();
+    for p in function.def.parameters.iter_non_variadic_params() {
+        let name = p.parameter.name.id.to_string();
+        e.here = p.range;
+        let value = match signature.args.get(&name) {
+            Some(arg) => e.argument(&name, arg, &vars, &mut unique, &mut bindings)?,
+            None => match (decided.get(&name), &p.default) {
+                (Some(c), _) => c.value(),
+                (None, Some(default)) => e.constant_expr(default)?,
+                (None, None) => {
+                    return Err(e
+                        .error(
+                            "K012",
+                            format!("argument `{name}` of `{}` is missing", function.def.name.id),
+                            "declared here",
+                        )
+                        .help("give it a type or a value in the signature"));
+                }
+            },
+        };
+        vars.insert(name, value);
+    }
+    if let Some(extra) = signature.args.keys().find(|n| !vars.contains_key(*n)) {
+        e.here = function.span();
+        return Err(e.error("K012", format!("`{}` has no parameter `{extra}`", function.def.name.id), "declared here"));
+    }
+    if let Some(frame) = e.frames.last_mut() {
+        frame.vars = vars;
+    }
+    e.body(&function.def.body, None)?;
+    for (p, (reads, writes)) in e.b.params_mut().iter_mut().zip(&e.uses) {
+        p.access = match (reads, writes) {
+            (true, true) => Access::ReadWrite,
+            (false, true) => Access::Write,
+            _ => Access::Read,
+        };
+        p.constant = p.access == Access::Read;
+    }
+    let [x, y, z] = e.grid.clone();
+    let mut tile = e.b.finish(function.def.name.id.to_string(), vec![z, y, x]);
+    dce::clean(&mut tile);
+    girih_tile::verify(&tile)?;
+    Ok(Kernel { tile, bindings, grid: grid_names, checks: e.checks, notes: e.notes })
+}
+
+/// What `@triton.autotune` (its first configuration) and `@triton.heuristics` give to constants.
+pub(crate) fn decorators(
+    module: &Module,
+    function: &Arc<Function>,
+    signature: &Signature,
+) -> Result<BTreeMap<String, Constant>> {
+    let mut e = Eval::new(module);
+    let mut out = BTreeMap::new();
+    let mut known: Vec<(Value, Value)> = Vec::new();
+    for (name, arg) in &signature.args {
+        if let Arg::Constant(c) = arg {
+            known.push((Value::str(name), c.value()));
+        }
+    }
+    // Decorators apply from the inside out, but autotuning decides before heuristics look.
+    for wanted in ["autotune", "heuristics"] {
+        for d in &function.def.decorator_list {
+            if !crate::module::decorator(&d.expression, &[wanted]) {
+                continue;
+            }
+            let Expr::Call(call) = &d.expression else { continue };
+            e.here = d.range;
+            let pairs = match wanted {
+                "autotune" => e.first_config(call)?,
+                _ => e.heuristics(call, &known)?,
+            };
+            for (name, value) in pairs {
+                if signature.args.contains_key(&name) {
+                    continue;
+                }
+                let Some(c) = Constant::of(&value) else {
+                    return Err(e.error("K007", format!("`{name}` is not decided by constants"), "this decorator"));
+                };
+                known.push((Value::str(&name), value));
+                out.insert(name, c);
+            }
+        }
+    }
+    Ok(out)
+}
+
+impl<'m> Eval<'m> {
+    fn new(module: &'m Module) -> Eval<'m> {
+        Eval {
+            module,
+            b: Builder::new(),
+            uses: Vec::new(),
+            ranges: BTreeMap::new(),
+            checks: Vec::new(),
+            notes: Vec::new(),
+            frames: vec![Frame { source: module.source.clone(), vars: BTreeMap::new(), site: Loc::unknown() }],
+            here: TextRange::default(),
+            grid: [Dim::ONE, Dim::ONE, Dim::ONE],
+            globals: BTreeMap::new(),
+            fuel: FUEL,
+        }
+    }
+
+    fn argument(
+        &mut self,
+        name: &str,
+        arg: &Arg,
+        before: &BTreeMap<String, Value>,
+        unique: &mut dyn FnMut(String) -> String,
+        bindings: &mut Vec<(String, Binding)>,
+    ) -> Result<Value> {
+        let ascii = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let symbol = if ascii { name.to_string() } else { unique("argument".into()) };
+        let multiple = |m: &u32| (*m).max(1) as i64;
+        Ok(match arg {
+            Arg::Constant(c) => c.value(),
+            Arg::Pointer { alias: Some(other), dtype, .. } => match before.get(other) {
+                Some(Value::Pointer(p)) if p.dtype == *dtype => Value::Pointer(p.clone()),
+                _ => return Err(self.error("K012", format!("`{other}` is not an earlier pointer to {dtype}"), "here")),
+            },
+            Arg::Pointer { dtype, multiple_of, alias: None } => {
+                let length: Arc<str> = unique(format!("{symbol}_len")).into();
+                let multiple_of = multiple(multiple_of);
+                let max = i32::MAX as i64 / multiple_of * multiple_of;
+                let len = Dim::from(Symbol { name: length.clone(), min: 0, max, multiple_of });
+                let param = self.b.param(name, *dtype, len, Access::Read, false);
+                self.uses.push((false, false));
+                bindings.push((name.into(), Binding::Buffer { param, length, dtype: *dtype }));
+                let zero = self.dim_tensor(&Dim::ZERO);
+                Value::Pointer(Pointer { param, dtype: *dtype, offset: zero })
+            }
+            Arg::Int { dtype, multiple_of, size: true } => {
+                let multiple_of = multiple(multiple_of);
+                let max = MAX_SIZE / multiple_of * multiple_of;
+                let d = Dim::from(Symbol { name: symbol.as_str().into(), min: 0, max, multiple_of });
+                bindings.push((name.into(), Binding::Size(symbol.into())));
+                let t = self.dim_tensor(&d);
+                Value::Tensor(self.cast(&t, *dtype)?)
+            }
+            Arg::Int { dtype, .. } | Arg::Float(dtype) => {
+                use DType::{F32, F64, I32, I64, U32, U64};
+                if !matches!(dtype, I32 | U32 | I64 | U64 | F32 | F64) {
+                    return Err(self.error(
+                        "K012",
+                        format!("a number of type {dtype} cannot be passed"),
+                        "this parameter",
+                    ));
+                }
+                let id = self.b.scalar(&symbol, *dtype);
+                bindings.push((name.into(), Binding::Scalar(symbol.into(), *dtype)));
+                Value::Tensor(self.fresh_tensor(id, *dtype, &[]))
+            }
+        })
+    }
+
+    /// An error at the piece of source being evaluated.
+    pub fn error(&self, code: &'static str, message: impl Into<String>, label: &str) -> Box<Diag> {
+        match self.frames.last() {
+            Some(f) => f.source.diag(self.here, &f.site, code, message, label),
+            None => Diag::error(code, message),
+        }
+    }
+
+    /// The place being evaluated, with the calls that led there.
+    pub fn loc(&self) -> Loc {
+        self.frames.last().map_or_else(Loc::unknown, |f| f.source.loc(self.here, &f.site))
+    }
+
+    /// Statements from now on come from this piece of source.
+    pub fn enter(&mut self, span: TextRange) {
+        self.here = span;
+        let loc = self.loc();
+        self.b.set_loc(loc);
+    }
+
+    pub fn burn(&mut self) -> Result<()> {
+        match self.fuel.checked_sub(1) {
+            Some(left) => {
+                self.fuel = left;
+                Ok(())
+            }
+            None => Err(self.error("K013", "the kernel is too long once its loops are unrolled", "gave up here")),
+        }
+    }
+
+    pub fn frame(&mut self) -> &mut Frame {
+        if self.frames.is_empty() {
+            let source = self.module.source.clone();
+            self.frames.push(Frame { source, vars: BTreeMap::new(), site: Loc::unknown() });
+        }
+        let last = self.frames.len() - 1;
+        &mut self.frames[last]
+    }
+
+    pub fn vars(&mut self) -> &mut BTreeMap<String, Value> {
+        &mut self.frame().vars
+    }
+
+    /// Remembers what is done with a parameter.
+    pub fn touch(&mut self, param: usize, read: bool, write: bool) {
+        if let Some(u) = self.uses.get_mut(param) {
+            u.0 |= read;
+            u.1 |= write;
+        }
+    }
+
+    /// A tensor that a value must be.
+    pub fn expect_tensor(&mut self, v: &Value, what: &str) -> Result<Tensor> {
+        match v {
+            Value::Pointer(_) | Value::BlockPointer(_) => {
+                Err(self.error("K004", format!("{what} is {v}, a tensor was expected"), "here"))
+            }
+            v => self.tensor(v),
+        }
+    }
+
+    fn first_config(&mut self, call: &ruff_python_ast::ExprCall) -> Result<Vec<(String, Value)>> {
+        let configs = call.arguments.find_argument_value("configs", 0);
+        let Some(configs) = configs else { return Ok(Vec::new()) };
+        let value = self.expr(configs)?;
+        match value {
+            Value::Tuple(list) => match list.first() {
+                Some(Value::Dict(pairs)) => Ok(string_keys(pairs)),
+                _ => Ok(Vec::new()),
+            },
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn heuristics(
+        &mut self,
+        call: &ruff_python_ast::ExprCall,
+        known: &[(Value, Value)],
+    ) -> Result<Vec<(String, Value)>> {
+        let Some(values) = call.arguments.find_argument_value("values", 0) else { return Ok(Vec::new()) };
+        let Value::Dict(pairs) = self.expr(values)? else { return Ok(Vec::new()) };
+        let args = Value::Dict(std::rc::Rc::new(known.to_vec()));
+        let mut out = Vec::new();
+        for (name, rule) in string_keys(&pairs) {
+            out.push((name, self.apply(&rule, vec![args.clone()], Vec::new())?));
+        }
+        Ok(out)
+    }
+
+    fn constant_expr(&mut self, e: &Expr) -> Result<Value> {
+        self.expr(e)
+    }
+}
+
+fn string_keys(pairs: &[(Value, Value)]) -> Vec<(String, Value)> {
+    let one = |(k, v): &(Value, Value)| match k {
+        Value::Str(s) => Some((s.to_string(), v.clone())),
+        _ => None,
+    };
+    pairs.iter().filter_map(one).collect()
+}

@@ -1,0 +1,171 @@
+//! Launches: signatures from arguments, compiled kernels kept, bindings.
+
+use crate::signature::{Arg, Constant, Signature};
+use crate::{Binding, Kernel, Module};
+use girih_base::{Bindings, DType, Diag, Result};
+use girih_driver::Target;
+use girih_exec::{Command, Device, KernelRef, MemRef};
+use std::collections::BTreeMap;
+
+/// One argument of a launch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Argument {
+    /// Memory of a device, and the type of its elements.
+    Buffer(MemRef, DType),
+    /// An integer: a size, a stride, a flag; constants where the parameter is `tl.constexpr`.
+    Int(i64),
+    /// A float; fp32 in the kernel.
+    Float(f64),
+    /// Anything that is the same at every launch of this compilation.
+    Constant(Constant),
+}
+
+/// A kernel with its compiled forms, one for each kind of arguments, for one device.
+pub struct Launcher {
+    module: Module,
+    name: String,
+    loaded: BTreeMap<String, (Kernel, KernelRef)>,
+}
+
+impl Launcher {
+    /// The kernel of that name.
+    ///
+    /// # Errors
+    /// `K003` no such kernel.
+    pub fn new(module: &Module, kernel: &str) -> Result<Launcher> {
+        module.parameters(kernel)?;
+        Ok(Launcher { module: module.clone(), name: kernel.into(), loaded: BTreeMap::new() })
+    }
+
+    /// How many forms have been compiled.
+    pub fn compiled(&self) -> usize {
+        self.loaded.len()
+    }
+
+    /// The signature of a call, as Triton specialises: integers that are 1 are constants, and divisibility by 16 is known.
+    ///
+    /// # Errors
+    /// `K012` arguments that the kernel does not have.
+    pub fn signature(&self, grid: [u32; 3], args: &[(&str, Argument)]) -> Result<Signature> {
+        let parameters = self.module.parameters(&self.name)?;
+        let mut s = Signature { single: grid.map(|n| n == 1), ..Signature::default() };
+        let mut seen: Vec<(&str, &MemRef, DType)> = Vec::new();
+        for (name, argument) in args {
+            let Some(p) = parameters.iter().find(|p| p.name == *name) else {
+                return Err(Diag::error("K012", format!("`{}` has no parameter `{name}`", self.name)));
+            };
+            let arg = match argument {
+                Argument::Constant(c) => Arg::Constant(c.clone()),
+                Argument::Int(v) if p.constexpr || *v == 1 => Arg::Constant(Constant::Int(*v as i128)),
+                Argument::Float(v) if p.constexpr => Arg::Constant(Constant::Float(*v)),
+                Argument::Float(_) => Arg::Float(DType::F32),
+                Argument::Int(v) => {
+                    let small = i32::try_from(*v).is_ok();
+                    Arg::Int {
+                        dtype: if small { DType::I32 } else { DType::I64 },
+                        multiple_of: if v % 16 == 0 { 16 } else { 1 },
+                        size: (0..=crate::eval::MAX_SIZE).contains(v),
+                    }
+                }
+                Argument::Buffer(mem, dtype) => {
+                    let same = seen.iter().find(|(_, m, _)| m.buffer == mem.buffer && m.offset == mem.offset);
+                    let alias = match same {
+                        Some((other, _, d)) if d == dtype => Some(other.to_string()),
+                        Some((other, ..)) => {
+                            return Err(Diag::error(
+                                "K012",
+                                format!("`{other}` and `{name}` are one buffer with two element types"),
+                            ));
+                        }
+                        None => None,
+                    };
+                    let len = elements(mem, *dtype);
+                    if len > i32::MAX as u64 {
+                        return Err(Diag::error("K012", format!("`{name}` has {len} elements, offsets are 32-bit"))
+                            .help("launch over parts of it"));
+                    }
+                    let multiple_of = [16, 4].into_iter().find(|n| len % *n as u64 == 0).unwrap_or(1);
+                    if alias.is_none() {
+                        seen.push((name, mem, *dtype));
+                    }
+                    Arg::Pointer { dtype: *dtype, multiple_of, alias }
+                }
+            };
+            s.args.insert(name.to_string(), arg);
+        }
+        Ok(s)
+    }
+
+    /// Runs the kernel for every point of the grid.
+    ///
+    /// # Errors
+    /// What compiling finds, `K012` arguments that do not fit, and what the device finds.
+    pub fn launch(
+        &mut self,
+        target: &dyn Target,
+        device: &mut dyn Device,
+        grid: [u32; 3],
+        args: &[(&str, Argument)],
+    ) -> Result<()> {
+        let signature = self.signature(grid, args)?;
+        if grid.contains(&0) {
+            return Ok(());
+        }
+        let key = format!("{signature:?}");
+        if !self.loaded.contains_key(&key) {
+            let kernel = self.module.compile(&self.name, &signature)?;
+            let code = target.compile(&kernel.tile)?;
+            let loaded = device.load(&code)?;
+            self.loaded.insert(key.clone(), (kernel, loaded));
+        }
+        let Some((kernel, loaded)) = self.loaded.get(&key) else { return Ok(()) };
+        let (bindings, memory) = bind(kernel, grid, args)?;
+        device.submit(&[Command::Launch { kernel: *loaded, args: &memory, bindings: &bindings }])
+    }
+}
+
+fn elements(mem: &MemRef, dtype: DType) -> u64 {
+    mem.bytes.saturating_mul(8) / dtype.bits() as u64
+}
+
+/// Values of symbols and scalars, and memory in the order of the kernel's parameters.
+fn bind(kernel: &Kernel, grid: [u32; 3], args: &[(&str, Argument)]) -> Result<(Bindings, Vec<MemRef>)> {
+    let mut bindings = Bindings::new();
+    for (axis, name) in kernel.grid.iter().enumerate() {
+        if let Some(name) = name {
+            bindings.insert(name.clone(), grid[axis] as i64);
+        }
+    }
+    let mut memory: Vec<Option<MemRef>> = vec![None; kernel.tile.params.len()];
+    for (name, binding) in &kernel.bindings {
+        let given = args.iter().find(|(n, _)| n == name).map(|(_, a)| a);
+        match (binding, given) {
+            (Binding::Buffer { param, length, dtype }, Some(Argument::Buffer(mem, _))) => {
+                bindings.insert(length.clone(), elements(mem, *dtype) as i64);
+                memory[*param] = Some(*mem);
+            }
+            (Binding::Size(symbol) | Binding::Scalar(symbol, _), Some(Argument::Int(v))) => {
+                bindings.insert(symbol.clone(), *v);
+            }
+            (Binding::Scalar(symbol, DType::F32), Some(Argument::Float(v))) => {
+                bindings.insert(symbol.clone(), (*v as f32).to_bits() as i64);
+            }
+            (Binding::Scalar(symbol, DType::F64), Some(Argument::Float(v))) => {
+                bindings.insert(symbol.clone(), v.to_bits() as i64);
+            }
+            _ => return Err(Diag::error("K012", format!("argument `{name}` is missing or of another kind"))),
+        }
+    }
+    for d in &kernel.checks {
+        match d.eval(&bindings) {
+            Ok(v) if i32::try_from(v).is_ok() => {}
+            _ => {
+                return Err(Diag::error("K012", format!("`{d}` is beyond int32 at this launch"))
+                    .note("the kernel computes it in 32 bits")
+                    .help("launch over smaller parts, or compute it in tl.int64"));
+            }
+        }
+    }
+    let memory = memory.into_iter().collect::<Option<Vec<_>>>();
+    memory.map(|m| (bindings, m)).ok_or_else(|| Diag::error("K012", "a buffer is not bound"))
+}

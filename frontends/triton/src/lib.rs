@@ -1,0 +1,75 @@
+//! Triton's language: kernels in unmodified Python files become Tile IR, which runs on the CPU and on any GPU.
+//!
+//! [`Module::parse`] reads a file, [`Module::compile`] compiles one kernel for one [`Signature`], and [`Launcher`] does both as
+//! needed and runs the kernel over the buffers of a device. Nothing of Python is needed to run: the file is parsed in Rust,
+//! and everything that constants decide is evaluated at compile time.
+//!
+//! ```
+//! use girih_triton::{Arg, Module, Signature};
+//! use girih_base::DType;
+//! let source = "
+//! import triton
+//! import triton.language as tl
+//!
+//! @triton.jit
+//! def double(x, n, BLOCK: tl.constexpr):
+//!     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+//!     tl.store(x + at, 2 * tl.load(x + at, mask=at < n), mask=at < n)
+//! ";
+//! let module = Module::parse(source, "double.py").unwrap();
+//! let signature = Signature::new().arg("x", Arg::pointer(DType::F32)).arg("n", Arg::size()).constant("BLOCK", 64);
+//! let kernel = module.compile("double", &signature).unwrap();
+//! assert!(girih_tile::print(&kernel.tile).contains("load x view(0; n:1) at("));
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod affine;
+mod builtins;
+mod dce;
+mod eval;
+mod launch;
+mod module;
+mod signature;
+mod value;
+
+pub use builtins::markdown;
+pub use launch::{Argument, Launcher};
+pub use module::{Module, Parameter, Resolver};
+pub use signature::{Arg, Constant, Signature};
+
+use girih_base::{DType, Dim};
+use std::sync::Arc;
+
+/// A compiled kernel and how its arguments are bound.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    /// The kernel.
+    pub tile: girih_tile::Kernel,
+    /// For every argument that is not constant: its name and what it becomes.
+    pub bindings: Vec<(String, Binding)>,
+    /// The symbols of the grid's extents along x, y, z; none where there is one program.
+    pub grid: [Option<Arc<str>>; 3],
+    /// Sizes that must fit i32 at every launch.
+    pub checks: Vec<Dim>,
+    /// What `tl.static_print` said.
+    pub notes: Vec<String>,
+}
+
+/// What an argument becomes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Binding {
+    /// The buffer of that parameter; the symbol is its number of elements.
+    Buffer {
+        /// Index of the kernel's parameter.
+        param: usize,
+        /// Symbol of the number of elements.
+        length: Arc<str>,
+        /// Element type.
+        dtype: DType,
+    },
+    /// A symbol.
+    Size(Arc<str>),
+    /// A scalar of that type.
+    Scalar(Arc<str>, DType),
+}

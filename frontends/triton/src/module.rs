@@ -1,0 +1,306 @@
+//! Source files: parsing, what their top level defines, positions, and excerpts in errors.
+
+use crate::signature::Signature;
+use crate::{Kernel, eval};
+use girih_base::{Diag, Loc, Result};
+use ruff_python_ast::{Expr, Stmt, StmtFunctionDef};
+use ruff_text_size::{Ranged, TextRange};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+/// Finds the source of an imported module: dotted name as written (with leading dots) and the importing file; gives file name and text.
+pub type Resolver = dyn Fn(&str, &str) -> Option<(String, String)> + Send + Sync;
+
+/// A parsed Python file with kernels.
+#[derive(Clone)]
+pub struct Module {
+    pub(crate) source: Arc<Source>,
+    pub(crate) library: Arc<Library>,
+}
+
+/// Modules that files import.
+#[derive(Default)]
+pub(crate) struct Library {
+    resolver: Option<Box<Resolver>>,
+    loaded: Mutex<BTreeMap<(String, String), Option<Arc<Source>>>>,
+}
+
+/// One file.
+pub(crate) struct Source {
+    pub file: Arc<str>,
+    pub text: String,
+    lines: Vec<usize>,
+    pub globals: BTreeMap<String, Global>,
+    /// Kernels in the order of the file.
+    kernels: Vec<String>,
+}
+
+/// What a name of the top level is bound to.
+pub(crate) enum Global {
+    Function(Arc<Function>),
+    /// `import module as name`.
+    Module(String),
+    /// `from module import name as ...`.
+    From(String, String),
+    Value(Expr),
+}
+
+/// A function of a file.
+pub(crate) struct Function {
+    pub file: Arc<str>,
+    pub def: StmtFunctionDef,
+    /// `@triton.jit`.
+    pub jit: bool,
+    /// `@triton.constexpr_function`, or no decorator at all.
+    pub plain: bool,
+}
+
+impl Module {
+    /// Parses a file.
+    ///
+    /// # Errors
+    /// `K001` what is not Python, with the position.
+    pub fn parse(source: &str, file_name: &str) -> Result<Module> {
+        Ok(Module { source: Arc::new(Source::parse(source, file_name)?), library: Arc::default() })
+    }
+
+    /// Parses a file whose imports of helper functions are found by `resolver`.
+    ///
+    /// # Errors
+    /// As [`Module::parse`]; imported files are parsed when a name of theirs is used.
+    pub fn with_resolver(source: &str, file_name: &str, resolver: Box<Resolver>) -> Result<Module> {
+        let library = Library { resolver: Some(resolver), loaded: Mutex::default() };
+        Ok(Module { source: Arc::new(Source::parse(source, file_name)?), library: Arc::new(library) })
+    }
+
+    /// The names of the file's `@triton.jit` functions, in order.
+    pub fn kernels(&self) -> &[String] {
+        &self.source.kernels
+    }
+
+    /// The parameters of a kernel, in order.
+    ///
+    /// # Errors
+    /// `K003` no such kernel.
+    pub fn parameters(&self, kernel: &str) -> Result<Vec<Parameter>> {
+        let function = self.function(kernel)?;
+        Ok(crate::signature::parameters(&function))
+    }
+
+    /// Compiles a kernel for one set of argument types and constants.
+    ///
+    /// # Errors
+    /// `K0xx` with file, line, column and the chain of calls; see docs/errors.md.
+    pub fn compile(&self, kernel: &str, signature: &Signature) -> Result<Kernel> {
+        let function = self.function(kernel)?;
+        eval::compile(self, &function, signature)
+    }
+
+    /// The values that the first configuration of `@triton.autotune` gives to constants, by name.
+    ///
+    /// # Errors
+    /// `K003` no such kernel, and what evaluating the decorator finds.
+    pub fn defaults(&self, kernel: &str, signature: &Signature) -> Result<BTreeMap<String, crate::Constant>> {
+        let function = self.function(kernel)?;
+        eval::decorators(self, &function, signature)
+    }
+
+    fn function(&self, name: &str) -> Result<Arc<Function>> {
+        match self.source.globals.get(name) {
+            Some(Global::Function(f)) if f.jit => Ok(f.clone()),
+            _ => {
+                let list = self.source.kernels.join(", ");
+                Err(Diag::error("K003", format!("`{}` has no kernel `{name}`", self.source.file)).note(
+                    if list.is_empty() { "it has no `@triton.jit` function".into() } else { format!("it has {list}") },
+                ))
+            }
+        }
+    }
+}
+
+pub use crate::signature::Parameter;
+
+impl Library {
+    /// The module of that dotted name, as imported by `from`.
+    pub fn module(&self, name: &str, from: &str) -> Option<Result<Arc<Source>>> {
+        let resolver = self.resolver.as_ref()?;
+        let mut loaded = self.loaded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let key = (name.to_string(), from.to_string());
+        if let Some(known) = loaded.get(&key) {
+            return known.clone().map(Ok);
+        }
+        let found = resolver(name, from);
+        let source = match found.map(|(file, text)| Source::parse(&text, &file)) {
+            Some(Err(e)) => return Some(Err(e)),
+            Some(Ok(source)) => Some(Arc::new(source)),
+            None => None,
+        };
+        loaded.insert(key, source.clone());
+        source.map(Ok)
+    }
+
+    /// A loaded file.
+    pub fn by_file(&self, file: &str) -> Option<Arc<Source>> {
+        let loaded = self.loaded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        loaded.values().flatten().find(|s| *s.file == *file).cloned()
+    }
+}
+
+impl Source {
+    fn parse(text: &str, file: &str) -> Result<Source> {
+        let mut source = Source {
+            file: file.into(),
+            text: text.into(),
+            lines: std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i + 1)).collect(),
+            globals: BTreeMap::new(),
+            kernels: Vec::new(),
+        };
+        let parsed = ruff_python_parser::parse_module(text).map_err(|e| {
+            source.diag(e.location, &Loc::unknown(), "K001", format!("not Python: {}", e.error), "here")
+        })?;
+        source.collect(&parsed.into_syntax().body);
+        Ok(source)
+    }
+
+    /// Names of the top level; of alternatives (`if`, `try`) the first counts.
+    fn collect(&mut self, body: &[Stmt]) {
+        for stmt in body {
+            match stmt {
+                Stmt::FunctionDef(def) => {
+                    let named = |names: &[&str]| def.decorator_list.iter().any(|d| decorator(&d.expression, names));
+                    let jit = named(&["jit"]);
+                    let plain = named(&["constexpr_function"]) || def.decorator_list.is_empty();
+                    let name = def.name.id.to_string();
+                    if jit {
+                        self.kernels.push(name.clone());
+                    }
+                    let function = Function { file: self.file.clone(), def: def.clone(), jit, plain };
+                    self.globals.insert(name, Global::Function(Arc::new(function)));
+                }
+                Stmt::Import(import) => {
+                    for alias in &import.names {
+                        let module = alias.name.id.to_string();
+                        match &alias.asname {
+                            Some(name) => self.bind(name.id.to_string(), Global::Module(module)),
+                            None => {
+                                let head = module.split('.').next().unwrap_or_default().to_string();
+                                self.bind(head.clone(), Global::Module(head));
+                            }
+                        }
+                    }
+                }
+                Stmt::ImportFrom(import) => {
+                    let dots = ".".repeat(import.level as usize);
+                    let module = import.module.as_ref().map(|m| m.id.to_string()).unwrap_or_default();
+                    for alias in &import.names {
+                        let name = alias.asname.as_ref().unwrap_or(&alias.name).id.to_string();
+                        self.bind(name, Global::From(format!("{dots}{module}"), alias.name.id.to_string()));
+                    }
+                }
+                Stmt::Assign(a) => {
+                    for target in &a.targets {
+                        if let Expr::Name(n) = target {
+                            self.globals.insert(n.id.to_string(), Global::Value((*a.value).clone()));
+                        }
+                    }
+                }
+                Stmt::AnnAssign(a) => {
+                    if let (Expr::Name(n), Some(value)) = (&*a.target, &a.value) {
+                        self.globals.insert(n.id.to_string(), Global::Value((**value).clone()));
+                    }
+                }
+                Stmt::If(s) => {
+                    self.collect(&s.body);
+                    s.elif_else_clauses.iter().for_each(|c| self.alternatives(&c.body));
+                }
+                Stmt::Try(s) => {
+                    self.collect(&s.body);
+                    for h in &s.handlers {
+                        let ruff_python_ast::ExceptHandler::ExceptHandler(h) = h;
+                        self.alternatives(&h.body);
+                    }
+                    self.alternatives(&s.orelse);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn alternatives(&mut self, body: &[Stmt]) {
+        let mut other = Source {
+            file: self.file.clone(),
+            text: String::new(),
+            lines: Vec::new(),
+            globals: BTreeMap::new(),
+            kernels: Vec::new(),
+        };
+        other.collect(body);
+        for name in other.kernels {
+            if !self.globals.contains_key(&name) {
+                self.kernels.push(name);
+            }
+        }
+        for (name, global) in other.globals {
+            self.bind(name, global);
+        }
+    }
+
+    fn bind(&mut self, name: String, global: Global) {
+        self.globals.entry(name).or_insert(global);
+    }
+
+    /// Line and column, from 1; columns count characters.
+    fn position(&self, at: usize) -> (u32, u32) {
+        let line = self.lines.partition_point(|l| *l <= at).max(1) - 1;
+        let start = self.lines.get(line).copied().unwrap_or(0);
+        let column = self.text.get(start..at).map_or(0, |t| t.chars().count());
+        (line as u32 + 1, column as u32 + 1)
+    }
+
+    /// Where a piece of source is, reached through calls at `site`.
+    pub fn loc(&self, span: TextRange, site: &Loc) -> Loc {
+        let (line, column) = self.position(span.start().to_usize());
+        let here = Loc::new(self.file.clone(), line, column);
+        if site.is_known() { here.inlined_at(site) } else { here }
+    }
+
+    /// An error at a piece of source, with the line and a caret under it.
+    pub fn diag(
+        &self,
+        span: TextRange,
+        site: &Loc,
+        code: &'static str,
+        message: impl Into<String>,
+        label: &str,
+    ) -> Box<Diag> {
+        let (line, column) = self.position(span.start().to_usize());
+        let start = self.lines.get(line as usize - 1).copied().unwrap_or(0);
+        let whole = self.text.get(start..).unwrap_or_default().lines().next().unwrap_or_default();
+        let inside = self.text.get(span.start().to_usize()..span.end().to_usize()).unwrap_or_default();
+        let width = inside.lines().next().map_or(1, |t| t.trim_end().chars().count()).max(1);
+        let indent = whole.chars().take_while(|c| c.is_whitespace()).count().min(column as usize - 1);
+        let shown: String = whole.chars().skip(indent).collect();
+        let gutter = line.to_string().len();
+        let pad = " ".repeat(gutter);
+        let caret = format!("{}{}", " ".repeat(column as usize - 1 - indent), "^".repeat(width));
+        let text = format!("{label}\n {pad} |\n {line} | {}\n {pad} | {caret}", shown.trim_end());
+        Diag::error(code, message).at(&self.loc(span, site), text)
+    }
+}
+
+/// Whether a decorator is one of these, with or without arguments: `@jit`, `@triton.jit`, `@triton.autotune(...)`.
+pub(crate) fn decorator(e: &Expr, names: &[&str]) -> bool {
+    match e {
+        Expr::Name(n) => names.contains(&n.id.as_str()),
+        Expr::Attribute(a) => names.contains(&a.attr.id.as_str()),
+        Expr::Call(c) => decorator(&c.func, names),
+        _ => false,
+    }
+}
+
+impl Function {
+    /// Where it is defined.
+    pub fn span(&self) -> TextRange {
+        self.def.name.range()
+    }
+}
