@@ -1,0 +1,670 @@
+//! Declarations at file scope and in structs.
+
+use super::Parser;
+use super::types::Specifiers;
+use crate::ast::*;
+use crate::source::Kind;
+use girih_base::{Diag, Result};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+impl Parser<'_> {
+    /// Everything up to the end, or to the `}` of a namespace.
+    pub(super) fn items(&mut self) {
+        while self.token(0).is_some() {
+            let start = self.at;
+            self.scopes.clear();
+            self.depth = 0;
+            self.angle = false;
+            self.member_of = None;
+            if self.eat("}") || self.eat(";") {
+                continue;
+            }
+            if let Err(why) = self.item(Vec::new()) {
+                self.recover(start, why);
+            }
+        }
+    }
+
+    /// Skips an item that did not parse: to its `;`, or past its braces.
+    fn recover(&mut self, start: usize, why: Box<Diag>) {
+        self.at = start;
+        let mut names = Vec::new();
+        while let Some(t) = self.token(0) {
+            if t.kind == Kind::Name && names.len() < 64 {
+                names.push(t.text.clone());
+            }
+            if t.is(";") {
+                self.at += 1;
+                break;
+            }
+            if t.is("{") {
+                let done = self.skip_group();
+                if done.is_err() {
+                    self.at = self.end;
+                }
+                self.eat(";");
+                break;
+            }
+            if t.is("}") && self.at > start {
+                break;
+            }
+            self.at += 1;
+        }
+        if self.at == start {
+            self.at += 1;
+        }
+        if self.program.skipped.len() < 10_000 {
+            self.program.skipped.push((names, why));
+        }
+    }
+
+    fn item(&mut self, template: Vec<TemplateParam>) -> Result<()> {
+        while self.token(0).is_some_and(|t| t.kind == Kind::Pragma) {
+            self.at += 1;
+        }
+        if self.is("inline") && self.ahead(1, "namespace") {
+            self.at += 1;
+        }
+        if self.eat("namespace") {
+            while !self.is("{") && !self.is(";") && self.token(0).is_some() {
+                self.at += 1;
+            }
+            if !self.eat("{") {
+                self.expect(";")?;
+            }
+            return Ok(());
+        }
+        if self.is("extern") && self.token(1).is_some_and(|t| t.kind == Kind::Text) {
+            self.at += 2;
+            self.eat("{");
+            return Ok(());
+        }
+        if self.eat("template") {
+            if !self.is("<") {
+                return Err(self.unexpected("explicit instantiations are not needed"));
+            }
+            self.scopes.push(BTreeSet::new());
+            let params = self.template_params()?;
+            let mut all = template;
+            all.extend(params);
+            // `template <>` keeps an unnamed parameter so that the item is known to be a specialisation.
+            return self.item(all);
+        }
+        if self.eat("using") {
+            return self.using(template);
+        }
+        if self.eat("typedef") {
+            return self.typedef().map(|_| ());
+        }
+        if self.is("static_assert") {
+            while !self.eat(";") && self.token(0).is_some() {
+                self.at += 1;
+            }
+            return Ok(());
+        }
+        if self.at_struct() {
+            let index = self.structure(template)?;
+            if !self.eat(";") {
+                let name = self.program.structs[index].name.clone();
+                let ty = TypeExpr::Named(Name { parts: vec![Part { id: name, args: None }], at: self.here() });
+                self.rest_of_declaration(Specifiers::default(), ty, Vec::new(), false)?;
+            }
+            return Ok(());
+        }
+        if self.is("enum") && self.enum_ahead() {
+            self.enumeration()?;
+            return self.expect(";");
+        }
+        let mut s = Specifiers::default();
+        let base = self.base_type(&mut s)?;
+        self.rest_of_declaration(s, base, template, false)
+    }
+
+    fn at_struct(&self) -> bool {
+        if !(self.is("struct") || self.is("class") || self.is("union")) {
+            return false;
+        }
+        // A definition or a forward declaration, not `struct X f();`.
+        for n in 1..64 {
+            match self.token(n) {
+                Some(t) if t.is("{") || t.is(":") => return true,
+                Some(t) if t.is(";") => return n <= 4,
+                // Attributes have parentheses; what else does is a function.
+                Some(t) if t.is("(") => {
+                    let attribute = ["__align__", "alignas", "__attribute__"].iter().any(|a| self.ahead(n - 1, a));
+                    if !attribute && !self.ahead(n - 1, "(") {
+                        return false;
+                    }
+                }
+                Some(t) if t.is("=") || t.is("*") || t.is("&") => return false,
+                None => return false,
+                _ => {}
+            }
+        }
+        false
+    }
+
+    fn enum_ahead(&self) -> bool {
+        (1..10).any(|n| self.ahead(n, "{")) && !(1..4).any(|n| self.ahead(n, "("))
+    }
+
+    fn using(&mut self, template: Vec<TemplateParam>) -> Result<()> {
+        if self.eat("namespace") {
+            while !self.eat(";") && self.token(0).is_some() {
+                self.at += 1;
+            }
+            return Ok(());
+        }
+        if !(self.is_name(0) && self.ahead(1, "=")) {
+            // `using A::b;` adds nothing: qualifiers do not matter here.
+            while !self.eat(";") && self.token(0).is_some() {
+                self.at += 1;
+            }
+            return Ok(());
+        }
+        let name = self.name()?;
+        self.expect("=")?;
+        let ty = self.full_type()?;
+        if self.is("(") {
+            self.skip_group()?;
+        }
+        self.expect(";")?;
+        self.scopes.clear();
+        self.declare_type(&name);
+        if !template.is_empty() {
+            self.program.names.templates.insert(name.clone());
+        }
+        self.program.aliases.insert(name, (template, ty));
+        Ok(())
+    }
+
+    /// After `typedef`; gives the aliases.
+    pub(super) fn typedef(&mut self) -> Result<Vec<(Arc<str>, TypeExpr)>> {
+        let mut s = Specifiers::default();
+        let base = if self.at_struct() {
+            let index = self.structure(Vec::new())?;
+            let id = self.program.structs[index].name.clone();
+            TypeExpr::Named(Name { parts: vec![Part { id, args: None }], at: self.here() })
+        } else if self.is("enum") && self.enum_ahead() {
+            self.enumeration()?;
+            TypeExpr::Scalar(crate::types::Scalar::Int)
+        } else {
+            self.base_type(&mut s)?
+        };
+        let mut made = Vec::new();
+        loop {
+            let ty = self.pointers(base.clone(), &mut s)?;
+            let (name, ty) = self.declarator(ty)?;
+            let ty = if self.is("(") {
+                self.skip_group()?;
+                TypeExpr::Function
+            } else {
+                ty
+            };
+            self.specifiers(&mut s)?;
+            self.declare_type(&name);
+            self.program.aliases.insert(name.clone(), (Vec::new(), ty.clone()));
+            made.push((name, ty));
+            if !self.eat(",") {
+                break;
+            }
+        }
+        self.expect(";")?;
+        Ok(made)
+    }
+
+    /// `enum [class] [name] [: type] { a, b = 3 }`.
+    pub(super) fn enumeration(&mut self) -> Result<(Arc<str>, Vec<(Arc<str>, Option<Expr>)>)> {
+        self.expect("enum")?;
+        let _ = self.eat("class") || self.eat("struct");
+        let name: Arc<str> = if self.is_name(0) { self.name()? } else { "".into() };
+        if self.eat(":") {
+            self.full_type()?;
+        }
+        self.declare_type(&name);
+        self.program.enums.insert(name.clone());
+        self.expect("{")?;
+        let (mut before, mut all): (Option<Arc<str>>, _) = (None, Vec::new());
+        while !self.is("}") {
+            let id = self.name()?;
+            let value = if self.eat("=") { Some(self.ternary()?) } else { None };
+            self.program.enumerators.insert(id.clone(), (before.clone(), value.clone()));
+            all.push((id.clone(), value));
+            before = Some(id);
+            if !self.eat(",") {
+                break;
+            }
+        }
+        self.expect("}")?;
+        Ok((name, all))
+    }
+
+    /// A struct's definition or forward declaration; its index.
+    pub(super) fn structure(&mut self, template: Vec<TemplateParam>) -> Result<usize> {
+        let union = self.is("union");
+        self.at += 1;
+        let mut s = Specifiers::default();
+        self.specifiers(&mut s)?;
+        let at = self.here();
+        let name: Arc<str> =
+            if self.is_name(0) { self.name()? } else { format!("unnamed{}", self.program.structs.len()).into() };
+        let outer = self.scopes.clone();
+        let templated = !template.is_empty() || self.is("<");
+        let special = if self.is("<") { Some(self.template_args()?) } else { None };
+        match self.scopes.first() {
+            Some(_) if self.member_of.is_some() || outer.len() > 1 => self.declare_type(&name),
+            _ => {
+                self.program.names.types.insert(name.clone());
+            }
+        }
+        // Methods see the struct's own name wherever it is declared.
+        self.program.names.types.insert(name.clone());
+        if templated {
+            self.program.names.templates.insert(name.clone());
+        }
+        self.eat("final");
+        if self.is(";") {
+            return Ok(self.program.structs.iter().position(|s| s.name == name).unwrap_or_else(|| {
+                self.program.structs.push(empty(name, at));
+                self.program.structs.len() - 1
+            }));
+        }
+        let mut bases = Vec::new();
+        if self.eat(":") {
+            loop {
+                while self.eat("public") || self.eat("private") || self.eat("protected") || self.eat("virtual") {}
+                bases.push(self.full_type()?);
+                if !self.eat(",") {
+                    break;
+                }
+            }
+        }
+        let index = self.program.structs.iter().position(|s| {
+            s.name == name
+                && s.fields.is_empty()
+                && s.methods.is_empty()
+                && special.is_none()
+                && s.template.is_empty()
+                && s.special.is_none()
+                && s.at == at
+        });
+        let index = index.unwrap_or(self.program.structs.len());
+        self.program.structs.push(Struct {
+            template: template.clone(),
+            special,
+            bases,
+            union,
+            align: s.align.clone(),
+            ..empty(name.clone(), at)
+        });
+        self.expect("{")?;
+        let before = self.member_of.replace(index);
+        self.scopes.push(BTreeSet::new());
+        let depth = self.scopes.len();
+        while !self.is("}") {
+            if self.token(0).is_none() {
+                return Err(self.unexpected("expected `}`"));
+            }
+            let start = self.at;
+            if let Err(why) = self.member(index, &name) {
+                if why.code == "U006" {
+                    return Err(why);
+                }
+                self.recover(start, why);
+            }
+            self.scopes.truncate(depth);
+        }
+        self.scopes.pop();
+        self.member_of = before;
+        self.expect("}")?;
+        Ok(index)
+    }
+
+    fn member(&mut self, index: usize, name: &Arc<str>) -> Result<()> {
+        if (self.is("public") || self.is("private") || self.is("protected")) && self.ahead(1, ":") {
+            self.at += 2;
+            return Ok(());
+        }
+        if self.eat(";") {
+            return Ok(());
+        }
+        if self.eat("using") {
+            let alias = self.name()?;
+            if !self.eat("=") {
+                while !self.eat(";") && self.token(0).is_some() {
+                    self.at += 1;
+                }
+                return Ok(());
+            }
+            let ty = self.full_type()?;
+            self.expect(";")?;
+            self.alias_member(index, alias, ty);
+            return Ok(());
+        }
+        if self.eat("typedef") {
+            let mut s = Specifiers::default();
+            let base = self.base_type(&mut s)?;
+            let ty = self.pointers(base, &mut s)?;
+            let (alias, ty) = self.declarator(ty)?;
+            self.expect(";")?;
+            self.alias_member(index, alias, ty);
+            return Ok(());
+        }
+        let mut template = Vec::new();
+        if self.eat("template") {
+            self.scopes.push(BTreeSet::new());
+            template = self.template_params()?;
+        }
+        if self.is("static_assert") || self.is("friend") && !self.ahead(1, "__device__") && !self.ahead(1, "inline") {
+            while let Some(t) = self.token(0) {
+                if t.is("{") {
+                    return self.skip_group();
+                }
+                self.at += 1;
+                if self.tokens[self.at - 1].is(";") {
+                    break;
+                }
+            }
+            return Ok(());
+        }
+        if self.is("enum") && self.enum_ahead() {
+            self.enumeration()?;
+            return self.expect(";");
+        }
+        if self.at_struct() {
+            let inner = self.structure(Vec::new())?;
+            let id = self.program.structs[inner].name.clone();
+            self.program.names.members.insert(id.clone());
+            if self.eat(";") {
+                // The fields of an anonymous union or struct belong to its parent.
+                if id.starts_with("unnamed") {
+                    let ty =
+                        TypeExpr::Named(Name { parts: vec![Part { id: id.clone(), args: None }], at: self.here() });
+                    let at = self.here();
+                    self.field(
+                        index,
+                        Var { name: id, ty, init: None, at, place: Storage::Auto, constant: false, align: None },
+                    );
+                }
+                return Ok(());
+            }
+            let ty = TypeExpr::Named(Name { parts: vec![Part { id, args: None }], at: self.here() });
+            return self.rest_of_declaration(Specifiers::default(), ty, template, true);
+        }
+        let mut s = Specifiers::default();
+        self.specifiers(&mut s)?;
+        // Constructor, destructor, conversion.
+        let destructor = self.is("~");
+        if destructor {
+            self.at += 1;
+        }
+        if self.is(name) && self.ahead(1, "(") {
+            self.at += 1;
+            let ctor: Arc<str> = if destructor { "~".into() } else { "constructor".into() };
+            return self.function(s, TypeExpr::Void, ctor, template);
+        }
+        if self.eat("operator") {
+            let start = self.at;
+            let ty = self.full_type()?;
+            if self.at == start {
+                return Err(self.unexpected("expected a type"));
+            }
+            return self.function(s, ty, "operator conversion".into(), template);
+        }
+        let base = self.base_type(&mut s)?;
+        self.rest_of_declaration(s, base, template, true)
+    }
+
+    fn alias_member(&mut self, index: usize, alias: Arc<str>, ty: TypeExpr) {
+        self.program.names.members.insert(alias.clone());
+        self.program.structs[index].aliases.push((alias.clone(), ty));
+        let depth = self.scopes.len();
+        // The struct's own scope: visible to the members that follow.
+        if depth > 0 {
+            self.scopes[depth - 1].insert(alias);
+        }
+    }
+
+    fn field(&mut self, index: usize, var: Var) {
+        self.program.structs[index].fields.push(var);
+    }
+
+    /// Declarators up to the `;`, or a function.
+    fn rest_of_declaration(
+        &mut self,
+        mut s: Specifiers,
+        base: TypeExpr,
+        template: Vec<TemplateParam>,
+        member: bool,
+    ) -> Result<()> {
+        let base_const = s.is_const;
+        loop {
+            s.is_const = base_const;
+            let ty = self.pointers(base.clone(), &mut s)?;
+            self.specifiers(&mut s)?;
+            if self.is("operator") {
+                self.at += 1;
+                let name = self.operator_name()?;
+                return self.function(s, ty, name, template);
+            }
+            let at = self.here();
+            let (name, ty) = if self.is_name(0) && (self.ahead(1, "::") || self.ahead(1, "<")) {
+                // Out-of-line members and explicit specialisations.
+                let full = self.qualified(true)?;
+                let owner = (full.parts.len() > 1)
+                    .then(|| full.parts[full.parts.len() - 2].id.clone())
+                    .and_then(|id| self.program.structs.iter().position(|s| s.name == id));
+                self.member_of = owner.or(self.member_of);
+                let special = full.last().args.clone();
+                let name = full.last().id.clone();
+                if self.is("(") {
+                    let before = self.program.functions.len();
+                    self.function(s, ty, name, template)?;
+                    if let (Some(f), Some(args)) = (self.program.functions.get_mut(before), special) {
+                        f.special = Some(args);
+                    }
+                    return Ok(());
+                }
+                let ty = self.array_suffix(ty)?;
+                (name, ty)
+            } else {
+                self.declarator(ty)?
+            };
+            if self.is("(") {
+                return self.function(s, ty, name, template);
+            }
+            if name.is_empty() {
+                return Err(self.unexpected("expected a name"));
+            }
+            self.specifiers(&mut s)?;
+            if self.eat(":") {
+                return Err(self.unexpected("bit fields are not supported"));
+            }
+            let init = self.initializer()?;
+            let place = match () {
+                _ if s.constant => Storage::Constant,
+                _ if s.device || s.managed => Storage::Device,
+                _ if s.shared && s.is_extern => Storage::Dynamic,
+                _ if s.shared => Storage::Shared,
+                _ => Storage::Static,
+            };
+            let constant = s.is_const || s.constexpr;
+            let place = if place == Storage::Device && s.constexpr { Storage::Static } else { place };
+            let var = Var { name: name.clone(), ty, init, at, place, constant, align: s.align.clone().map(Box::new) };
+            match (member, self.member_of) {
+                (true, Some(index)) if s.is_static || s.constexpr => self.program.structs[index].statics.push(var),
+                (true, Some(index)) => self.field(index, var),
+                _ => {
+                    if !template.is_empty() {
+                        self.program.names.templates.insert(name.clone());
+                        self.program.variable_templates.insert(name, template.clone());
+                    }
+                    self.program.globals.push(var);
+                }
+            }
+            if !self.eat(",") {
+                break;
+            }
+        }
+        self.expect(";")
+    }
+
+    /// `= e`, `= {...}`, `{...}`; not `(...)`.
+    pub(super) fn initializer(&mut self) -> Result<Option<Init>> {
+        if self.eat("=") {
+            let e = if self.is("{") { self.list()? } else { self.assignment()? };
+            return Ok(Some(Init::Value(e)));
+        }
+        if self.is("{") {
+            return Ok(Some(Init::Args(self.arguments("{", "}")?, true)));
+        }
+        Ok(None)
+    }
+
+    /// A function from its parameter list on.
+    fn function(
+        &mut self,
+        mut s: Specifiers,
+        ret: TypeExpr,
+        name: Arc<str>,
+        template: Vec<TemplateParam>,
+    ) -> Result<()> {
+        let at = self.tokens.get(self.at.saturating_sub(1)).map_or(self.here(), |t| t.at);
+        let member_of = self.member_of;
+        if !template.is_empty() && member_of.is_none() {
+            self.program.names.templates.insert(name.clone());
+        } else if !template.is_empty() {
+            self.program.names.templates.insert(name.clone());
+        }
+        let params = self.params()?;
+        let mut ret = ret;
+        loop {
+            let before = self.at;
+            self.specifiers(&mut s)?;
+            if self.eat("noexcept") && self.is("(") {
+                self.skip_group()?;
+            }
+            if self.eat("->") {
+                ret = self.full_type()?;
+            }
+            let _ = self.eat("override") || self.eat("final") || self.eat("&");
+            if self.at == before {
+                break;
+            }
+        }
+        if self.eat("=") {
+            // `= default`, `= delete`, `= 0`.
+            while !self.eat(";") && self.token(0).is_some() {
+                self.at += 1;
+            }
+            return Ok(());
+        }
+        let mut inits = 0..0;
+        if self.is(":") {
+            let start = self.at;
+            self.at += 1;
+            while self.token(0).is_some() {
+                self.qualified(true)?;
+                if self.is("(") || self.is("{") {
+                    self.skip_group()?;
+                }
+                if !self.eat(",") {
+                    break;
+                }
+            }
+            inits = start + 1..self.at;
+        }
+        let mut body = 0..0;
+        if self.is("{") {
+            let start = self.at;
+            self.skip_group()?;
+            body = start..self.at;
+        } else {
+            self.expect(";")?;
+        }
+        let role = match () {
+            _ if s.global => Role::Kernel,
+            _ if s.device || s.constexpr => Role::Device,
+            _ => Role::Host,
+        };
+        self.program.functions.push(Function {
+            name,
+            template,
+            special: None,
+            params,
+            ret,
+            role,
+            at,
+            body,
+            inits,
+            member_of,
+            is_static: s.is_static,
+            bounds: s.bounds,
+            parsed: std::cell::OnceCell::new(),
+        });
+        let index = self.program.functions.len() - 1;
+        if let Some(owner) = member_of {
+            self.program.structs[owner].methods.push(index);
+        }
+        Ok(())
+    }
+
+    /// Parses the bodies of device functions, now that every name is known.
+    pub(super) fn bodies(&mut self) {
+        for i in 0..self.program.functions.len() {
+            let f = &self.program.functions[i];
+            if f.body.is_empty() || (f.role == Role::Host && f.member_of.is_none()) {
+                continue;
+            }
+            let (body, inits, owner) = (f.body.clone(), f.inits.clone(), f.member_of);
+            let mut scope: BTreeSet<Arc<str>> =
+                f.template.iter().filter(|p| p.value.is_none()).map(|p| p.name.clone()).collect();
+            if let Some(owner) = owner {
+                let s = &self.program.structs[owner];
+                scope.extend(s.template.iter().filter(|p| p.value.is_none()).map(|p| p.name.clone()));
+                scope.extend(s.aliases.iter().map(|a| a.0.clone()));
+            }
+            self.scopes = vec![scope];
+            (self.depth, self.angle, self.member_of) = (0, false, None);
+            let whole = self.end;
+            let parsed = self.body(body, inits);
+            self.end = whole;
+            let _ = self.program.functions[i].parsed.set(parsed.map(std::rc::Rc::new));
+        }
+    }
+
+    fn body(&mut self, body: std::ops::Range<usize>, inits: std::ops::Range<usize>) -> Result<Body> {
+        let mut list = Vec::new();
+        if !inits.is_empty() {
+            (self.at, self.end) = (inits.start, inits.end);
+            while self.token(0).is_some() {
+                let name = self.qualified(true)?;
+                let args = if self.is("{") { self.arguments("{", "}")? } else { self.arguments("(", ")")? };
+                list.push((name.last().id.clone(), args));
+                if !self.eat(",") {
+                    break;
+                }
+            }
+        }
+        (self.at, self.end) = (body.start, body.end);
+        let block = self.block()?;
+        Ok(Body { inits: list, block })
+    }
+}
+
+fn empty(name: Arc<str>, at: crate::source::At) -> Struct {
+    Struct {
+        name,
+        template: Vec::new(),
+        special: None,
+        fields: Vec::new(),
+        bases: Vec::new(),
+        statics: Vec::new(),
+        aliases: Vec::new(),
+        methods: Vec::new(),
+        union: false,
+        align: None,
+        at,
+    }
+}
