@@ -1,6 +1,7 @@
 //! Adapters as devices: memory, pipelines and batches of commands.
 
 mod adapter;
+mod bind;
 mod cache;
 mod fault;
 mod memory;
@@ -11,6 +12,7 @@ mod transfer;
 pub use adapter::{DeviceInfo, Options, devices};
 
 use crate::WgpuTarget;
+use bind::BindKey;
 use cache::CacheFile;
 use fault::Faults;
 use girih_base::Result;
@@ -20,7 +22,7 @@ use girih_plan::KernelCode;
 use memory::Memory;
 use pipeline::{Layouts, Pipeline};
 use std::collections::BTreeMap;
-use submit::{BindKey, Uniforms};
+use submit::Uniforms;
 
 /// A device behind wgpu.
 pub struct WgpuDevice {

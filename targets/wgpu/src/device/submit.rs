@@ -1,31 +1,18 @@
 //! Batches of commands as one encoder: launches share compute passes, copies come between them.
 
+use super::WgpuDevice;
+use super::bind::BindKey;
 use super::memory::Piece;
-use super::pipeline::{UNIFORM_WINDOW, Variant};
-use super::{WgpuDevice, describe};
+use super::pipeline::UNIFORM_WINDOW;
 use crate::target::uniform_words;
 use crate::wgsl::MAX_GROUPS;
 use girih_base::{Bindings, Diag, Result};
-use girih_exec::{BufferRef, Command, KernelRef, MemRef};
+use girih_exec::{Command, KernelRef, MemRef};
 use std::collections::BTreeMap;
 use wgpu::BufferUsages;
 
 /// Bind groups kept for later batches; sizes that change every run would fill memory otherwise.
 const MAX_BIND_GROUPS: usize = 4096;
-
-/// What a bind group is found by: the kernel and the range of each argument.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct BindKey {
-    kernel: KernelRef,
-    args: Vec<(BufferRef, u64, u64)>,
-}
-
-impl BindKey {
-    /// Whether the group names the buffer.
-    pub fn names(&self, buffer: BufferRef) -> bool {
-        self.args.iter().any(|a| a.0 == buffer)
-    }
-}
 
 /// The buffer that uniforms of a batch lie in.
 #[derive(Default)]
@@ -139,57 +126,6 @@ impl WgpuDevice {
         };
         let groups = [total.min(MAX_GROUPS), total.div_ceil(MAX_GROUPS)];
         Ok(Some(Ready::Launch { pipeline: variant.pipeline, group, uniforms, groups }))
-    }
-
-    /// The first element of each binding but the first.
-    fn cuts(&self, kernel: KernelRef, pieces: &[Piece], element: u64) -> Result<Vec<u32>> {
-        let mut at = 0;
-        let ends = pieces[..pieces.len() - 1].iter().map(|p| {
-            at += p.bytes;
-            at
-        });
-        let whole = |end: u64| u32::try_from(end / element).ok().filter(|_| end.is_multiple_of(element));
-        ends.map(|end| {
-            whole(end).ok_or_else(|| {
-                let name = &self.pipelines[kernel.0 as usize].code.name;
-                Diag::error("W017", format!("kernel `{name}`: an argument cannot be cut after {end} bytes"))
-                    .note(format!("its elements have {element} bytes"))
-            })
-        })
-        .collect()
-    }
-
-    /// WebGPU's rules for one dispatch: a buffer is bound read-only or writable, not both; writable ranges do not overlap.
-    fn check_bindings(&self, kernel: KernelRef, args: &[MemRef]) -> Result<()> {
-        let code = &self.pipelines[kernel.0 as usize].code;
-        let refuse = |why: String| Diag::error("W017", format!("kernel `{}`: {why}", code.name));
-        for (i, (a, x)) in args.iter().zip(&code.args).enumerate() {
-            for (b, y) in args.iter().zip(&code.args).skip(i + 1).filter(|(b, _)| b.buffer == a.buffer) {
-                if x.read_only != y.read_only {
-                    return Err(refuse(format!("buffer {} is bound read-only and writable at once", a.buffer.0)));
-                }
-                let overlap =
-                    a.offset < b.offset.saturating_add(b.bytes) && b.offset < a.offset.saturating_add(a.bytes);
-                if overlap && (x.written || y.written) {
-                    return Err(refuse(format!("{} and {} overlap, and one is written", describe(a), describe(b))));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Binds the first parts of the arguments, then their further parts.
-    fn bind(&self, kernel: KernelRef, variant: &Variant, pieces: &[Vec<Piece>]) -> Result<wgpu::BindGroup> {
-        let name = &self.pipelines[kernel.0 as usize].code.name;
-        let first = pieces.iter().map(|p| &p[0]);
-        let mut entries = Vec::new();
-        for p in first.chain(pieces.iter().flat_map(|p| &p[1..])) {
-            let (buffer, offset, size) = (&p.buffer, p.offset, wgpu::BufferSize::new(p.bytes));
-            let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size });
-            entries.push(wgpu::BindGroupEntry { binding: entries.len() as u32, resource });
-        }
-        let desc = wgpu::BindGroupDescriptor { label: Some(name), layout: &variant.layout, entries: &entries };
-        self.guarded(&format!("binding buffers of kernel `{name}`"), || self.device.create_bind_group(&desc))
     }
 
     /// Encodes and submits.

@@ -11,7 +11,7 @@ use girih_simt::Ty;
 const D: [&str; 2] = ["$D", "$D"];
 const M: [&str; 2] = ["$M", "$M"];
 
-/// Rows as in [`super::helpers::HELPERS`]; `$D`, `$L`, `$M` stand for f64, i64 and u64 or vectors of them.
+/// Rows as in [`super::helpers`]; `$D`, `$L`, `$M` stand for f64, i64 and u64 or vectors of them.
 pub const HELPERS: &[Helper] = &[
     Helper {
         name: "is_nan_f64",

@@ -8,6 +8,7 @@ mod harness;
 mod kernels;
 mod large;
 mod loops;
+mod matmul;
 mod memory;
 mod scalars;
 mod snapshots;
