@@ -5,7 +5,6 @@ pub mod docs;
 pub mod emulated;
 pub mod fuzz;
 pub mod gpu;
-pub mod numbers;
 pub mod rounding;
 pub mod table;
 
@@ -13,6 +12,7 @@ use girih_base::{Bindings, DType, Result};
 use girih_driver::{Options, Target, compile};
 use girih_exec::{Device, Engine, Weight};
 use girih_graph::eval::{Array, Value};
+pub use girih_graph::testing::numbers;
 use girih_graph::{Graph, Op, ParamKind};
 use girih_lower::TargetDesc;
 use std::sync::Arc;

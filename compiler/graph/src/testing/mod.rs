@@ -8,6 +8,7 @@
 //! the outputs.
 
 mod kinds;
+pub mod numbers;
 
 use crate::eval::compare::Random;
 use crate::eval::{Array, Cx, Value};

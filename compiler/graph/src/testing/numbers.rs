@@ -1,10 +1,10 @@
 //! Numbers that break things, and how far a result may lie from the exact one.
 
+use crate::eval::Array;
+use crate::eval::compare::Random;
 use girih_base::codec::{Scalar, cast};
 use girih_base::scalar::{Accuracy, IntType, Output};
 use girih_base::{Class, DType, ScalarOp};
-use girih_graph::eval::Array;
-use girih_graph::eval::compare::Random;
 
 const FLOATS: &[f64] = &[
     0.0,
