@@ -76,6 +76,8 @@ pub fn choose(graph: &Graph, live: &[bool]) -> BTreeSet<NodeId> {
     let mut kernels: Vec<BTreeSet<NodeId>> = vec![BTreeSet::new(); graph.len()];
     let mut front: Vec<Option<Front>> = vec![None; graph.len()];
     let mut anchored: BTreeSet<NodeId> = BTreeSet::new();
+    // Whether a node would be computed under a fold.
+    let mut folded = vec![false; graph.len()];
     for id in graph.ids().rev().filter(|id| alive(*id)) {
         let mut set = BTreeSet::new();
         let mut here = None;
@@ -85,6 +87,8 @@ pub fn choose(graph: &Graph, live: &[bool]) -> BTreeSet<NodeId> {
             } else if set.len() < 8 {
                 set.extend(kernels[user.0 as usize].iter().copied());
             }
+            folded[id.0 as usize] |=
+                matches!(graph.op(user), Op::Reduce(_)) || !stored.contains(&user) && folded[user.0 as usize];
             let through = !stored.contains(&user) || matches!(graph.op(user), Op::Dot(_));
             if through {
                 here = here.max(front[user.0 as usize]).max(in_front(graph, user, id));
@@ -94,6 +98,8 @@ pub fn choose(graph: &Graph, live: &[bool]) -> BTreeSet<NodeId> {
         if !stored.contains(&id) && matches!(graph.ty(id), Ty::Tensor(_)) && !is_view(graph.op(id)) {
             let shared = set.len() > 1;
             let keep = match graph.op(id) {
+                // A fold wants whole rows in one program; all other programs would idle at the product with a vector.
+                Op::Dot(_) if folded[id.0 as usize] && is_vector(graph, id) => true,
                 Op::Dot(_) => shared || here.is_some() || single.is_some_and(|k| anchored.contains(&k)),
                 Op::Reduce(_) | Op::Proj(_) => shared || here == Some(Front::Matrix),
                 Op::Gather(_) => shared,
@@ -123,11 +129,15 @@ enum Front {
 }
 
 fn in_front(graph: &Graph, user: NodeId, id: NodeId) -> Option<Front> {
-    let Op::Dot(dot) = graph.op(user) else { return None };
-    let operands = graph.operands(user);
-    let lhs = graph.tensor(operands[0]).ok()?;
-    let vector = dot.lhs_free(lhs.rank()).iter().all(|a| lhs.shape[*a].is(1));
-    Some(if vector && operands[1] != id { Front::Vector } else { Front::Matrix })
+    let Op::Dot(_) = graph.op(user) else { return None };
+    let vector = is_vector(graph, user) && graph.operands(user)[1] != id;
+    Some(if vector { Front::Vector } else { Front::Matrix })
+}
+
+/// Whether a product has a vector on the left.
+fn is_vector(graph: &Graph, id: NodeId) -> bool {
+    let (Op::Dot(dot), Ok(lhs)) = (graph.op(id), graph.tensor(graph.operands(id)[0])) else { return false };
+    dot.lhs_free(lhs.rank()).iter().all(|a| lhs.shape[*a].is(1))
 }
 
 /// Whether computing a node twice costs more than a round trip through memory.

@@ -1,9 +1,9 @@
 //! Graphs without calls: bodies are inlined but those that the lowering knows by name.
 
-use crate::jobs;
-use crate::target::TargetDesc;
+use crate::target::{TargetDesc, TargetKind};
+use crate::{jobs, prepare};
 use girih_base::{DType, Dim, Result};
-use girih_graph::ops::Callee;
+use girih_graph::ops::{Callee, Reduce};
 use girih_graph::{Graph, NodeId, Op, ParamKind};
 use std::collections::BTreeMap;
 
@@ -16,10 +16,16 @@ pub(super) fn flatten(graph: &Graph, desc: &TargetDesc) -> Result<Graph> {
     let mut current = graph.clone();
     loop {
         let live = current.live();
-        // What is spelled in other operations: exclusive scans, and exchanges of a replica with itself.
+        // A thread of a GPU would go over much of a long line alone.
+        let long = |g: &Graph, r: &Reduce, x: NodeId| match desc.kind {
+            TargetKind::Gpu => g.ty(x).tensor().and_then(|t| prepare::two_steps(r, t)),
+            TargetKind::Cpu => None,
+        };
+        // What is spelled in other operations: exclusive scans, exchanges of a replica with itself, and folds of long lines.
         let spelled = |id: NodeId| match current.op(id) {
             Op::Scan(s) => s.exclusive,
             Op::Collective(_) => true,
+            Op::Reduce(r) => long(&current, r, current.operands(id)[0]).is_some(),
             _ => false,
         };
         let calls = |id: NodeId| matches!(current.op(id), Op::Call(c) if !known(&c.callee));
@@ -51,8 +57,12 @@ pub(super) fn flatten(graph: &Graph, desc: &TargetDesc) -> Result<Graph> {
                         tuple
                     }
                 }
-                Op::Scan(s) if s.exclusive => crate::prepare::exclusive_scan(&mut out, s, &operands, &node.loc)?,
+                Op::Scan(s) if s.exclusive => prepare::exclusive_scan(&mut out, s, &operands, &node.loc)?,
                 Op::Collective(c) => c.alone(&mut out, operands[0], &node.loc)?,
+                Op::Reduce(r) if long(&out, r, operands[0]).is_some() => {
+                    let pieces = long(&out, r, operands[0]).unwrap_or(1);
+                    prepare::fold_in_two_steps(&mut out, r, pieces, operands[0], &node.loc)?
+                }
                 Op::Proj(p) if parts.contains_key(&old[0]) => parts[&old[0]][p.index],
                 op => {
                     let new = out.add(op.clone(), &operands, node.loc.clone())?;

@@ -19,8 +19,15 @@ struct Param<'k> {
     writes: bool,
     /// The kernel reads what it writes.
     reads: bool,
-    /// Why it cannot hold a tensor of this type, if it cannot.
-    misfit: Box<dyn Fn(&TensorTy) -> Option<String> + 'k>,
+    elements: Elements<'k>,
+}
+
+/// What a parameter says of its elements.
+enum Elements<'k> {
+    /// Their dtype and number.
+    Tile(DType, &'k Dim),
+    /// What one access reaches.
+    Simt(simt::Ty),
 }
 
 impl Lower<'_> {
@@ -88,34 +95,33 @@ impl Lower<'_> {
 }
 
 fn tile_param(p: &girih_tile::Param) -> Param<'_> {
-    let misfit = |ty: &TensorTy| {
-        let elements = ty.elements();
-        if p.dtype != ty.dtype {
-            return Some(format!("has elements of {}", p.dtype));
-        }
-        (p.len != elements).then(|| format!("has {} elements, not {elements}", p.len))
-    };
-    Param {
-        name: &p.name,
-        writes: p.access != Access::Read,
-        reads: p.access != Access::Write,
-        misfit: Box::new(misfit),
-    }
+    let elements = Elements::Tile(p.dtype, &p.len);
+    Param { name: &p.name, writes: p.access != Access::Read, reads: p.access != Access::Write, elements }
 }
 
 fn simt_param<'k>(kernel: &simt::Kernel, index: usize, b: &'k simt::Buffer) -> Param<'k> {
-    let misfit = |ty: &TensorTy| {
-        // Types narrower than a word arrive packed in words.
-        let stored = if ty.dtype.bits() < 32 { DType::U32 } else { ty.dtype };
-        if b.elem.dtype != stored {
-            return Some(format!("has elements of {}", b.elem.dtype));
-        }
-        let whole = stored == ty.dtype && b.elem.lanes != 3 && ty.elements().divisible_by(b.elem.lanes as i64).yes();
-        let packed = stored != ty.dtype && b.elem.lanes == 1;
-        (!whole && !packed).then(|| format!("has elements of {} {}", b.elem.lanes, b.elem.dtype))
-    };
     let reads = read_back(&kernel.body, simt::Space::Buffer(index as u32));
-    Param { name: &b.name, writes: b.written, reads, misfit: Box::new(misfit) }
+    Param { name: &b.name, writes: b.written, reads, elements: Elements::Simt(b.elem) }
+}
+
+impl Elements<'_> {
+    /// Why they are not those of a tensor.
+    fn misfit(&self, ty: &TensorTy) -> Option<String> {
+        let elements = ty.elements();
+        match self {
+            Elements::Tile(dtype, _) if *dtype != ty.dtype => Some(format!("has elements of {dtype}")),
+            Elements::Tile(_, len) => (**len != elements).then(|| format!("has {len} elements, not {elements}")),
+            Elements::Simt(elem) => {
+                // Types narrower than a word arrive packed in words.
+                let packed = ty.dtype.bits() < 32;
+                let stored = if packed { DType::U32 } else { ty.dtype };
+                let lanes = if packed { elem.lanes == 1 } else { elem.lanes != 3 };
+                let whole = packed || elements.divisible_by(elem.lanes as i64).yes();
+                let fits = elem.dtype == stored && lanes && whole;
+                (!fits).then(|| format!("has elements of {} x {}", elem.lanes, elem.dtype))
+            }
+        }
+    }
 }
 
 /// Whether any statement reads an array.
@@ -143,7 +149,7 @@ fn fits(kernel: &str, params: Vec<Param<'_>>, operands: &[TensorTy], results: &[
             None => (format!("operand {i}"), false),
             Some(r) => (format!("result {r}"), true),
         };
-        if let Some(why) = (p.misfit)(ty) {
+        if let Some(why) = p.elements.misfit(ty) {
             return Err(refuse(kernel, format!("cannot take {what} as `{}`", p.name))
                 .note(format!("`{}` {why}; {what} is {ty}", p.name)));
         }
