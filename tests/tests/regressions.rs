@@ -7,7 +7,8 @@ use girih_graph::eval::compare::allclose;
 use girih_graph::eval::{Array, Value};
 use girih_graph::ops::{Broadcast, Combine, DynSlice, DynUpdate, Pad, Reduce, Scan, Scatter, Sort};
 use girih_graph::{Graph, Monoid, NodeId, ParamKind, TensorTy};
-use girih_tests::{cpu, random_inputs, run};
+use girih_tests::emulated::emulated;
+use girih_tests::{Rig, cpu, cpu_in_small_tiles, random_inputs, run};
 
 fn param(g: &mut Graph, dtype: DType, shape: &[Dim], kind: ParamKind) -> NodeId {
     let name = format!("x{}", g.params().len());
@@ -37,13 +38,18 @@ fn same(build: impl FnOnce(&mut Graph) -> Vec<NodeId>, bindings: &[(&str, i64)],
 }
 
 fn equal(g: &Graph, inputs: &[Value], bindings: &Bindings, within: f64) {
+    equal_on(&cpu(), g, inputs, bindings, within);
+}
+
+fn equal_on(rig: &Rig, g: &Graph, inputs: &[Value], bindings: &Bindings, within: f64) {
     let want = g.eval(inputs, bindings).unwrap();
     for enabled in [false, true] {
         let mut options = Options::default();
         options.budget.enabled = enabled;
-        let got = run(&cpu(), g, inputs, bindings, &options).unwrap();
+        let got = run(rig, g, inputs, bindings, &options).unwrap();
         for (got, want) in got.iter().zip(&want) {
-            allclose(got, want, 0.0, within).unwrap_or_else(|e| panic!("optimiser {enabled}: {e}\n{g}"));
+            let name = rig.name;
+            allclose(got, want, 0.0, within).unwrap_or_else(|e| panic!("{name}, optimiser {enabled}: {e}\n{g}"));
         }
     }
 }
@@ -267,4 +273,33 @@ fn an_update_behind_a_reshape_that_others_read_is_not_in_place() {
         &[],
         1e-5,
     );
+}
+
+/// What the inner of two nested folds folds was computed once in front of the outer loop, from the first tile alone.
+#[test]
+fn nested_folds_over_tiles() {
+    for product in [false, true] {
+        let mut g = Graph::new("regression");
+        let x = input(&mut g, DType::F32, &[1, 96]);
+        let w = input(&mut g, DType::F32, &[64, 96]);
+        let gated = g.map(ScalarOp::GeluTanh, &[x]).unwrap();
+        let y = if product {
+            g.dot(gated, w, &[], &[(1, 1)]).unwrap()
+        } else {
+            let row = g.reshape(gated, dims(&[96])).unwrap();
+            let row = g.broadcast(row, dims(&[64, 96]), vec![1]).unwrap();
+            let products = g.map(ScalarOp::Mul, &[row, w]).unwrap();
+            let sum = g.reduce(Monoid::Sum, products, &[1]).unwrap();
+            g.reshape(sum, dims(&[1, 64])).unwrap()
+        };
+        let square = g.map(ScalarOp::Mul, &[y, y]).unwrap();
+        let norm = g.reduce(Monoid::Sum, square, &[1]).unwrap();
+        let norm = g.broadcast(norm, dims(&[1, 64]), vec![0]).unwrap();
+        let out = g.map(ScalarOp::Div, &[y, norm]).unwrap();
+        g.set_outputs(vec![out]);
+        let inputs = random_inputs(&g, &Bindings::new(), 1);
+        for rig in [cpu(), cpu_in_small_tiles(), emulated()] {
+            equal_on(&rig, &g, &inputs, &Bindings::new(), 1e-5);
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::devices::devices;
 use common::models;
 use girih_cpu::{CpuDevice, CpuTarget};
 use girih_driver::PlanCache;
@@ -25,18 +26,23 @@ fn close(got: &[f32], want: &[f32]) {
 fn steps_of_any_length_give_the_logits_of_the_forward_pass() {
     for file in [models::llama(|_| models::Q4_0).finish(), models::gemma3().finish()] {
         let file = Gguf::from_bytes(file).unwrap();
-        let (mut run, mut oracle) = (runner(&file, None), Oracle::new(&file, None).unwrap());
-        let text: Vec<u32> = (0..20).map(|i| i * 7 % 40).collect();
-        let mut pos = 0;
-        for length in [1, 9, 1, 1, 5] {
-            let tokens = &text[pos..pos + length];
-            close(&run.step(tokens, pos).unwrap(), &oracle.step(tokens, pos).unwrap());
-            pos += length;
+        for (target, device) in devices() {
+            let name = device.name();
+            let mut run = Runner::new(Model::new(&file, &Options::default()).unwrap(), target, device, None);
+            let mut oracle = Oracle::new(&file, None).unwrap();
+            let text: Vec<u32> = (0..20).map(|i| i * 7 % 40).collect();
+            let mut pos = 0;
+            for length in [1, 9, 1, 1, 5] {
+                let tokens = &text[pos..pos + length];
+                eprintln!("{name}: {length} tokens at {pos}");
+                close(&run.step(tokens, pos).unwrap(), &oracle.step(tokens, pos).unwrap());
+                pos += length;
+            }
+            // A new text sees nothing of the one before.
+            close(&run.step(&[3, 1], 0).unwrap(), &Oracle::new(&file, None).unwrap().step(&[3, 1], 0).unwrap());
+            assert_eq!(run.plans().count(), 2);
+            assert!(run.memory().total() > file.len() as u64);
         }
-        // A new text sees nothing of the one before.
-        close(&run.step(&[3, 1], 0).unwrap(), &Oracle::new(&file, None).unwrap().step(&[3, 1], 0).unwrap());
-        assert_eq!(run.plans().count(), 2);
-        assert!(run.memory().total() > file.len() as u64);
     }
 }
 

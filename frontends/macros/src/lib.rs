@@ -1,9 +1,10 @@
-//! Derive macros of the Girih tensor API.
+//! The macros of the Girih tensor API.
 
+mod kernel;
 mod tree;
 
 use proc_macro::TokenStream;
-use syn::{DeriveInput, parse_macro_input};
+use syn::{DeriveInput, ItemFn, parse_macro_input};
 
 /// Derives `girih::Tree` for a struct: a walk over the tensors of every field, in the order they are written.
 ///
@@ -13,4 +14,11 @@ use syn::{DeriveInput, parse_macro_input};
 pub fn derive_tree(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     tree::derive(&input).unwrap_or_else(|why| why.to_compile_error()).into()
+}
+
+/// Makes a kernel of a function in the tile language: see `girih::kernel`.
+#[proc_macro_attribute]
+pub fn kernel(_: TokenStream, function: TokenStream) -> TokenStream {
+    let function = parse_macro_input!(function as ItemFn);
+    kernel::expand(&function).unwrap_or_else(|why| why.to_compile_error()).into()
 }
