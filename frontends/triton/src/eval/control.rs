@@ -435,7 +435,10 @@ impl Eval<'_> {
             }
             parts.push(self.reshape(&t, &[])?);
         }
-        let wide = parts.iter().any(|t| !t.fits(I32) && t.dtype != DType::I32);
+        let mut wide = false;
+        for t in &parts {
+            wide |= t.dtype != DType::I32 && !self.is_small(t);
+        }
         let dtype = if wide { DType::I64 } else { DType::I32 };
         let (step, hi, lo) = (parts.remove(2), parts.remove(1), parts.remove(0));
         let (lo, hi, step) = (self.cast(&lo, dtype)?, self.cast(&hi, dtype)?, self.cast(&step, dtype)?);

@@ -115,13 +115,24 @@ impl Eval<'_> {
     }
 
     fn comprehension(&mut self, elt: &Expr, generators: &[ruff_python_ast::Comprehension]) -> Result<Value> {
-        let [g] = generators else {
-            return Err(self.error("K002", "nested comprehensions are not supported", "here"));
+        let mut out = Vec::new();
+        self.generate(elt, generators, &mut out)?;
+        Ok(Value::tuple(out))
+    }
+
+    fn generate(
+        &mut self,
+        elt: &Expr,
+        generators: &[ruff_python_ast::Comprehension],
+        out: &mut Vec<Value>,
+    ) -> Result<()> {
+        let Some((g, rest)) = generators.split_first() else {
+            let v = self.expr(elt)?;
+            out.push(v);
+            return Ok(());
         };
         let over = self.expr(&g.iter)?;
-        let items = self.items(&over)?;
-        let mut out = Vec::new();
-        for item in items {
+        for item in self.items(&over)? {
             self.burn()?;
             self.assign(&g.target, item)?;
             let mut keep = true;
@@ -130,10 +141,10 @@ impl Eval<'_> {
                 keep &= v.truth().ok_or_else(|| self.not_constant("this condition"))?;
             }
             if keep {
-                out.push(self.expr(elt)?);
+                self.generate(elt, rest, out)?;
             }
         }
-        Ok(Value::tuple(out))
+        Ok(())
     }
 
     /// The elements of something known at compile time.

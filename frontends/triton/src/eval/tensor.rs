@@ -369,7 +369,7 @@ impl Eval<'_> {
         }
         // Between integers the low bits stay, and the value too where it fits.
         let target = dtype_range(to).unwrap_or(I32);
-        let range = t.range.filter(|r| within(*r, target));
+        let range = t.range.or(dtype_range(t.dtype)).filter(|r| within(*r, target));
         let low = self.low(t);
         let id = match (to, range) {
             (DType::I32, _) => low,
@@ -459,11 +459,26 @@ impl Eval<'_> {
         }
         let mut small = Vec::new();
         for a in args {
-            small.push(self.cast(a, DType::I32)?);
+            let known = Tensor { range: a.range.filter(|r| within(*r, I32)), ..(*a).clone() };
+            let mut narrow = self.cast(&known, DType::I32)?;
+            if narrow.range.is_none() && !a.fits(I32) {
+                narrow.range = Some((0, I32.1));
+            }
+            small.push(narrow);
         }
         let refs: Vec<&Tensor> = small.iter().collect();
         let out = self.map(op, &refs)?;
         Ok(Some(if dtype == DType::Bool { out } else { self.cast(&out, dtype)? }))
+    }
+
+    /// Whether an integer is known to fit i32, possibly by a check of the launch.
+    pub fn is_small(&mut self, t: &Tensor) -> bool {
+        t.fits(I32) || t.affine.clone().is_some_and(|a| self.true_sum(&a) && self.non_negative(&a, &t.shape))
+    }
+
+    /// Whether the sum is the number itself and not only equal modulo 2^32: its run-time parts are known to fit.
+    fn true_sum(&self, a: &Affine) -> bool {
+        a.base.terms.keys().all(|v| self.ranges.contains_key(v))
     }
 
     fn sum_of(&self, op: ScalarOp, args: &[&Tensor]) -> Option<Affine> {
