@@ -1,6 +1,7 @@
 //! Builds kernels statement by statement, inferring result types and folding index arithmetic on literals.
 
 use crate::ir::*;
+use crate::op::*;
 use girih_base::dim::DimVisitor;
 use girih_base::{DType, Dim, Loc, ScalarOp, Symbol};
 use std::collections::BTreeMap;

@@ -10,9 +10,11 @@
 pub mod build;
 pub mod emulate;
 pub mod ir;
+pub mod op;
 pub mod text;
 pub mod verify;
 
 pub use build::Builder;
 pub use ir::*;
+pub use op::*;
 pub use text::{parse, print, print_without_locs};

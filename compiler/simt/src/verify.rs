@@ -4,7 +4,11 @@ mod types;
 mod uniform;
 
 use crate::ir::*;
+use crate::op::*;
 use girih_base::{DType, Diag, Result};
+
+/// Most threads of a workgroup; more than any target has.
+const MOST_THREADS: u32 = 1 << 16;
 
 /// Checks a kernel.
 ///
@@ -44,6 +48,10 @@ fn declarations(kernel: &Kernel) -> Result<()> {
     }
     if kernel.shared.iter().any(|s| s.len == 0) || kernel.locals.iter().any(|l| l.len == Some(0)) {
         return malformed("an array without elements".into());
+    }
+    let threads = kernel.workgroup.iter().try_fold(1u32, |n, w| n.checked_mul(*w));
+    if threads.is_none_or(|n| n > MOST_THREADS) {
+        return malformed(format!("a workgroup of {:?} threads, more than {MOST_THREADS}", kernel.workgroup));
     }
     if kernel.workgroup.contains(&0) {
         return malformed(format!("a workgroup of {:?} threads", kernel.workgroup));

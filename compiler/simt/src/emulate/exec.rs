@@ -1,27 +1,33 @@
-//! Statements over the active threads of one workgroup.
+//! Statements over the active threads of one workgroup: control flow.
 
-use super::memory::{Kind, Memory, Who};
-use super::{Options, Stats, scalar};
+use super::memory::Memory;
+use super::{Options, Stats};
 use crate::ir::*;
-use girih_base::{DType, Diag, Loc, Result, ScalarOp};
+use crate::op::*;
+use girih_base::{Diag, Loc, Result};
 use std::collections::BTreeSet;
+
+/// Most components that the values and arrays of one workgroup have together.
+const MOST_WORDS: u64 = 1 << 27;
 
 /// One workgroup at a time.
 pub struct Machine<'k> {
-    kernel: &'k Kernel,
-    options: Options,
-    uniforms: Vec<u32>,
-    threads: u32,
-    buffers: Vec<Memory>,
-    shared: Vec<Memory>,
-    locals: Vec<Vec<u64>>,
+    pub(super) kernel: &'k Kernel,
+    pub(super) options: Options,
+    pub(super) uniforms: Vec<u32>,
+    pub(super) threads: u32,
+    pub(super) buffers: Vec<Memory>,
+    pub(super) shared: Vec<Memory>,
+    pub(super) locals: Vec<Vec<u64>>,
     values: Vec<u64>,
     offsets: Vec<usize>,
     /// Spaces that atomic operations touch: all their accesses are atomic.
-    atomics: BTreeSet<(bool, u32)>,
+    pub(super) atomics: BTreeSet<(bool, u32)>,
     loops: Vec<Frame>,
-    group: u32,
-    epoch: u32,
+    pub(super) group: u32,
+    pub(super) epoch: u32,
+    /// Where printed lines go.
+    pub(super) print: &'k mut dyn FnMut(&str),
     pub stats: Stats,
 }
 
@@ -33,8 +39,14 @@ struct Frame {
 }
 
 impl<'k> Machine<'k> {
-    pub fn new(kernel: &'k Kernel, buffers: &[Vec<u8>], uniforms: Vec<u32>, options: Options) -> Result<Machine<'k>> {
-        let threads = kernel.workgroup.iter().product::<u32>();
+    pub fn new(
+        kernel: &'k Kernel,
+        buffers: &[Vec<u8>],
+        uniforms: Vec<u32>,
+        options: Options,
+        print: &'k mut dyn FnMut(&str),
+    ) -> Result<Machine<'k>> {
+        let threads = room(kernel, options)?;
         let mut offsets = Vec::with_capacity(kernel.values.len());
         let mut total = 0;
         for v in &kernel.values {
@@ -62,6 +74,7 @@ impl<'k> Machine<'k> {
             loops: Vec::new(),
             group: 0,
             epoch: 0,
+            print,
             stats: Stats::default(),
         })
     }
@@ -108,6 +121,7 @@ impl<'k> Machine<'k> {
             Op::Load(s, _) => format!("a load of `{}`", name(s)),
             Op::Store(s, ..) => format!("a store to `{}`", name(s)),
             Op::Atomic(_, s, ..) | Op::CompareExchange(s, ..) => format!("an atomic operation on `{}`", name(s)),
+            Op::Assert(..) => "an assertion".to_string(),
             _ => "a statement".to_string(),
         };
         let loc: &Loc = &stmt.loc;
@@ -145,6 +159,11 @@ impl<'k> Machine<'k> {
             Op::Subgroup(op, x) => {
                 self.converged(&active, "subgroup operation")?;
                 self.subgroup(*op, *x, stmt.result);
+                Ok(active)
+            }
+            Op::Shuffle(kind, x, n) => {
+                self.converged(&active, "shuffle")?;
+                self.shuffle(*kind, *x, *n, stmt.result);
                 Ok(active)
             }
             op => {
@@ -232,197 +251,49 @@ impl<'k> Machine<'k> {
         Ok(out)
     }
 
-    fn at(&self, v: ValueId, t: u32) -> usize {
+    pub(super) fn at(&self, v: ValueId, t: u32) -> usize {
         self.offsets[v.0 as usize] + t as usize * self.ty(v).lanes as usize
     }
 
-    fn ty(&self, v: ValueId) -> Ty {
+    pub(super) fn ty(&self, v: ValueId) -> Ty {
         self.kernel.values[v.0 as usize].ty
     }
 
-    fn get(&self, v: ValueId, t: u32) -> u64 {
+    pub(super) fn get(&self, v: ValueId, t: u32) -> u64 {
         self.values[self.at(v, t)]
     }
 
-    fn vec(&self, v: ValueId, t: u32) -> [u64; 4] {
+    pub(super) fn vec(&self, v: ValueId, t: u32) -> [u64; 4] {
         let (at, mut out) = (self.at(v, t), [0; 4]);
         let n = self.ty(v).lanes as usize;
         out[..n].copy_from_slice(&self.values[at..at + n]);
         out
     }
 
-    fn set(&mut self, v: ValueId, t: u32, x: &[u64]) {
+    pub(super) fn set(&mut self, v: ValueId, t: u32, x: &[u64]) {
         let at = self.at(v, t);
         self.values[at..at + x.len()].copy_from_slice(x);
     }
-
-    fn subgroup(&mut self, op: SubgroupOp, x: ValueId, result: Option<ValueId>) {
-        let (Some(result), ty, size) = (result, self.ty(x), self.options.subgroup) else { return };
-        let all: Vec<[u64; 4]> = (0..self.threads).map(|t| self.vec(x, t)).collect();
-        for t in 0..self.threads {
-            let first = t / size * size;
-            let members = first..(first + size).min(self.threads);
-            let fold = |op: ScalarOp| {
-                let mut sum = all[first as usize];
-                for m in members.clone().skip(1) {
-                    for c in 0..ty.lanes as usize {
-                        sum[c] = scalar::map(op, ty.dtype, &[sum[c], all[m as usize][c]]);
-                    }
-                }
-                sum
-            };
-            let value = match op {
-                SubgroupOp::Add => fold(ScalarOp::Add),
-                SubgroupOp::Min => fold(ScalarOp::Min),
-                SubgroupOp::Max => fold(ScalarOp::Max),
-                SubgroupOp::ShuffleXor(n) => all[((first + ((t - first) ^ n)) as usize).min(all.len() - 1)],
-                SubgroupOp::BroadcastFirst => all[first as usize],
-            };
-            self.set(result, t, &value[..ty.lanes as usize]);
-        }
-    }
-
-    fn memory(&mut self, space: Space, index: u64, kind: Kind, t: u32) -> Result<(&mut Memory, usize)> {
-        let who = Who { group: self.group, thread: t, epoch: self.epoch };
-        let (memory, key) = match space {
-            Space::Shared(i) => (&mut self.shared[i as usize], (true, i)),
-            Space::Buffer(i) | Space::Local(i) => (&mut self.buffers[i as usize], (false, i)),
-        };
-        let kind = match (self.atomics.contains(&key), kind) {
-            (false, kind) => kind,
-            (true, Kind::Write) => {
-                memory.start(index);
-                Kind::Atomic
-            }
-            (true, _) => Kind::Atomic,
-        };
-        let at = memory.access(index, kind, who)?;
-        Ok((memory, at))
-    }
-
-    fn local(&self, i: u32, index: u64, t: u32) -> Result<usize> {
-        let local = &self.kernel.locals[i as usize];
-        let len = local.len.unwrap_or(1) as u64;
-        if index >= len {
-            return Err(Diag::error("S101", format!("element {index} of an array of {len}")));
-        }
-        Ok((t as usize * len as usize + index as usize) * local.elem.lanes as usize)
-    }
-
-    /// A statement that concerns one thread only.
-    fn thread(&mut self, op: &Op, result: Option<ValueId>, t: u32) -> Result<()> {
-        let lanes = result.map_or(1, |r| self.ty(r).lanes as usize);
-        let dtype = result.map_or(DType::U32, |r| self.ty(r).dtype);
-        let mut out = [0u64; 4];
-        match op {
-            Op::Const(v) => out = [scalar::literal(dtype, *v); 4],
-            Op::Uniform(i) => out[0] = self.uniforms[*i as usize] as u64,
-            Op::Builtin(b) => {
-                out[0] = match b {
-                    Builtin::WorkgroupIndex => self.group,
-                    Builtin::LocalIndex => t,
-                    Builtin::SubgroupSize => self.options.subgroup,
-                    Builtin::SubgroupLane => t % self.options.subgroup,
-                } as u64
-            }
-            Op::Map(op, args) => {
-                let from = self.ty(args[args.len() - 1]).dtype;
-                let mut x = [[0; 4]; 3];
-                for (x, a) in x.iter_mut().zip(args) {
-                    *x = self.vec(*a, t);
-                    if self.ty(*a).lanes == 1 {
-                        *x = [x[0]; 4];
-                    }
-                }
-                for (c, out) in out.iter_mut().enumerate().take(lanes) {
-                    *out = scalar::map(*op, from, &[x[0][c], x[1][c], x[2][c]][..args.len()]);
-                }
-            }
-            Op::Cast(x) => {
-                let (from, v) = (self.ty(*x).dtype, self.vec(*x, t));
-                out = v.map(|bits| scalar::cast(from, dtype, bits));
-            }
-            Op::Bitcast(x) => out = self.vec(*x, t),
-            Op::MakeVec(parts) => {
-                for (c, out) in out.iter_mut().enumerate() {
-                    *out = parts.get(if parts.len() == 1 { 0 } else { c }).map_or(0, |p| self.get(*p, t));
-                }
-            }
-            Op::Component(x, c) => out[0] = self.vec(*x, t)[*c as usize],
-            Op::ComponentAt(x, i) => {
-                let (i, n) = (self.get(*i, t), self.ty(*x).lanes);
-                if i >= n as u64 {
-                    return Err(Diag::error("S101", format!("component {i} of a vector of {n}")));
-                }
-                out[0] = self.vec(*x, t)[i as usize];
-            }
-            Op::UnpackHalf(x) => out[..2].copy_from_slice(&scalar::unpack_half(self.get(*x, t))),
-            Op::PackHalf(x) => {
-                let v = self.vec(*x, t);
-                out[0] = scalar::pack_half([v[0], v[1]]);
-            }
-            Op::Get(i) => {
-                let at = self.local(*i, 0, t)?;
-                out[..lanes].copy_from_slice(&self.locals[*i as usize][at..at + lanes]);
-            }
-            Op::Set(i, x) => {
-                let (at, v, n) = (self.local(*i, 0, t)?, self.vec(*x, t), self.ty(*x).lanes as usize);
-                self.locals[*i as usize][at..at + n].copy_from_slice(&v[..n]);
-            }
-            Op::Load(Space::Local(i), index) => {
-                let at = self.local(*i, self.get(*index, t), t)?;
-                out[..lanes].copy_from_slice(&self.locals[*i as usize][at..at + lanes]);
-            }
-            Op::Store(Space::Local(i), index, x) => {
-                let at = self.local(*i, self.get(*index, t), t)?;
-                let (v, n) = (self.vec(*x, t), self.ty(*x).lanes as usize);
-                self.locals[*i as usize][at..at + n].copy_from_slice(&v[..n]);
-            }
-            Op::Load(space, index) => {
-                let (memory, at) = self.memory(*space, self.get(*index, t), Kind::Read, t)?;
-                out[..lanes].copy_from_slice(&memory.data[at..at + lanes]);
-            }
-            Op::Store(space, index, x) => {
-                let (v, n) = (self.vec(*x, t), self.ty(*x).lanes as usize);
-                let (memory, at) = self.memory(*space, self.get(*index, t), Kind::Write, t)?;
-                memory.data[at..at + n].copy_from_slice(&v[..n]);
-            }
-            Op::Atomic(op, space, index, x) => {
-                let x = self.get(*x, t);
-                let (memory, at) = self.memory(*space, self.get(*index, t), Kind::Atomic, t)?;
-                out[0] = memory.data[at];
-                memory.data[at] = match atomic(*op) {
-                    Some(op) => scalar::map(op, memory.ty.dtype, &[out[0], x]),
-                    None => x,
-                };
-            }
-            Op::CompareExchange(space, index, expected, new) => {
-                let (expected, new) = (self.get(*expected, t), self.get(*new, t));
-                let (memory, at) = self.memory(*space, self.get(*index, t), Kind::Atomic, t)?;
-                out[0] = memory.data[at];
-                if out[0] == expected {
-                    memory.data[at] = new;
-                }
-            }
-            _ => {}
-        }
-        if let Some(r) = result {
-            self.set(r, t, &out[..lanes]);
-        }
-        Ok(())
-    }
 }
 
-fn atomic(op: AtomicOp) -> Option<ScalarOp> {
-    Some(match op {
-        AtomicOp::Add => ScalarOp::Add,
-        AtomicOp::Min => ScalarOp::Min,
-        AtomicOp::Max => ScalarOp::Max,
-        AtomicOp::And => ScalarOp::And,
-        AtomicOp::Or => ScalarOp::Or,
-        AtomicOp::Xor => ScalarOp::Xor,
-        AtomicOp::Exchange => return None,
-    })
+/// Threads of a workgroup, if its values and arrays fit.
+fn room(kernel: &Kernel, options: Options) -> Result<u32> {
+    let refuse = |why: String| Err(Diag::error("S106", why).note(format!("in kernel `{}`", kernel.name)));
+    if !options.subgroup.is_power_of_two() || options.subgroup > 128 {
+        return refuse(format!("subgroups of {} threads; they have 1, 2, 4 up to 128", options.subgroup));
+    }
+    let threads = kernel.workgroup.iter().fold(1u64, |n, w| n.saturating_mul(*w as u64));
+    let lanes = |ty: Ty| ty.lanes as u64;
+    let values: u64 = kernel.values.iter().map(|v| lanes(v.ty)).sum();
+    let locals = kernel.locals.iter().map(|l| lanes(l.elem) * l.len.unwrap_or(1) as u64);
+    let shared = kernel.shared.iter().map(|s| lanes(s.elem) * s.len as u64);
+    let own = locals.fold(values, u64::saturating_add).saturating_mul(threads);
+    match shared.fold(own, u64::saturating_add) {
+        words if words > MOST_WORDS || threads > MOST_WORDS => {
+            refuse(format!("a workgroup of {threads} threads needs {words} words"))
+        }
+        _ => Ok(threads as u32),
+    }
 }
 
 fn find_atomics(stmts: &[Stmt], out: &mut BTreeSet<(bool, u32)>) {

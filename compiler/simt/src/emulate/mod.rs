@@ -5,8 +5,10 @@
 mod exec;
 mod memory;
 mod scalar;
+mod subgroup;
 #[cfg(test)]
 mod tests;
+mod thread;
 
 use crate::ir::*;
 use exec::Machine;
@@ -15,7 +17,7 @@ use girih_base::{Bindings, Diag, Result};
 /// How to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Threads of a subgroup, a power of two.
+    /// Threads of a subgroup, a power of two up to 128.
     pub subgroup: u32,
     /// Most rounds of one loop, so that a loop that never ends is reported.
     pub rounds: u64,
@@ -43,8 +45,22 @@ pub struct Stats {
 /// # Errors
 /// `S101` an access outside an array, `S102` a data race, `S103` a read of workgroup memory that nothing wrote, `S104` a
 /// barrier or subgroup operation that not every thread reaches, `S105` a loop without end, `S106` arguments that do not
-/// fit the kernel.
+/// fit the kernel, `S107` an assertion that does not hold.
 pub fn run(kernel: &Kernel, buffers: &mut [Vec<u8>], sizes: &Bindings, options: Options) -> Result<Stats> {
+    run_printing(kernel, buffers, sizes, options, &mut |_| {})
+}
+
+/// [`run`], with the lines that the kernel prints given to `print`, thread after thread.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn run_printing(
+    kernel: &Kernel,
+    buffers: &mut [Vec<u8>],
+    sizes: &Bindings,
+    options: Options,
+    print: &mut dyn FnMut(&str),
+) -> Result<Stats> {
     if buffers.len() != kernel.buffers.len() {
         return Err(Diag::error(
             "S106",
@@ -54,9 +70,12 @@ pub fn run(kernel: &Kernel, buffers: &mut [Vec<u8>], sizes: &Bindings, options: 
     let missing = |name: &str| Diag::error("S106", format!("`{}` needs a value for `{name}`", kernel.name));
     let groups = kernel.groups.eval(sizes).map_err(|name| missing(&name))?;
     let uniforms = girih_base::launch::words(&kernel.uniforms, sizes).map_err(|(name, _)| missing(&name))?;
-    let mut machine = Machine::new(kernel, buffers, uniforms, options)?;
-    for group in 0..groups.max(0) {
-        machine.run_group(group as u32)?;
+    let mut machine = Machine::new(kernel, buffers, uniforms, options, print)?;
+    let groups = u32::try_from(groups.max(0)).map_err(|_| {
+        Diag::error("S106", format!("`{}` would run {groups} workgroups, more than 32 bits count", kernel.name))
+    })?;
+    for group in 0..groups {
+        machine.run_group(group)?;
     }
     machine.finish(buffers);
     Ok(machine.stats)

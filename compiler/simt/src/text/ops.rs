@@ -2,6 +2,7 @@
 
 use super::parse::Parser;
 use crate::ir::*;
+use crate::op::*;
 use girih_base::Result;
 use girih_base::text::Token;
 
@@ -40,6 +41,15 @@ impl Parser {
         let name = self.text.identifier()?;
         if let Some(b) = BUILTINS.iter().find(|b| b.name() == name) {
             return Ok(Op::Builtin(*b));
+        }
+        if let Some(op) = SubgroupOp::all(0).into_iter().find(|op| op.name() == name) {
+            let x = self.value()?;
+            return Ok(Op::Subgroup(self.with_lane(op)?, x));
+        }
+        if let Some(kind) = Shuffle::ALL.into_iter().find(|k| k.name() == name) {
+            let x = self.value()?;
+            self.text.expect(',')?;
+            return Ok(Op::Shuffle(kind, x, self.value()?));
         }
         if let Some(op) = name.strip_prefix("atomic_") {
             let op = AtomicOp::ALL.iter().copied().find(|o| o.name() == op);
@@ -81,25 +91,40 @@ impl Parser {
                 self.text.expect(',')?;
                 Op::CompareExchange(space, index, expected, self.value()?)
             }
-            "subgroup_add" => Op::Subgroup(SubgroupOp::Add, self.value()?),
-            "subgroup_min" => Op::Subgroup(SubgroupOp::Min, self.value()?),
-            "subgroup_max" => Op::Subgroup(SubgroupOp::Max, self.value()?),
-            "subgroup_broadcast_first" => Op::Subgroup(SubgroupOp::BroadcastFirst, self.value()?),
-            "subgroup_shuffle_xor" => {
-                let x = self.value()?;
-                self.text.expect(',')?;
-                Op::Subgroup(SubgroupOp::ShuffleXor(self.text.small()?), x)
-            }
             "barrier" => Op::Barrier,
             "break" => Op::Break,
             "continue" => Op::Continue,
             "return" => Op::Return,
-            "remark" => {
-                let text = self.text.accept_text();
-                Op::Comment(text.ok_or_else(|| self.text.error("expected quoted text"))?.into())
+            "assert" => {
+                let cond = self.value()?;
+                self.text.expect(',')?;
+                Op::Assert(cond, self.quoted()?.into())
             }
+            "print" => {
+                let text = self.quoted()?.into();
+                Op::Print(text, if self.text.accept(',') { self.value_list()? } else { Vec::new() })
+            }
+            "remark" => Op::Comment(self.quoted()?.into()),
             _ => Op::Map(self.text.scalar_op(at, &name)?, self.value_list()?),
         })
+    }
+
+    /// The operation with the lane that follows, if it has one.
+    fn with_lane(&mut self, op: SubgroupOp) -> Result<SubgroupOp> {
+        if op.lane().is_none() {
+            return Ok(op);
+        }
+        self.text.expect(',')?;
+        let lane = self.text.small()?;
+        Ok(if matches!(op, SubgroupOp::Broadcast(_)) {
+            SubgroupOp::Broadcast(lane)
+        } else {
+            SubgroupOp::ShuffleXor(lane)
+        })
+    }
+
+    fn quoted(&mut self) -> Result<String> {
+        self.text.accept_text().ok_or_else(|| self.text.error("expected quoted text"))
     }
 
     /// `x[%1]`.

@@ -1,6 +1,7 @@
 //! Parses kernels: declarations and the structure of bodies.
 
 use crate::ir::*;
+use crate::op::*;
 use girih_base::text::{Cursor, Token};
 use girih_base::{DType, Result};
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! Prints kernels.
 
-use crate::ir::{Builtin, Kernel, Op, Space, Stmt, SubgroupOp, Ty, ValueId};
+use crate::ir::{Kernel, Stmt, Ty, ValueId};
+use crate::op::{Builtin, Op, Space};
 use girih_base::text::{escaped, list, literal, loc, quoted, symbols, word};
 use std::fmt::{self, Display, Formatter, Write};
 
@@ -159,13 +160,13 @@ impl Printer<'_> {
             Op::Atomic(op, s, i, x) => format!("atomic_{} {}, {}", op.name(), array(s, i), v(x)),
             Op::CompareExchange(s, i, old, new) => format!("compare_exchange {}, {}, {}", array(s, i), v(old), v(new)),
             Op::Barrier => "barrier".into(),
-            Op::Subgroup(op, x) => match op {
-                SubgroupOp::Add => format!("subgroup_add {}", v(x)),
-                SubgroupOp::Min => format!("subgroup_min {}", v(x)),
-                SubgroupOp::Max => format!("subgroup_max {}", v(x)),
-                SubgroupOp::ShuffleXor(n) => format!("subgroup_shuffle_xor {}, {n}", v(x)),
-                SubgroupOp::BroadcastFirst => format!("subgroup_broadcast_first {}", v(x)),
-            },
+            Op::Subgroup(op, x) => {
+                format!("{} {}{}", op.name(), v(x), op.lane().map_or_else(String::new, |n| format!(", {n}")))
+            }
+            Op::Shuffle(kind, x, n) => format!("{} {}, {}", kind.name(), v(x), v(n)),
+            Op::Assert(cond, text) => format!("assert {}, {}", v(cond), quoted(text)),
+            Op::Print(text, args) if args.is_empty() => format!("print {}", quoted(text)),
+            Op::Print(text, args) => format!("print {}, {}", quoted(text), list(args, v)),
             Op::Break => "break".into(),
             Op::Continue => "continue".into(),
             Op::Return => "return".into(),

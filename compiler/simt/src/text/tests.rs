@@ -45,10 +45,22 @@ fn everything() -> Kernel {
     let number = b.cast(bits, DType::F32);
     b.set(acc, number);
     b.store(Space::Local(list), lane, bits);
-    for op in [SubgroupOp::Add, SubgroupOp::Min, SubgroupOp::Max, SubgroupOp::ShuffleXor(5), SubgroupOp::BroadcastFirst]
-    {
-        b.push(Op::Subgroup(op, bits), U32);
+    let whole = b.bitcast(at, DType::I32);
+    let yes = b.map(ScalarOp::Lt, &[lane, bits]);
+    for op in SubgroupOp::all(5) {
+        let (x, ty) = match op {
+            SubgroupOp::Any | SubgroupOp::All => (yes, Ty::scalar(DType::Bool)),
+            SubgroupOp::Ballot => (yes, Ty::vec(DType::U32, 4)),
+            _ => (whole, Ty::scalar(DType::I32)),
+        };
+        b.push(Op::Subgroup(op, x), ty);
     }
+    for kind in Shuffle::ALL {
+        b.push(Op::Shuffle(kind, x, lane), v4);
+    }
+    b.effect(Op::Assert(yes, "the \"lane\"\nis small".into()));
+    b.effect(Op::Print("here".into(), Vec::new()));
+    b.effect(Op::Print("lane {} has {}".into(), vec![lane, x]));
     b.effect(Op::Comment("a \\ remark\nof \"two\" lines ".into()));
     b.set_loc(Loc::unknown());
     b.effect(Op::Comment("  a \\ remark\nof \"two\" lines ".into()));
@@ -118,7 +130,13 @@ fn structural_words_are_not_scalar_operations() {
     ];
     for op in ScalarOp::ALL {
         let name = op.name();
-        assert!(!WORDS.contains(&name) && !name.starts_with("atomic_") && !name.starts_with("subgroup_"), "{name}");
+        assert!(
+            !WORDS.contains(&name)
+                && !name.starts_with("atomic_")
+                && !name.starts_with("subgroup_")
+                && !name.starts_with("shuffle"),
+            "{name}"
+        );
     }
 }
 

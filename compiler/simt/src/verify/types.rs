@@ -1,6 +1,7 @@
 //! Types of single statements.
 
 use crate::ir::*;
+use crate::op::*;
 use girih_base::scalar::Output;
 use girih_base::{DType, Diag, Result, ScalarOp};
 
@@ -96,8 +97,23 @@ pub fn check(kernel: &Kernel, s: &Stmt) -> Result<()> {
             writable(kernel, *space)?;
             Some(t)
         }
-        Op::Subgroup(_, x) if ty(x).dtype == DType::Bool => return Err(wrong("subgroups exchange numbers, not bools")),
-        Op::Subgroup(_, x) => Some(ty(x)),
+        Op::Subgroup(op, x) => Some(subgroup(*op, ty(x))?),
+        Op::Shuffle(_, x, n) => {
+            want("the lane", n, U32)?;
+            number(ty(x))?;
+            Some(ty(x))
+        }
+        Op::Assert(c, _) => {
+            want("the condition", c, BOOL)?;
+            None
+        }
+        Op::Print(text, args) => {
+            let places = text.matches("{}").count();
+            if places != args.len() {
+                return Err(wrong(&format!("{} values for {places} places in a printed line", args.len())));
+            }
+            None
+        }
         Op::If(c, ..) => {
             want("the condition", c, BOOL)?;
             None
@@ -137,6 +153,24 @@ fn map(op: ScalarOp, tys: &[Ty]) -> Result<Ty> {
     }
     debug_assert!(op.row().output != Output::Bool || dtype == DType::Bool);
     Ok(Ty { dtype, lanes })
+}
+
+fn number(t: Ty) -> Result<()> {
+    if t.dtype == DType::Bool { Err(wrong("subgroups exchange numbers, not bools")) } else { Ok(()) }
+}
+
+fn subgroup(op: SubgroupOp, t: Ty) -> Result<Ty> {
+    match op {
+        SubgroupOp::Any | SubgroupOp::All | SubgroupOp::Ballot if t != BOOL => {
+            Err(wrong(&format!("{} takes a bool, got {}", op.name(), show(t))))
+        }
+        SubgroupOp::Any | SubgroupOp::All => Ok(BOOL),
+        SubgroupOp::Ballot => Ok(Ty::vec(DType::U32, 4)),
+        SubgroupOp::And | SubgroupOp::Or | SubgroupOp::Xor if !t.dtype.is_int() => {
+            Err(wrong(&format!("{} takes integers, got {}", op.name(), show(t))))
+        }
+        _ => number(t).map(|_| t),
+    }
 }
 
 fn same_lanes(a: Ty, b: Ty) -> Result<()> {

@@ -2,6 +2,7 @@
 //! on the thread's index, on memory that the kernel writes, or on control flow that does.
 
 use crate::ir::*;
+use crate::op::*;
 use girih_base::{Diag, Result};
 
 struct Check<'k> {
@@ -48,7 +49,7 @@ impl Check<'_> {
         for s in stmts {
             let source = match &s.op {
                 Op::Builtin(b) => matches!(b, Builtin::LocalIndex | Builtin::SubgroupLane),
-                Op::Atomic(..) | Op::CompareExchange(..) | Op::Subgroup(..) => true,
+                Op::Atomic(..) | Op::CompareExchange(..) | Op::Subgroup(..) | Op::Shuffle(..) => true,
                 Op::Load(Space::Buffer(i), _) => self.kernel.buffers[*i as usize].written,
                 Op::Load(Space::Local(i), _) | Op::Get(i) => self.local_varies[*i as usize],
                 _ => false,
@@ -90,7 +91,7 @@ impl Check<'_> {
     fn barriers(&self, stmts: &[Stmt], divergent: bool, left: &mut bool) -> Result<()> {
         for s in stmts {
             match &s.op {
-                Op::Barrier | Op::Subgroup(..) if divergent || *left => {
+                Op::Barrier | Op::Subgroup(..) | Op::Shuffle(..) if divergent || *left => {
                     let what = if s.op == Op::Barrier { "barrier" } else { "subgroup operation" };
                     return Err(Diag::error("S003", format!("this {what} is reached by some threads only"))
                         .at(&s.loc, "under a condition that differs between threads")

@@ -17,6 +17,13 @@ const THREADS: usize = 1 << 14;
 /// What the verifier refuses; `X102` for a workgroup that is too large, in threads or in bytes.
 pub(crate) fn compile(kernel: &Kernel) -> Result<SimtProgram> {
     girih_simt::verify::verify(kernel)?;
+    let mut prints = None;
+    each(&kernel.body, &mut |s| prints = prints.or(matches!(s.op, Op::Print(..)).then_some(s)));
+    if let Some(s) = prints {
+        return Err(Diag::error("X102", format!("kernel `{}` prints, which a device cannot", kernel.name))
+            .at(&s.loc, "this line")
+            .help("leave it out, or run the kernel in the emulator"));
+    }
     let threads = kernel.workgroup.iter().try_fold(1usize, |n, w| n.checked_mul(*w as usize));
     let Some(threads) = threads.filter(|t| *t <= THREADS) else {
         let diag =
@@ -272,6 +279,10 @@ impl Emitter<'_> {
                 let (Some(index), Some(expected), Some(new)) = (reg(index), reg(expected), reg(new)) else { return };
                 Inst::CompareExchange { array: self.array(*space), index, expected, new, dst }
             }
+            (Op::Assert(cond, text), _) => {
+                let Some(cond) = reg(cond) else { return };
+                Inst::Assert { cond, text: text.clone() }
+            }
             (_, None) => return,
             (Op::Load(space, index), Some(dst)) => {
                 let Some(index) = reg(index) else { return };
@@ -311,6 +322,10 @@ impl Emitter<'_> {
                 let Some(x) = reg(x) else { return };
                 Inst::Subgroup { op: *op, x, dst }
             }
+            (Op::Shuffle(kind, x, n), Some(dst)) => {
+                let (Some(x), Some(n)) = (reg(x), reg(n)) else { return };
+                Inst::Shuffle { kind: *kind, x, n, dst }
+            }
             (Op::Cast(x) | Op::Bitcast(x) | Op::UnpackHalf(x) | Op::PackHalf(x), Some(dst)) => {
                 let Some(x) = reg(x) else { return };
                 match op {
@@ -330,6 +345,7 @@ impl Emitter<'_> {
                 | Op::Component(..)
                 | Op::MakeVec(_)
                 | Op::Barrier
+                | Op::Print(..)
                 | Op::Comment(_)
                 | Op::If(..)
                 | Op::For { .. }

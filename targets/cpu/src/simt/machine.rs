@@ -150,10 +150,27 @@ impl SimtWorker {
                 self.exchange(l, *array, index, [expected, new], dst.as_ref())?;
             }
             Inst::Subgroup { op, x, dst } => self.subgroup(l, *op, x, dst),
+            Inst::Shuffle { kind, x, n, dst } => self.shuffle(l, *kind, x, n, dst),
+            Inst::Assert { cond, text } => self.assert(cond, text)?,
             // Steered by `run`.
             _ => {}
         }
         Ok(())
+    }
+
+    /// Stops the kernel where a running thread's condition does not hold.
+    fn assert(&mut self, cond: &Reg, text: &str) -> Result<()> {
+        // SAFETY: a bool for each thread of the range, or one.
+        let flags = unsafe { std::slice::from_raw_parts(self.lanes(cond, 0), self.count(cond)) };
+        let running = self.running.bytes();
+        let broken = |i: usize| flags[if cond.varies { i } else { 0 }] == 0;
+        match (0..running.len()).find(|i| running[*i] != 0 && broken(*i)) {
+            Some(i) => {
+                let thread = self.running.lo + i;
+                Err(Diag::error("X105", format!("thread {thread} of workgroup {}: {text}", self.group)))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The first element of a component: of thread 0, or of all threads.

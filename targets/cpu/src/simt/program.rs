@@ -4,7 +4,7 @@
 use crate::exec::Inner;
 use crate::program::Lane;
 use girih_base::{AtomicOp, DType, Dim, Loc};
-use girih_simt::SubgroupOp;
+use girih_simt::{Shuffle, SubgroupOp};
 use std::sync::Arc;
 
 /// Threads of a subgroup.
@@ -120,6 +120,18 @@ pub(super) enum Inst {
         op: SubgroupOp,
         x: Reg,
         dst: Reg,
+    },
+    /// Takes the value of the lane that `n` chooses.
+    Shuffle {
+        kind: Shuffle,
+        x: Reg,
+        n: Reg,
+        dst: Reg,
+    },
+    /// The bool must hold for all running threads.
+    Assert {
+        cond: Reg,
+        text: Arc<str>,
     },
     /// Threads whose condition does not hold wait in `other`; if none is left, execution goes on at `miss`.
     If {

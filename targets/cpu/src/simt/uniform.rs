@@ -48,7 +48,7 @@ impl Walk {
             let source = match &s.op {
                 Op::Builtin(b) => matches!(b, Builtin::LocalIndex | Builtin::SubgroupLane),
                 // Each thread finds what the one before left; subgroups differ from one another.
-                Op::Atomic(..) | Op::CompareExchange(..) | Op::Subgroup(..) => true,
+                Op::Atomic(..) | Op::CompareExchange(..) | Op::Subgroup(..) | Op::Shuffle(..) => true,
                 Op::Load(Space::Local(i), _) | Op::Get(i) => self.varies.locals[*i as usize],
                 _ => false,
             };

@@ -291,6 +291,77 @@ fn subgroups() {
     });
 }
 
+/// Every operation across a subgroup, whole and partial ones, and shuffles by lanes that do and do not exist.
+#[test]
+fn every_subgroup_operation() {
+    at_every_level(|| {
+        for threads in [8u32, 32, 40, 128] {
+            let mut b = Builder::new();
+            b.buffers.push(buffer("x", Ty::scalar(DType::I32), false));
+            b.buffers.push(buffer("y", U32, true));
+            let (i, lane) = global(&mut b, threads);
+            let (x, limit) = (b.load(Space::Buffer(0), i), b.int(3));
+            let yes = b.map(ScalarOp::Lt, &[x, limit]);
+            let mut rows = Vec::new();
+            for op in SubgroupOp::all(3).into_iter().chain([SubgroupOp::Broadcast(200), SubgroupOp::ShuffleXor(33)]) {
+                let (of, ty) = match op {
+                    SubgroupOp::Any | SubgroupOp::All => (yes, Ty::scalar(DType::Bool)),
+                    SubgroupOp::Ballot => (yes, Ty::vec(DType::U32, 4)),
+                    _ => (x, Ty::scalar(DType::I32)),
+                };
+                let v = b.push(Op::Subgroup(op, of), ty);
+                match ty.lanes {
+                    4 => rows.extend((0..4).map(|c| b.component(v, c))),
+                    _ => rows.push(b.cast(v, DType::U32)),
+                }
+            }
+            let constants: Vec<_> = [0, 1, 5, 1000, u32::MAX].into_iter().map(|n| b.uint(n)).collect();
+            for kind in Shuffle::ALL {
+                for n in constants.iter().copied().chain([lane]) {
+                    let v = b.push(Op::Shuffle(kind, x, n), Ty::scalar(DType::I32));
+                    rows.push(b.cast(v, DType::U32));
+                }
+            }
+            let (n, total) = (rows.len(), b.uint(2 * threads));
+            for (row, v) in rows.into_iter().enumerate() {
+                let row = b.uint(row as u32);
+                let base = b.mul(row, total);
+                let at = b.add(base, i);
+                b.store(Space::Buffer(1), at, v);
+            }
+            let kernel = b.finish("operations", [threads, 1, 1], Dim::from(2));
+            let x: Vec<u8> = (0..2 * threads as i32).flat_map(|i| ((i * 7919) % 23 - 5).to_le_bytes()).collect();
+            same(&kernel, &[x, vec![0; n * 8 * threads as usize]], &Bindings::new(), exact);
+        }
+    });
+}
+
+/// The first thread that breaks a promise is named, and only running threads are asked; printing is for the emulator.
+#[test]
+fn assertions() {
+    let kernel = |limit: u32, print: bool| {
+        let mut b = Builder::new();
+        b.buffers.push(buffer("x", U32, true));
+        let (i, lane) = global(&mut b, 64);
+        let (half, limit) = (b.uint(32), b.uint(limit));
+        let low = b.map(ScalarOp::Lt, &[lane, half]);
+        b.if_then(low, |b| {
+            let holds = b.map(ScalarOp::Lt, &[i, limit]);
+            b.effect(Op::Assert(holds, "i < limit".into()));
+            b.store(Space::Buffer(0), i, lane);
+        });
+        if print {
+            b.effect(Op::Print("{}".into(), vec![lane]));
+        }
+        b.finish("asserts", [64, 1, 1], Dim::from(2))
+    };
+    device(&kernel(96, false), &[vec![0; 512]], &Bindings::new(), 1).unwrap();
+    let broken = device(&kernel(70, false), &[vec![0; 512]], &Bindings::new(), 1).unwrap_err();
+    assert_eq!(broken.code, "X105");
+    assert!(broken.message.contains("thread 6 of workgroup 1: i < limit"), "{broken}");
+    assert_eq!(device(&kernel(96, true), &[vec![0; 512]], &Bindings::new(), 1).unwrap_err().code, "X102");
+}
+
 /// A histogram in workgroup memory, then in a buffer; with `ticket`, threads also take numbers from a counter.
 fn histogram(ticket: bool) -> Kernel {
     let mut b = Builder::new();
@@ -382,7 +453,7 @@ fn launches_are_checked() {
     let huge = Bindings::from([("groups".into(), 1 << 40)]);
     assert_eq!(device(&tree(), &[x(), x()], &huge, 1).unwrap_err().code, "X104");
     let b = Builder::new();
-    let wide = b.finish("wide", [1 << 20, 1 << 20, 1], Dim::from(1));
+    let wide = b.finish("wide", [1 << 15, 1, 1], Dim::from(1));
     assert_eq!(device(&wide, &[], &Bindings::new(), 1).unwrap_err().code, "X102");
     let mut b = Builder::new();
     b.shared.push(Shared { name: "s".into(), elem: Ty::vec(DType::F64, 4), len: u32::MAX });

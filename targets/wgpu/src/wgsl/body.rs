@@ -351,6 +351,9 @@ fn find(stmts: &[Stmt], uses: &Uses, found: &mut [bool; 4]) {
     for s in stmts {
         match &s.op {
             Op::Builtin(b) if s.result.is_some_and(|r| uses.count[r.0 as usize] > 0) => found[*b as usize] = true,
+            // A lane is compared with the subgroup's size.
+            Op::Shuffle(..) => (found[2], found[3]) = (true, true),
+            Op::Subgroup(SubgroupOp::Broadcast(_), _) => found[2] = true,
             Op::If(_, a, b) => {
                 find(a, uses, found);
                 find(b, uses, found);

@@ -97,8 +97,23 @@ pub fn for_browsers(text: &str) -> String {
     if used { format!("enable subgroups;\n{text}") } else { text.to_string() }
 }
 
-const SUBGROUP_CALLS: &[&str] =
-    &["subgroupAdd(", "subgroupMin(", "subgroupMax(", "subgroupShuffleXor(", "subgroupBroadcastFirst("];
+const SUBGROUP_CALLS: &[&str] = &[
+    "subgroupAdd(",
+    "subgroupMin(",
+    "subgroupMax(",
+    "subgroupAnd(",
+    "subgroupOr(",
+    "subgroupXor(",
+    "subgroupInclusiveAdd(",
+    "subgroupExclusiveAdd(",
+    "subgroupShuffle(",
+    "subgroupShuffleXor(",
+    "subgroupBroadcast(",
+    "subgroupBroadcastFirst(",
+    "subgroupAny(",
+    "subgroupAll(",
+    "subgroupBallot(",
+];
 
 /// How a uniform is called in the text.
 fn field_name(symbol: &str) -> &str {

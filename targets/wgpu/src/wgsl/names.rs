@@ -20,7 +20,8 @@ any arrayLength asin asinh atan atan2 atanh bitcast ceil clamp cos cosh countLea
 cross degrees determinant distance dot dot4I8Packed dot4U8Packed exp exp2 extractBits faceForward firstLeadingBit \
 firstTrailingBit floor fma fract frexp insertBits inverseSqrt ldexp length log log2 max min mix modf normalize \
 pack2x16float pack2x16snorm pack2x16unorm pow quantizeToF16 radians reflect refract reverseBits round saturate select sign \
-sin sinh smoothstep sqrt step storageBarrier subgroupAdd subgroupMin subgroupMax subgroupShuffleXor subgroupBroadcastFirst \
+sin sinh smoothstep sqrt step storageBarrier subgroupAdd subgroupMin subgroupMax subgroupShuffleXor subgroupBroadcastFirst subgroupAnd subgroupOr subgroupXor \
+subgroupInclusiveAdd subgroupExclusiveAdd subgroupShuffle subgroupBroadcast subgroupAny subgroupAll subgroupBallot \
 tan tanh transpose trunc unpack2x16float workgroupBarrier workgroupUniformLoad main sizes Sizes workgroup_id lane group \
 subgroup_size subgroup_lane attempt";
 

@@ -33,6 +33,7 @@ pub fn removable(op: &Op) -> bool {
         Op::Store(..) | Op::Set(..) | Op::Atomic(..) | Op::CompareExchange(..) | Op::Barrier | Op::Subgroup(..) => {
             false
         }
+        Op::Shuffle(..) | Op::Assert(..) | Op::Print(..) => false,
         Op::If(..) | Op::For { .. } | Op::Loop(_) | Op::Break | Op::Continue | Op::Return | Op::Comment(_) => false,
     }
 }

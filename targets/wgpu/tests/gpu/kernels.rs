@@ -254,3 +254,69 @@ fn subgroup_operations() {
     assert!(girih_wgpu::wgsl::for_browsers(&text).starts_with("enable subgroups;"));
     assert!(girih_wgpu::WgpuTarget::webgpu().emit(&subgroups()).is_err_and(|d| d.code == "W002"));
 }
+
+/// Every operation across a subgroup, and shuffles by lanes that do and do not exist: one result per row.
+fn all_subgroup_operations() -> Kernel {
+    const I32: Ty = Ty::scalar(DType::I32);
+    let mut b = Builder::new();
+    b.buffers.extend([input("x", I32), output("y", U32), output("size", U32)]);
+    let (lane, zero, limit) = (b.builtin(Builtin::LocalIndex), b.uint(0), b.int(3));
+    let x = b.load(Space::Buffer(0), lane);
+    let yes = b.map(ScalarOp::Lt, &[x, limit]);
+    let mut rows = Vec::new();
+    for op in SubgroupOp::all(3).into_iter().chain([SubgroupOp::Broadcast(200)]) {
+        let (of, ty) = match op {
+            SubgroupOp::Any | SubgroupOp::All => (yes, Ty::scalar(DType::Bool)),
+            SubgroupOp::Ballot => (yes, Ty::vec(DType::U32, 4)),
+            _ => (x, I32),
+        };
+        let v = b.push(Op::Subgroup(op, of), ty);
+        rows.push(if ty.lanes == 4 { b.component(v, 0) } else { b.cast(v, DType::U32) });
+    }
+    for kind in Shuffle::ALL {
+        for n in [0, 1, 5, 1000, u32::MAX] {
+            let n = b.uint(n);
+            let n = b.add(n, zero);
+            let v = b.push(Op::Shuffle(kind, x, n), I32);
+            rows.push(b.cast(v, DType::U32));
+        }
+        let own = b.component(lane, 0);
+        let v = b.push(Op::Shuffle(kind, x, own), I32);
+        rows.push(b.cast(v, DType::U32));
+    }
+    let threads = b.uint(64);
+    for (row, v) in rows.into_iter().enumerate() {
+        let row = b.uint(row as u32);
+        let base = b.mul(row, threads);
+        let at = b.add(base, lane);
+        b.store(Space::Buffer(1), at, v);
+    }
+    let size = b.builtin(Builtin::SubgroupSize);
+    b.store(Space::Buffer(2), zero, size);
+    b.finish("all_subgroup_operations", [64, 1, 1], Dim::ONE)
+}
+
+#[test]
+fn every_subgroup_operation_is_the_emulators() {
+    let Some(mut device) = device() else { return };
+    if !device.compiler().features().contains(wgpu::Features::SUBGROUP) {
+        eprintln!("skipped, since the adapter has no subgroups");
+        return;
+    }
+    let x: Vec<u8> = (0..64i32).flat_map(|i| ((i * 7919) % 23 - 5).to_le_bytes()).collect();
+    let kernel = all_subgroup_operations();
+    let rows = 15 + 4 * 6;
+    let mut buffers = [x.clone(), vec![0; rows * 256], vec![0; 4]];
+    run(&mut device, &kernel, &mut buffers, &Bindings::new());
+    let subgroup = to_words(&buffers[2])[0];
+    let options = girih_simt::emulate::Options { subgroup, ..Default::default() };
+    let mut want = [x, vec![0; rows * 256], vec![0; 4]];
+    // All threads store the size to one element.
+    let mut single = kernel.clone();
+    single.body.truncate(single.body.len() - 1);
+    girih_simt::emulate::run(&single, &mut want, &Bindings::new(), options).unwrap();
+    let (got, want) = (to_words(&buffers[1]), to_words(&want[1]));
+    for (row, (got, want)) in got.chunks(64).zip(want.chunks(64)).enumerate() {
+        assert_eq!(got, want, "row {row}, subgroups of {subgroup}");
+    }
+}

@@ -86,21 +86,70 @@ impl Body<'_> {
                 let x = self.take(*x);
                 self.settle(None);
                 self.lines.push((self.line, s.loc.clone()));
-                let call = match op {
-                    SubgroupOp::Add => format!("subgroupAdd({})", x.text),
-                    SubgroupOp::Min => format!("subgroupMin({})", x.text),
-                    SubgroupOp::Max => format!("subgroupMax({})", x.text),
-                    SubgroupOp::ShuffleXor(n) => format!("subgroupShuffleXor({}, {n}u)", x.text),
-                    SubgroupOp::BroadcastFirst => format!("subgroupBroadcastFirst({})", x.text),
+                let name = match op {
+                    SubgroupOp::Add => "subgroupAdd",
+                    SubgroupOp::Min => "subgroupMin",
+                    SubgroupOp::Max => "subgroupMax",
+                    SubgroupOp::And => "subgroupAnd",
+                    SubgroupOp::Or => "subgroupOr",
+                    SubgroupOp::Xor => "subgroupXor",
+                    SubgroupOp::InclusiveAdd => "subgroupInclusiveAdd",
+                    SubgroupOp::ExclusiveAdd => "subgroupExclusiveAdd",
+                    SubgroupOp::ShuffleXor(_) => "subgroupShuffleXor",
+                    SubgroupOp::BroadcastFirst => "subgroupBroadcastFirst",
+                    SubgroupOp::Broadcast(_) => "subgroupBroadcast",
+                    SubgroupOp::Any => "subgroupAny",
+                    SubgroupOp::All => "subgroupAll",
+                    SubgroupOp::Ballot => "subgroupBallot",
                 };
-                match s.result {
-                    Some(r) => self.bind(r, &Expr::atom(call)),
-                    None => self.put(&format!("_ = {call};")),
-                }
+                let call = match op {
+                    // Small subgroups may lack the lane.
+                    SubgroupOp::Broadcast(n) => {
+                        let own = self.names.claim("own");
+                        self.put(&format!("let {own} = {};", x.text));
+                        format!("select({own}, {name}({own}, {n}u), {n}u < subgroup_size)")
+                    }
+                    SubgroupOp::ShuffleXor(n) => format!("{name}({}, {n}u)", x.text),
+                    _ => format!("{name}({})", x.text),
+                };
+                self.subgroup_result(s, call);
             }
+            Op::Shuffle(kind, x, n) => self.shuffle(s, *kind, *x, *n),
+            Op::Assert(..) => {
+                let help = "define NDEBUG or leave the assertion out for this target; the CPU checks it";
+                return Err(self.refuse(s, "an assertion, which WGSL has no way to report").help(help));
+            }
+            Op::Print(..) => return Err(self.refuse(s, "a printed line, which WGSL has no way to report")),
             _ => self.control(s)?,
         }
         Ok(())
+    }
+
+    /// A value from a lane chosen at run time; a thread keeps its own where there is no such lane.
+    fn shuffle(&mut self, s: &Stmt, kind: Shuffle, x: ValueId, n: ValueId) {
+        let (x, n) = (self.take(x), self.take(n));
+        self.settle(None);
+        self.lines.push((self.line, s.loc.clone()));
+        let own = self.names.claim("own");
+        self.put(&format!("let {own} = {};", x.text));
+        let from = self.names.claim("from_lane");
+        let n = n.at(Level::Unary);
+        self.put(&match kind {
+            Shuffle::Index => format!("let {from} = {n};"),
+            // Beyond the subgroup where the lane would wrap.
+            Shuffle::Up => format!("let {from} = select(subgroup_size, subgroup_lane - {n}, {n} <= subgroup_lane);"),
+            Shuffle::Down => format!("let {from} = select(subgroup_size, subgroup_lane + {n}, {n} < subgroup_size);"),
+            Shuffle::Xor => format!("let {from} = subgroup_lane ^ {n};"),
+        });
+        let call = format!("select({own}, subgroupShuffle({own}, {from}), {from} < subgroup_size)");
+        self.subgroup_result(s, call);
+    }
+
+    fn subgroup_result(&mut self, s: &Stmt, call: String) {
+        match s.result {
+            Some(r) => self.bind(r, &Expr::atom(call)),
+            None => self.put(&format!("_ = {call};")),
+        }
     }
 
     fn control(&mut self, s: &Stmt) -> Result<()> {

@@ -1,0 +1,166 @@
+//! Statements that concern one thread: arithmetic and memory.
+
+use super::exec::Machine;
+use super::memory::{Kind, Memory, Who};
+use super::scalar;
+use crate::ir::*;
+use crate::op::*;
+use girih_base::{DType, Diag, Result, ScalarOp};
+
+impl Machine<'_> {
+    fn memory(&mut self, space: Space, index: u64, kind: Kind, t: u32) -> Result<(&mut Memory, usize)> {
+        let who = Who { group: self.group, thread: t, epoch: self.epoch };
+        let (memory, key) = match space {
+            Space::Shared(i) => (&mut self.shared[i as usize], (true, i)),
+            Space::Buffer(i) | Space::Local(i) => (&mut self.buffers[i as usize], (false, i)),
+        };
+        let kind = match (self.atomics.contains(&key), kind) {
+            (false, kind) => kind,
+            (true, Kind::Write) => {
+                memory.start(index);
+                Kind::Atomic
+            }
+            (true, _) => Kind::Atomic,
+        };
+        let at = memory.access(index, kind, who)?;
+        Ok((memory, at))
+    }
+
+    fn local(&self, i: u32, index: u64, t: u32) -> Result<usize> {
+        let local = &self.kernel.locals[i as usize];
+        let len = local.len.unwrap_or(1) as u64;
+        if index >= len {
+            return Err(Diag::error("S101", format!("element {index} of an array of {len}")));
+        }
+        Ok((t as usize * len as usize + index as usize) * local.elem.lanes as usize)
+    }
+
+    /// A statement that concerns one thread only.
+    pub(super) fn thread(&mut self, op: &Op, result: Option<ValueId>, t: u32) -> Result<()> {
+        let lanes = result.map_or(1, |r| self.ty(r).lanes as usize);
+        let dtype = result.map_or(DType::U32, |r| self.ty(r).dtype);
+        let mut out = [0u64; 4];
+        match op {
+            Op::Const(v) => out = [scalar::literal(dtype, *v); 4],
+            Op::Uniform(i) => out[0] = self.uniforms[*i as usize] as u64,
+            Op::Builtin(b) => {
+                out[0] = match b {
+                    Builtin::WorkgroupIndex => self.group,
+                    Builtin::LocalIndex => t,
+                    Builtin::SubgroupSize => self.options.subgroup,
+                    Builtin::SubgroupLane => t % self.options.subgroup,
+                } as u64
+            }
+            Op::Map(op, args) => {
+                let from = self.ty(args[args.len() - 1]).dtype;
+                let mut x = [[0; 4]; 3];
+                for (x, a) in x.iter_mut().zip(args) {
+                    *x = self.vec(*a, t);
+                    if self.ty(*a).lanes == 1 {
+                        *x = [x[0]; 4];
+                    }
+                }
+                for (c, out) in out.iter_mut().enumerate().take(lanes) {
+                    *out = scalar::map(*op, from, &[x[0][c], x[1][c], x[2][c]][..args.len()]);
+                }
+            }
+            Op::Cast(x) => {
+                let (from, v) = (self.ty(*x).dtype, self.vec(*x, t));
+                out = v.map(|bits| scalar::cast(from, dtype, bits));
+            }
+            Op::Bitcast(x) => out = self.vec(*x, t),
+            Op::MakeVec(parts) => {
+                for (c, out) in out.iter_mut().enumerate() {
+                    *out = parts.get(if parts.len() == 1 { 0 } else { c }).map_or(0, |p| self.get(*p, t));
+                }
+            }
+            Op::Component(x, c) => out[0] = self.vec(*x, t)[*c as usize],
+            Op::ComponentAt(x, i) => {
+                let (i, n) = (self.get(*i, t), self.ty(*x).lanes);
+                if i >= n as u64 {
+                    return Err(Diag::error("S101", format!("component {i} of a vector of {n}")));
+                }
+                out[0] = self.vec(*x, t)[i as usize];
+            }
+            Op::UnpackHalf(x) => out[..2].copy_from_slice(&scalar::unpack_half(self.get(*x, t))),
+            Op::PackHalf(x) => {
+                let v = self.vec(*x, t);
+                out[0] = scalar::pack_half([v[0], v[1]]);
+            }
+            Op::Get(i) => {
+                let at = self.local(*i, 0, t)?;
+                out[..lanes].copy_from_slice(&self.locals[*i as usize][at..at + lanes]);
+            }
+            Op::Set(i, x) => {
+                let (at, v, n) = (self.local(*i, 0, t)?, self.vec(*x, t), self.ty(*x).lanes as usize);
+                self.locals[*i as usize][at..at + n].copy_from_slice(&v[..n]);
+            }
+            Op::Load(Space::Local(i), index) => {
+                let at = self.local(*i, self.get(*index, t), t)?;
+                out[..lanes].copy_from_slice(&self.locals[*i as usize][at..at + lanes]);
+            }
+            Op::Store(Space::Local(i), index, x) => {
+                let at = self.local(*i, self.get(*index, t), t)?;
+                let (v, n) = (self.vec(*x, t), self.ty(*x).lanes as usize);
+                self.locals[*i as usize][at..at + n].copy_from_slice(&v[..n]);
+            }
+            Op::Load(space, index) => {
+                let (memory, at) = self.memory(*space, self.get(*index, t), Kind::Read, t)?;
+                out[..lanes].copy_from_slice(&memory.data[at..at + lanes]);
+            }
+            Op::Store(space, index, x) => {
+                let (v, n) = (self.vec(*x, t), self.ty(*x).lanes as usize);
+                let (memory, at) = self.memory(*space, self.get(*index, t), Kind::Write, t)?;
+                memory.data[at..at + n].copy_from_slice(&v[..n]);
+            }
+            Op::Atomic(op, space, index, x) => {
+                let x = self.get(*x, t);
+                let (memory, at) = self.memory(*space, self.get(*index, t), Kind::Atomic, t)?;
+                out[0] = memory.data[at];
+                memory.data[at] = match atomic(*op) {
+                    Some(op) => scalar::map(op, memory.ty.dtype, &[out[0], x]),
+                    None => x,
+                };
+            }
+            Op::CompareExchange(space, index, expected, new) => {
+                let (expected, new) = (self.get(*expected, t), self.get(*new, t));
+                let (memory, at) = self.memory(*space, self.get(*index, t), Kind::Atomic, t)?;
+                out[0] = memory.data[at];
+                if out[0] == expected {
+                    memory.data[at] = new;
+                }
+            }
+            Op::Assert(cond, text) if self.get(*cond, t) == 0 => {
+                return Err(Diag::error("S107", format!("thread {t} of workgroup {}: {text}", self.group)));
+            }
+            Op::Print(text, args) => {
+                let mut line = text.to_string();
+                for a in args {
+                    let ty = self.ty(*a);
+                    let parts: Vec<String> =
+                        self.vec(*a, t)[..ty.lanes as usize].iter().map(|c| scalar::show(ty.dtype, *c)).collect();
+                    let value = if parts.len() == 1 { parts.concat() } else { format!("({})", parts.join(", ")) };
+                    line = line.replacen("{}", &value, 1);
+                }
+                (self.print)(&line);
+            }
+            _ => {}
+        }
+        if let Some(r) = result {
+            self.set(r, t, &out[..lanes]);
+        }
+        Ok(())
+    }
+}
+
+fn atomic(op: AtomicOp) -> Option<ScalarOp> {
+    Some(match op {
+        AtomicOp::Add => ScalarOp::Add,
+        AtomicOp::Min => ScalarOp::Min,
+        AtomicOp::Max => ScalarOp::Max,
+        AtomicOp::And => ScalarOp::And,
+        AtomicOp::Or => ScalarOp::Or,
+        AtomicOp::Xor => ScalarOp::Xor,
+        AtomicOp::Exchange => return None,
+    })
+}
