@@ -259,3 +259,34 @@ fn folds_on_cpu() {
     let found = folds(&cpu(), DType::ALL, SHAPES);
     assert!(found > 1000, "{found}");
 }
+
+/// Lines that are folded in two steps on GPUs: whole vectors or not.
+fn long_folds(rig: &Rig) {
+    let mut g = Graph::new("long folds");
+    let (mut outputs, mut inputs): (Vec<NodeId>, Vec<Value>) = Default::default();
+    let shapes: [(&[usize], usize); 3] = [(&[9_000_000], 0), (&[300_001 * 3], 0), (&[2, 1 << 18], 1)];
+    for (k, (shape, axis)) in shapes.into_iter().enumerate() {
+        for (monoid, dtype) in [(Monoid::Sum, DType::F32), (Monoid::Max, DType::I32), (Monoid::Xor, DType::U8)] {
+            let x = input(&mut g, dtype, shape);
+            inputs.push(girih_graph::eval::Array::random(dtype, shape, k as u64).into());
+            let acc = if monoid == Monoid::Sum { dtype.accumulator() } else { dtype };
+            outputs.push(g.push(Reduce { monoid, axes: vec![axis], acc }, &[x]).unwrap());
+        }
+    }
+    g.set_outputs(outputs);
+    let want = g.eval(&inputs, &Bindings::new()).unwrap();
+    let margins = rounding::allowed(&g, &inputs, &Bindings::new(), &want).unwrap();
+    let got = run(rig, &g, &inputs, &Bindings::new(), &Options::for_target(&*rig.target));
+    let got = got.unwrap_or_else(|d| panic!("{}: {d}", rig.name));
+    for (i, (got, want)) in got.iter().zip(&want).enumerate() {
+        let margin = if i % 3 == 0 { margins[i] } else { 0.0 };
+        allclose(got, want, 0.0, margin).unwrap_or_else(|e| panic!("{} output {i}: {e}", rig.name));
+    }
+}
+
+#[test]
+fn long_folds_on_gpu() {
+    if let Some(rig) = gpu() {
+        long_folds(&rig);
+    }
+}
