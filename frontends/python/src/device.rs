@@ -5,7 +5,7 @@ use girih_base::{Diag, Result};
 use girih_cpu::{CpuDevice, CpuTarget};
 use girih_driver::{Target, cache};
 use girih_exec::{Device, Session};
-use girih_wgpu::{DeviceInfo, WgpuDevice};
+use girih_wgpu::{DeviceInfo, WgpuDevice, WgpuTarget};
 use pyo3::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -18,6 +18,8 @@ pub struct Rig {
     pub target: Box<dyn Target + Send + Sync>,
     /// Runs.
     pub session: Session,
+    /// For an adapter, what shaders may use.
+    pub shaders: Option<WgpuTarget>,
 }
 
 static RIGS: Mutex<BTreeMap<String, Arc<Rig>>> = Mutex::new(BTreeMap::new());
@@ -57,19 +59,35 @@ fn best() -> Spec {
     adapters().iter().position(real).map_or(Spec::Cpu, |at| Spec::Wgpu(Some(at)))
 }
 
+/// A device that nobody else has, and what compiles for it.
+pub struct Fresh {
+    /// `cpu` or `wgpu:N`.
+    pub name: String,
+    /// Compiles.
+    pub target: Box<dyn Target + Send + Sync>,
+    /// Runs.
+    pub device: Box<dyn Device>,
+    shaders: Option<WgpuTarget>,
+}
+
 /// A target and a device of their own, not shared with anyone.
 ///
 /// # Errors
 /// `Y001` for a name that is none, `W010` and `W011` for an adapter that is not there or does not open.
-pub fn fresh(name: &str) -> Result<(String, Box<dyn Target + Send + Sync>, Box<dyn Device>)> {
+pub fn fresh(name: &str) -> Result<Fresh> {
     match Spec::parse(name)? {
-        Spec::Cpu => Ok(("cpu".into(), Box::new(CpuTarget::new()), Box::new(CpuDevice::new()))),
+        Spec::Cpu => {
+            let (target, device) = (Box::new(CpuTarget::new()), Box::new(CpuDevice::new()));
+            Ok(Fresh { name: "cpu".into(), target, device, shaders: None })
+        }
         Spec::Wgpu(index) => {
             let cache_dir = cache::folder().map(|f| f.join("pipelines"));
             // The best adapter is the first that is not a processor; see `WgpuDevice::open`.
             let index = index.or_else(|| adapters().iter().position(|info| info.kind != "cpu")).unwrap_or(0);
             let device = WgpuDevice::open(Some(index), girih_wgpu::Options { cache_dir, ..Default::default() })?;
-            Ok((format!("wgpu:{index}"), Box::new(device.compiler()), Box::new(device)))
+            let target = device.compiler();
+            let shaders = Some(target.clone());
+            Ok(Fresh { name: format!("wgpu:{index}"), target: Box::new(target), device: Box::new(device), shaders })
         }
     }
 }
@@ -83,11 +101,11 @@ pub fn rig(name: &str) -> Result<Arc<Rig>> {
     if let Some(rig) = rigs.get(name) {
         return Ok(rig.clone());
     }
-    let (own, target, device) = fresh(name)?;
+    let Fresh { name: own, target, device, shaders } = fresh(name)?;
     // `wgpu` and `wgpu:0` are one device.
     let rig = match rigs.get(&own) {
         Some(rig) => rig.clone(),
-        None => Arc::new(Rig { name: own.clone(), target, session: Session::new(device) }),
+        None => Arc::new(Rig { name: own.clone(), target, session: Session::new(device), shaders }),
     };
     rigs.insert(own, rig.clone());
     rigs.insert(name.to_string(), rig.clone());

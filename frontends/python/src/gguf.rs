@@ -1,6 +1,6 @@
 //! Language models: a thread of its own owns each, and answers come through channels.
 
-use crate::device::fresh;
+use crate::device::{Fresh, fresh};
 use crate::fault::raise;
 use girih_base::{Diag, Result};
 use girih_driver::PlanCache;
@@ -216,7 +216,7 @@ impl Worker {
         let own = usize::try_from(own).unwrap_or(CONTEXT).min(CONTEXT);
         let options = Options { context: Some(context.unwrap_or(own)), ..Options::default() };
         let model = girih_gguf::Model::new(&file, &options)?;
-        let (name, target, device) = fresh(device)?;
+        let Fresh { name, target, device, .. } = fresh(device)?;
         let about = About { architecture, context: model.context(), chat: template.is_some() };
         let runner = Runner::new(model, target, device, PlanCache::standard());
         Ok((Worker { runner, tokenizer, template }, name, about))

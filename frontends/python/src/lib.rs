@@ -9,6 +9,7 @@ mod device;
 mod fault;
 mod gguf;
 mod graph;
+mod triton;
 
 use girih_base::{DType, codec};
 use pyo3::prelude::*;
@@ -26,10 +27,16 @@ mod _girih {
     use crate::gguf::{Answer, Model};
     #[pymodule_export]
     use crate::graph::Program;
+    #[pymodule_export]
+    use crate::triton::{TritonKernel, TritonModule};
 
     /// Version of the package.
     #[pymodule_export]
     const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+    /// What kernels can be printed as.
+    #[pymodule_export]
+    const TARGETS: [&str; 6] = crate::triton::TARGETS;
 
     /// Every dtype as name, bits and class, in table order.
     #[pyfunction]

@@ -1,0 +1,262 @@
+//! Kernels in Triton's language: compiled for the arguments of a launch, kept loaded, launched over buffers.
+
+use crate::buffer::Buffer;
+use crate::device::{Rig, rig};
+use crate::fault::{dtype, raise};
+use girih_base::{Bindings, DType, Diag, Result};
+use girih_driver::Target;
+use girih_triton::{Arg, Binding, Constant, Module, Signature};
+use girih_wgpu::{Language, Translated, WgpuTarget, translate};
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What kernels can be printed as.
+pub const TARGETS: [&str; 6] = ["tile", "simt", "wgsl", "msl", "hlsl", "spirv"];
+
+/// The files that a kernel's source takes part in, parsed.
+#[pyclass(frozen, module = "girih._girih")]
+pub struct TritonModule {
+    module: Module,
+}
+
+/// A kernel compiled for one kind of arguments and loaded into a device.
+#[pyclass(frozen, module = "girih._girih")]
+pub struct TritonKernel {
+    rig: Arc<Rig>,
+    kernel: girih_triton::Kernel,
+    loaded: girih_exec::Kernel,
+}
+
+/// The value of a number at launch.
+#[derive(FromPyObject)]
+enum Number {
+    Int(i128),
+    Float(f64),
+}
+
+#[pymethods]
+impl TritonModule {
+    /// Parses the main one of some files; the others, given as (file name, text) by module name, when it uses them.
+    #[new]
+    fn new(py: Python<'_>, main: &str, modules: BTreeMap<String, (String, String)>) -> PyResult<TritonModule> {
+        raise(py.detach(|| {
+            let (file, text) = modules
+                .get(main)
+                .cloned()
+                .ok_or_else(|| Diag::error("Y011", format!("there is no module `{main}`")))?;
+            let resolver = move |name: &str, _: &str| modules.get(name).cloned();
+            Ok(TritonModule { module: Module::with_resolver(&text, &file, Box::new(resolver))? })
+        }))
+    }
+
+    /// Compiles a kernel for arguments and loads it. `single` says which axes of the grid have one program.
+    fn compile(
+        &self,
+        py: Python<'_>,
+        kernel: &str,
+        device: &str,
+        args: Vec<Bound<'_, PyTuple>>,
+        single: [bool; 3],
+    ) -> PyResult<TritonKernel> {
+        let mut signature = signature(&args)?;
+        signature.single = single;
+        raise(py.detach(|| {
+            let rig = rig(device)?;
+            let kernel = self.module.compile(kernel, &signature)?;
+            let loaded = rig.session.load_kernel(rig.target.compile(&kernel.tile)?)?;
+            Ok(TritonKernel { rig, kernel, loaded })
+        }))
+    }
+
+    /// A kernel's text for arguments; shaders for plain WebGPU, or for a device's own features.
+    #[pyo3(signature = (kernel, target, args, single, device = None))]
+    fn emit(
+        &self,
+        py: Python<'_>,
+        kernel: &str,
+        target: &str,
+        args: Vec<Bound<'_, PyTuple>>,
+        single: [bool; 3],
+        device: Option<&str>,
+    ) -> PyResult<String> {
+        let mut signature = signature(&args)?;
+        signature.single = single;
+        raise(py.detach(|| {
+            let shaders = device.map(rig).transpose()?.and_then(|rig| rig.shaders.clone());
+            let kernel = self.module.compile(kernel, &signature)?;
+            print(&kernel.tile, target, &shaders.unwrap_or_else(WgpuTarget::webgpu))
+        }))
+    }
+}
+
+#[pymethods]
+impl TritonKernel {
+    /// Name, whether it is read, and whether it is written, of each array, in the order of the kernel's parameters.
+    #[getter]
+    fn pointers(&self) -> Vec<(String, bool, bool)> {
+        use girih_tile::Access;
+        let rows = self.buffers().map(|(name, param, _, _)| {
+            let access = self.kernel.tile.params[param].access;
+            (name.to_string(), access != Access::Write, access != Access::Read)
+        });
+        rows.collect()
+    }
+
+    /// What `tl.static_print` said.
+    #[getter]
+    fn notes(&self) -> Vec<String> {
+        self.kernel.notes.clone()
+    }
+
+    /// The kernel's text for its device: shaders with the adapter's features, or for plain WebGPU from the CPU.
+    fn emit(&self, py: Python<'_>, target: &str) -> PyResult<String> {
+        let shaders = self.rig.shaders.clone().unwrap_or_else(WgpuTarget::webgpu);
+        raise(py.detach(|| print(&self.kernel.tile, target, &shaders)))
+    }
+
+    /// Launches it over arrays and numbers by name. Returns when the work is submitted.
+    fn launch(
+        &self,
+        py: Python<'_>,
+        grid: [u32; 3],
+        arrays: Vec<(String, Py<Buffer>)>,
+        numbers: Vec<(String, Number)>,
+    ) -> PyResult<()> {
+        let arrays: BTreeMap<&str, &Buffer> = arrays.iter().map(|(name, b)| (name.as_str(), b.get())).collect();
+        raise(py.detach(|| {
+            let bindings = self.bindings(grid, &arrays, &numbers)?;
+            let mut args: Vec<_> = self.buffers().collect();
+            args.sort_by_key(|(_, param, ..)| *param);
+            let args = args.into_iter().map(|(name, ..)| Ok(&given(&arrays, name)?.array)).collect::<Result<Vec<_>>>()?;
+            self.loaded.launch(&args, &bindings)
+        }))
+    }
+}
+
+impl TritonKernel {
+    /// Name, parameter, symbol of the length and dtype of each array.
+    fn buffers(&self) -> impl Iterator<Item = (&str, usize, &Arc<str>, DType)> {
+        self.kernel.bindings.iter().filter_map(|(name, binding)| match binding {
+            Binding::Buffer { param, length, dtype } => Some((name.as_str(), *param, length, *dtype)),
+            _ => None,
+        })
+    }
+
+    fn bindings(
+        &self,
+        grid: [u32; 3],
+        arrays: &BTreeMap<&str, &Buffer>,
+        numbers: &[(String, Number)],
+    ) -> Result<Bindings> {
+        let mut bindings = Bindings::new();
+        for (name, extent) in self.kernel.grid.iter().zip(grid) {
+            if let Some(name) = name {
+                bindings.insert(name.clone(), extent as i64);
+            }
+        }
+        for (name, _, length, dtype) in self.buffers() {
+            let elements = given(arrays, name)?.array.bytes().saturating_mul(8) / dtype.bits() as u64;
+            let elements = i32::try_from(elements).map_err(|_| {
+                Diag::error("Y013", format!("`{name}` has {elements} elements, offsets are 32-bit"))
+                    .help("launch over parts of it")
+            })?;
+            bindings.insert(length.clone(), elements as i64);
+        }
+        for (name, binding) in &self.kernel.bindings {
+            let number = numbers.iter().find(|(n, _)| n == name).map(|(_, number)| number);
+            let (symbol, bits) = match (binding, number) {
+                (Binding::Buffer { .. }, _) => continue,
+                (Binding::Size(symbol), Some(Number::Int(v))) => (symbol, *v as i64),
+                // The bits of the scalar: an unsigned 64-bit number is given as the signed one of the same bits.
+                (Binding::Scalar(symbol, _), Some(Number::Int(v))) => (symbol, *v as i64),
+                (Binding::Scalar(symbol, DType::F64), Some(Number::Float(v))) => (symbol, v.to_bits() as i64),
+                (Binding::Scalar(symbol, _), Some(Number::Float(v))) => (symbol, (*v as f32).to_bits() as i64),
+                _ => return Err(Diag::error("Y013", format!("argument `{name}` is missing or of another kind"))),
+            };
+            bindings.insert(symbol.clone(), bits);
+        }
+        for size in &self.kernel.checks {
+            if !size.eval(&bindings).is_ok_and(|v| i32::try_from(v).is_ok()) {
+                return Err(Diag::error("Y013", format!("`{size}` is beyond int32 at this launch"))
+                    .note("the kernel computes it in 32 bits")
+                    .help("launch over smaller parts, or compute it in tl.int64"));
+            }
+        }
+        Ok(bindings)
+    }
+}
+
+fn given<'b>(arrays: &BTreeMap<&str, &'b Buffer>, name: &str) -> Result<&'b Buffer> {
+    arrays.get(name).copied().ok_or_else(|| Diag::error("Y013", format!("array `{name}` is missing")))
+}
+
+fn print(kernel: &girih_tile::Kernel, target: &str, shaders: &WgpuTarget) -> Result<String> {
+    if target == "tile" {
+        return Ok(girih_tile::print_without_locs(kernel));
+    }
+    let language = match target {
+        "simt" | "wgsl" => None,
+        "msl" => Some(Language::Msl),
+        "hlsl" => Some(Language::Hlsl),
+        "spirv" => Some(Language::Spirv),
+        _ => {
+            return Err(Diag::error("Y015", format!("kernels are not printed as `{target}`"))
+                .help(format!("there is {}", TARGETS.join(", "))));
+        }
+    };
+    let simt = girih_lower::distribute(kernel, shaders.desc())?;
+    if target == "simt" {
+        return Ok(simt.to_string());
+    }
+    let wgsl = shaders.emit(&simt)?.text;
+    let Some(language) = language else { return Ok(wgsl) };
+    Ok(match translate(&kernel.name, &wgsl, language, shaders.capabilities())? {
+        Translated::Text(text) => text,
+        Translated::Words(words) => {
+            let lines: Vec<String> = words
+                .chunks(8)
+                .map(|line| line.iter().map(|w| format!("{w:08x}")).collect::<Vec<_>>().join(" "))
+                .collect();
+            format!("; {} ({} words)\n{}\n", kernel.name, words.len(), lines.join("\n"))
+        }
+    })
+}
+
+/// Types and constants as Python gives them: (name, kind, ...).
+fn signature(args: &[Bound<'_, PyTuple>]) -> PyResult<Signature> {
+    let mut signature = Signature::new();
+    for row in args {
+        let name: String = row.get_item(0)?.extract()?;
+        let kind: String = row.get_item(1)?.extract()?;
+        let arg = match &*kind {
+            "pointer" => {
+                let (_, _, element, multiple_of, alias): (String, String, String, u32, Option<String>) = row.extract()?;
+                Arg::Pointer { dtype: dtype(&element)?, multiple_of, alias }
+            }
+            "int" => {
+                let (_, _, element, multiple_of, size): (String, String, String, u32, bool) = row.extract()?;
+                Arg::Int { dtype: dtype(&element)?, multiple_of, size }
+            }
+            "float" => Arg::Float(dtype(&row.get_item(2)?.extract::<String>()?)?),
+            _ => Arg::Constant(constant(&row.get_item(2)?)?),
+        };
+        signature = signature.arg(&name, arg);
+    }
+    Ok(signature)
+}
+
+/// A constant as (name of its type, value).
+fn constant(pair: &Bound<'_, PyAny>) -> PyResult<Constant> {
+    let (kind, value): (String, Bound<'_, PyAny>) = pair.extract()?;
+    Ok(match &*kind {
+        "NoneType" => Constant::None,
+        "bool" => Constant::Bool(value.extract()?),
+        "int" => Constant::Int(value.extract()?),
+        "float" => Constant::Float(value.extract()?),
+        "str" => Constant::Str(value.extract()?),
+        "dtype" => Constant::Type(dtype(&value.extract::<String>()?)?),
+        _ => Constant::Tuple(value.try_iter()?.map(|item| constant(&item?)).collect::<PyResult<_>>()?),
+    })
+}
