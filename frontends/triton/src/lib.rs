@@ -27,6 +27,7 @@
 mod affine;
 mod builtins;
 mod dce;
+mod embedded;
 mod eval;
 mod launch;
 mod module;
@@ -34,6 +35,7 @@ mod signature;
 mod value;
 
 pub use builtins::markdown;
+pub use embedded::Embedded;
 pub use launch::{Argument, Launcher};
 pub use module::{Module, Parameter, Resolver};
 pub use signature::{Arg, Constant, Signature};

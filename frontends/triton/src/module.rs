@@ -33,6 +33,8 @@ pub(crate) struct Source {
     pub globals: BTreeMap<String, Global>,
     /// Kernels in the order of the file.
     kernels: Vec<String>,
+    /// Where the text was translated from: see [`Embedded::places`].
+    places: Vec<(u32, u32, u32)>,
 }
 
 /// What a name of the top level is bound to.
@@ -123,12 +125,12 @@ pub use crate::signature::Parameter;
 impl Library {
     /// The module of that dotted name, as imported by `from`.
     pub fn module(&self, name: &str, from: &str) -> Option<Result<Arc<Source>>> {
-        let resolver = self.resolver.as_ref()?;
         let mut loaded = self.loaded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let key = (name.to_string(), from.to_string());
         if let Some(known) = loaded.get(&key) {
             return known.clone().map(Ok);
         }
+        let resolver = self.resolver.as_ref()?;
         let found = resolver(name, from);
         let source = match found.map(|(file, text)| Source::parse(&text, &file)) {
             Some(Err(e)) => return Some(Err(e)),
@@ -137,6 +139,12 @@ impl Library {
         };
         loaded.insert(key, source.clone());
         source.map(Ok)
+    }
+
+    /// Makes `from name import ..` in the file `from` find a module.
+    pub fn insert(&self, name: &str, from: &str, source: Arc<Source>) {
+        let mut loaded = self.loaded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        loaded.insert((name.into(), from.into()), Some(source));
     }
 
     /// A loaded file.
@@ -148,12 +156,18 @@ impl Library {
 
 impl Source {
     fn parse(text: &str, file: &str) -> Result<Source> {
+        Source::translated(text, file, &[])
+    }
+
+    /// Parses text whose parts come from `places` of the file.
+    pub fn translated(text: &str, file: &str, places: &[(u32, u32, u32)]) -> Result<Source> {
         let mut source = Source {
             file: file.into(),
             text: text.into(),
             lines: std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i + 1)).collect(),
             globals: BTreeMap::new(),
             kernels: Vec::new(),
+            places: places.to_vec(),
         };
         let parsed = ruff_python_parser::parse_module(text).map_err(|e| {
             source.diag(e.location, &Loc::unknown(), "K001", format!("not Python: {}", e.error), "here")
@@ -233,6 +247,7 @@ impl Source {
             lines: Vec::new(),
             globals: BTreeMap::new(),
             kernels: Vec::new(),
+            places: Vec::new(),
         };
         other.collect(body);
         for name in other.kernels {
@@ -251,6 +266,10 @@ impl Source {
 
     /// Line and column, from 1; columns count characters.
     fn position(&self, at: usize) -> (u32, u32) {
+        let next = self.places.partition_point(|(offset, ..)| *offset as usize <= at);
+        if let Some((_, line, column)) = next.checked_sub(1).and_then(|i| self.places.get(i)) {
+            return (*line, *column);
+        }
         let line = self.lines.partition_point(|l| *l <= at).max(1) - 1;
         let start = self.lines.get(line).copied().unwrap_or(0);
         let column = self.text.get(start..at).map_or(0, |t| t.chars().count());
@@ -273,6 +292,10 @@ impl Source {
         message: impl Into<String>,
         label: &str,
     ) -> Box<Diag> {
+        if !self.places.is_empty() {
+            // The line is in another file and another language.
+            return Diag::error(code, message).at(&self.loc(span, site), label);
+        }
         let (line, column) = self.position(span.start().to_usize());
         let start = self.lines.get(line as usize - 1).copied().unwrap_or(0);
         let whole = self.text.get(start..).unwrap_or_default().lines().next().unwrap_or_default();

@@ -38,12 +38,12 @@ pub struct Data {
     pub values: Vec<f64>,
 }
 
-pub fn data(name: &'static str, dtype: DType, values: Vec<f64>) -> Data {
+pub fn buffer(name: &'static str, dtype: DType, values: Vec<f64>) -> Data {
     Data { name, dtype, values }
 }
 
 pub fn f32s(name: &'static str, values: Vec<f64>) -> Data {
-    data(name, DType::F32, values)
+    buffer(name, DType::F32, values)
 }
 
 /// Elements rounded to the dtype, as bytes; padded to whole words.
