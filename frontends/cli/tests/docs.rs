@@ -93,7 +93,7 @@ fn codes(folder: &Path, package: &str, found: &mut BTreeMap<String, BTreeSet<Str
         let name = entry.file_name().unwrap().to_string_lossy().into_owned();
         if entry.is_dir() && !["tests", "benches", "examples", "target"].contains(&&*name) {
             codes(&entry, package, found);
-        } else if name.ends_with(".rs") && name != "tests.rs" {
+        } else if (name.ends_with(".rs") && name != "tests.rs") || name.ends_with(".py") {
             let text = fs::read_to_string(&entry).unwrap();
             let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
             let is_code = |s: &&str| {
