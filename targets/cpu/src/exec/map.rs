@@ -218,6 +218,33 @@ impl Inner {
         }
     }
 
+    /// As [`Self::run`], for operands that advance by one element (`by` 1) or repeat one (0). Inlined, for the same reason as
+    /// [`Self::call`].
+    ///
+    /// # Safety
+    /// As for [`Self::run`].
+    #[inline(always)]
+    pub(crate) unsafe fn along(
+        &self,
+        (to, to_bytes): (*mut u8, usize),
+        [x, y, z]: [*const u8; 3],
+        [a, b, c]: [usize; 3],
+        n: usize,
+        strips: impl FnOnce() -> *mut u8,
+    ) {
+        let ready = |i: usize, by: usize| i >= self.count || by == 1 || self.repeats(i);
+        let direct = self.fast && ready(0, a) && ready(1, b) && ready(2, c) && (n == 1 || a | b | c == 1);
+        // SAFETY: the caller's promise.
+        unsafe {
+            if direct {
+                self.call(to, [x, y, z], [a, b, c], n);
+            } else {
+                let step = [a as isize, b as isize, c as isize];
+                self.run((to, to_bytes), [x, y, z], step, n, strips());
+            }
+        }
+    }
+
     /// Whether the vectorised loop takes operands that lie like this.
     fn direct(&self, step: [isize; 3], n: usize) -> bool {
         let steps = &step[..self.count];

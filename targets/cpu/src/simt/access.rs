@@ -1,7 +1,7 @@
 //! Loads and stores: rows of neighbouring elements as copies, others element by element, all of them checked.
 
 use super::machine::{SimtLaunch, SimtWorker};
-use super::program::{Array, Reg};
+use super::program::{Array, At, Reg};
 use crate::program::Lane;
 use crate::simd::{gather, memory};
 use girih_base::{DType, Diag, Result};
@@ -50,13 +50,23 @@ impl SimtWorker {
 
     /// The indices of the running threads, checked against the length of the array. Threads that do not run get the index of
     /// one that does.
-    pub(super) fn indices<'a>(
-        &self,
-        l: &'a SimtLaunch<'_>,
-        array: Array,
-        len: usize,
-        index: &Reg,
-    ) -> Result<Index<'a>> {
+    pub(super) fn indices<'a>(&self, l: &'a SimtLaunch<'_>, array: Array, len: usize, index: &At) -> Result<Index<'a>> {
+        let index = match index {
+            At::Reg(index) => index,
+            At::Row(base) => {
+                // SAFETY: an index that is the same in all threads.
+                let base = base.map_or(0, |r| unsafe { *self.part(&r, 0).cast::<u32>() });
+                let (first, n) = (base.wrapping_add(self.running.lo as u32) as usize, self.running.span());
+                if first + n <= len {
+                    return Ok(Index::Row(first));
+                }
+                // The last running thread is beyond the end, and perhaps others are.
+                let over = |t: &usize| self.running.has(*t) && base.wrapping_add(*t as u32) as usize >= len;
+                let thread = (self.running.lo..self.running.hi).find(over).unwrap_or(self.running.lo);
+                let at = base.wrapping_add(thread as u32) as usize;
+                return Err(self.outside(l, array, len, at, thread));
+            }
+        };
         let at = self.lanes(index, 0).cast::<u32>();
         if !index.varies {
             // SAFETY: an index.
@@ -72,7 +82,7 @@ impl SimtWorker {
             } else {
                 let clean = self.spare(l, 0).cast::<u32>();
                 gather::repeat(at.cast(), 4, clean.cast(), n);
-                gather::blend(at.cast(), 1, 4, clean.cast(), self.running.bytes());
+                gather::blend(at.cast(), 1, 4, clean.cast(), self.chosen(l));
                 std::slice::from_raw_parts(clean, n)
             }
         };
@@ -85,7 +95,7 @@ impl SimtWorker {
         Ok(if survey.row { Index::Row(all[0] as usize) } else { Index::Each(all) })
     }
 
-    pub(super) fn load(&mut self, l: &SimtLaunch<'_>, array: Array, index: &Reg, dst: &Reg) -> Result<()> {
+    pub(super) fn load(&mut self, l: &SimtLaunch<'_>, array: Array, index: &At, dst: &Reg) -> Result<()> {
         let Some(p) = self.place(l, array) else { return self.load_local(l, array, index, dst) };
         let (n, bytes) = (self.count(dst), p.lane.bytes());
         let index = self.indices(l, array, p.len, index)?;
@@ -127,7 +137,7 @@ impl SimtWorker {
         Ok(())
     }
 
-    pub(super) fn store(&mut self, l: &SimtLaunch<'_>, array: Array, index: &Reg, x: &Reg) -> Result<()> {
+    pub(super) fn store(&mut self, l: &SimtLaunch<'_>, array: Array, index: &At, x: &Reg) -> Result<()> {
         let Some(p) = self.place(l, array) else { return self.store_local(l, array, index, x) };
         let (n, bytes, full) = (self.running.span(), p.lane.bytes(), self.running.full);
         let index = self.indices(l, array, p.len, index)?;
@@ -171,7 +181,7 @@ impl SimtWorker {
         Ok(())
     }
 
-    fn load_local(&mut self, l: &SimtLaunch<'_>, array: Array, index: &Reg, dst: &Reg) -> Result<()> {
+    fn load_local(&mut self, l: &SimtLaunch<'_>, array: Array, index: &At, dst: &Reg) -> Result<()> {
         let Array::Local { first, len, .. } = array else { return Ok(()) };
         let (n, bytes) = (self.count(dst), first.lane.bytes());
         match self.indices(l, array, len, index)? {
@@ -194,13 +204,13 @@ impl SimtWorker {
         Ok(())
     }
 
-    fn store_local(&mut self, l: &SimtLaunch<'_>, array: Array, index: &Reg, x: &Reg) -> Result<()> {
+    fn store_local(&mut self, l: &SimtLaunch<'_>, array: Array, index: &At, x: &Reg) -> Result<()> {
         let Array::Local { first, len, .. } = array else { return Ok(()) };
         let (n, bytes) = (self.running.span(), first.lane.bytes());
         match self.indices(l, array, len, index)? {
             Index::Same(i) => {
                 let to = element(first, i);
-                (0..first.parts).for_each(|c| self.set(x, c, &to, c));
+                (0..first.parts).for_each(|c| self.set(l, x, c, &to, c));
             }
             other => {
                 for c in 0..first.parts {

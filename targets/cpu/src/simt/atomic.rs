@@ -5,7 +5,7 @@
 
 use super::access::{Index, Place};
 use super::machine::{SimtLaunch, SimtWorker};
-use super::program::{Array, Reg};
+use super::program::{Array, At, Reg};
 use crate::simd::{atomic, fallback};
 use girih_base::codec::cast;
 use girih_base::{AtomicOp, DType, Result, ScalarOp};
@@ -21,7 +21,7 @@ impl SimtWorker {
         dst: Option<&Reg>,
     ) -> Result<()> {
         let Some(p) = self.place(l, array) else { return Ok(()) };
-        let index = self.indices(l, array, p.len, index)?;
+        let index = self.indices(l, array, p.len, &At::Reg(*index))?;
         let shared = matches!(array, Array::Buffer(_)) && !l.program.sequential;
         self.each(&p, index, |w, t, at| {
             let lane = p.lane.bytes();
@@ -45,7 +45,7 @@ impl SimtWorker {
         dst: Option<&Reg>,
     ) -> Result<()> {
         let Some(p) = self.place(l, array) else { return Ok(()) };
-        let index = self.indices(l, array, p.len, index)?;
+        let index = self.indices(l, array, p.len, &At::Reg(*index))?;
         let bytes = p.lane.bytes();
         self.each(&p, index, |w, t, at| {
             let value = |r: &Reg| w.lanes(r, 0).wrapping_add(t * r.varies as usize * bytes);

@@ -2,7 +2,8 @@
 
 use super::layout::{self, Layout};
 use super::program::*;
-use super::uniform;
+use super::rows::Rows;
+use super::uniform::{self, Varies};
 use crate::exec::Inner;
 use crate::program::Lane;
 use girih_base::{AtomicOp, DType, Diag, Loc, Result};
@@ -31,10 +32,13 @@ pub(crate) fn compile(kernel: &Kernel) -> Result<SimtProgram> {
         return Err(diag.help(format!("the CPU takes up to {THREADS} threads in a workgroup")));
     };
     let varies = uniform::varies(kernel);
-    let layout = layout::layout(kernel, &varies, threads)?;
+    let rows = Rows::new(kernel, &varies);
+    let layout = layout::layout(kernel, &varies, &rows, threads)?;
     let (shared, shared_bytes) = shared(kernel)?;
     let mut e = Emitter {
         kernel,
+        varies: &varies,
+        rows: &rows,
         layout: &layout,
         insts: Vec::new(),
         locs: Vec::new(),
@@ -124,6 +128,8 @@ fn each<'k>(stmts: &'k [Stmt], f: &mut impl FnMut(&'k Stmt)) {
 
 struct Emitter<'a> {
     kernel: &'a Kernel,
+    varies: &'a Varies,
+    rows: &'a Rows,
     layout: &'a Layout,
     insts: Vec<Inst>,
     locs: Vec<Loc>,
@@ -203,10 +209,29 @@ impl Emitter<'_> {
         }
     }
 
+    /// The index of an access.
+    fn at(&self, space: Space, index: ValueId) -> Option<At> {
+        match self.rows.index(space, index) {
+            Some(None) => Some(At::Row(None)),
+            Some(Some(base)) => self.reg(base).map(|r| At::Row(Some(r))),
+            None => self.reg(index).map(At::Reg),
+        }
+    }
+
     fn branch(&mut self, cond: ValueId, then: &[Stmt], otherwise: &[Stmt], around: Around) {
-        let Some(c) = self.reg(cond) else { return };
         let (miss, end) = (self.label(), self.label());
-        if !c.varies {
+        let cut = self.rows.cut(cond).and_then(|cut| {
+            let row = match cut.row {
+                Some(base) => Some(self.reg(base)?),
+                None => None,
+            };
+            Some((row, cut.op, self.reg(cut.bound)?, cut.signed))
+        });
+        let first = |other| match cut {
+            Some((row, op, bound, signed)) => Some(Inst::Cut { row, op, bound, signed, other, miss }),
+            None => self.reg(cond).map(|cond| Inst::If { cond, other, miss }),
+        };
+        if let (None, Some(c)) = (&cut, self.reg(cond).filter(|c| !c.varies)) {
             self.put(Inst::Branch { cond: c, miss });
             self.block(then, around);
             if !otherwise.is_empty() {
@@ -217,8 +242,9 @@ impl Emitter<'_> {
             self.mark(end);
             return;
         }
+        let Some(inst) = first(self.depth) else { return };
         let other = self.keep();
-        self.put(Inst::If { cond: c, other, miss });
+        self.put(inst);
         self.block(then, Around { empty: miss, ..around });
         self.mark(miss);
         if !otherwise.is_empty() {
@@ -260,9 +286,10 @@ impl Emitter<'_> {
         let reg = |v: &ValueId| self.reg(*v);
         let inst = match (op, dst) {
             (Op::Store(space, index, x), _) => {
-                let (Some(index), Some(x)) = (reg(index), reg(x)) else { return };
+                let (Some(index), Some(x)) = (self.at(*space, *index), reg(x)) else { return };
                 Inst::Store { array: self.array(*space), index, x }
             }
+            (Op::Set(i, _), _) if !self.varies.read[*i as usize] => return,
             (Op::Set(i, x), _) => {
                 let Some(x) = reg(x) else { return };
                 let dst = self.layout.locals[*i as usize];
@@ -285,7 +312,7 @@ impl Emitter<'_> {
             }
             (_, None) => return,
             (Op::Load(space, index), Some(dst)) => {
-                let Some(index) = reg(index) else { return };
+                let Some(index) = self.at(*space, *index) else { return };
                 Inst::Load { array: self.array(*space), index, dst }
             }
             (Op::Map(op, args), Some(dst)) => {
@@ -304,6 +331,7 @@ impl Emitter<'_> {
                 return;
             }
             // A copy, for the variable changes while the value is needed.
+            (Op::Get(_), Some(_)) if result.is_some_and(|r| self.varies.once[r.0 as usize].is_some()) => return,
             (Op::Get(i), Some(dst)) => {
                 let x = self.layout.locals[*i as usize];
                 if x.at == dst.at {
@@ -364,7 +392,7 @@ impl Emitter<'_> {
         let labels = &self.labels;
         for inst in &mut self.insts {
             let targets: [Option<&mut Target>; 2] = match inst {
-                Inst::If { miss, .. } | Inst::Branch { miss, .. } => [Some(miss), None],
+                Inst::If { miss, .. } | Inst::Cut { miss, .. } | Inst::Branch { miss, .. } => [Some(miss), None],
                 Inst::Else { end, .. } | Inst::Test { end, .. } => [Some(end), None],
                 Inst::EndIf { empty, .. }
                 | Inst::Leave { empty, .. }

@@ -15,15 +15,15 @@ impl SimtWorker {
     pub(super) fn map(&mut self, inner: &Inner, args: &[Reg; 3], dst: &Reg) {
         let n = self.count(dst);
         let bytes = dst.lane.bytes();
-        let step = [0, 1, 2].map(|i: usize| if n == 1 || args[i].varies { 1 } else { 0 });
-        let strips = self.strips();
+        let [x, y, z] = args;
+        let by = |r: &Reg| (n == 1 || r.varies) as usize;
         for c in 0..dst.parts {
             // The condition of a choice between vectors may be one bool.
-            let from = [0, 1, 2].map(|i: usize| self.lanes(&args[i], c.min(args[i].parts - 1)).cast_const());
+            let from = |r: &Reg| self.lanes(r, c.min(r.parts - 1)).cast_const();
             let to = self.lanes(dst, c);
             // SAFETY: every operand has an element per thread of the range, or one; values that live now do not overlap.
             unsafe {
-                inner.run((to, bytes), from, step, n, strips);
+                inner.along((to, bytes), [from(x), from(y), from(z)], [by(x), by(y), by(z)], n, || self.strips());
                 inner.finish(dst.dtype, to, n);
             }
         }
@@ -60,13 +60,21 @@ impl SimtWorker {
     }
 
     /// As [`Self::copy`], for running threads only: others see the variable later.
-    pub(super) fn set(&mut self, x: &Reg, from: usize, dst: &Reg, to: usize) {
+    pub(super) fn set(&mut self, l: &SimtLaunch<'_>, x: &Reg, from: usize, dst: &Reg, to: usize) {
         if self.running.full || !dst.varies {
             return self.copy(x, from, dst, to);
         }
         let (src, out) = (self.lanes(x, from), self.lanes(dst, to));
-        // SAFETY: as in `copy`; the set has a byte for each thread of the range.
-        unsafe { gather::blend(src, x.varies as usize, dst.lane.bytes(), out, self.running.bytes()) };
+        // SAFETY: as in `copy`; there is a byte for each thread of the range.
+        unsafe { gather::blend(src, x.varies as usize, dst.lane.bytes(), out, self.chosen(l)) };
+    }
+
+    /// A byte for each thread of the range, 1 for those that run; valid until the spare room is used for something else.
+    pub(super) fn chosen<'a>(&self, l: &'a SimtLaunch<'_>) -> &'a [u8] {
+        // SAFETY: the second spare room has eight bytes for each thread.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(self.spare(l, 1), self.running.span()) };
+        self.running.bytes(bytes);
+        bytes
     }
 
     pub(super) fn part_at(&mut self, l: &SimtLaunch<'_>, x: &Reg, index: &Reg, dst: &Reg) -> Result<()> {

@@ -5,6 +5,7 @@
 //! views of other values.
 
 use super::program::{Reg, SUBGROUP};
+use super::rows::Rows;
 use super::uniform::Varies;
 use crate::compile::write_lane;
 use crate::memory::ALIGNMENT;
@@ -44,7 +45,9 @@ enum Home {
     Repeat(ValueId),
 }
 
-struct Lives {
+struct Lives<'a> {
+    varies: &'a Varies,
+    rows: &'a Rows,
     at: usize,
     defined: Vec<usize>,
     last: Vec<usize>,
@@ -56,9 +59,11 @@ struct Lives {
 }
 
 /// Places the values of a verified kernel.
-pub(super) fn layout(kernel: &Kernel, varies: &Varies, threads: usize) -> Result<Layout> {
+pub(super) fn layout(kernel: &Kernel, varies: &Varies, rows: &Rows, threads: usize) -> Result<Layout> {
     let n = kernel.values.len();
     let mut lives = Lives {
+        varies,
+        rows,
         at: 0,
         defined: vec![0; n],
         last: vec![0; n],
@@ -100,6 +105,7 @@ pub(super) fn layout(kernel: &Kernel, varies: &Varies, threads: usize) -> Result
             Some(Op::Component(x, c)) => Home::View(*x, *c as usize),
             Some(Op::Bitcast(x)) if plain(kernel, *x) && plain(kernel, *result) => Home::View(*x, 0),
             Some(Op::MakeVec(parts)) if parts.len() == 1 => Home::Repeat(parts[0]),
+            Some(Op::Get(_)) if varies.once[v].is_some() => varies.once[v].map_or(Home::Own, |x| Home::View(x, 0)),
             Some(Op::Get(i)) => {
                 let (from, to) = (lives.defined[v], lives.last[v]);
                 match lives.sets[*i as usize].iter().any(|at| (from..to).contains(at)) {
@@ -191,7 +197,7 @@ fn collect<'k>(stmts: &'k [Stmt], out: &mut Vec<(ValueId, Option<&'k Op>)>) {
     }
 }
 
-impl Lives {
+impl Lives<'_> {
     fn used(&mut self, v: ValueId) {
         let i = v.0 as usize;
         self.used[i] = true;
@@ -209,7 +215,11 @@ impl Lives {
     fn block(&mut self, stmts: &[Stmt]) {
         for s in stmts {
             self.at += 1;
-            s.op.operands().into_iter().for_each(|v| self.used(v));
+            // What goes into a variable that nobody reads is not needed.
+            let dead = matches!(&s.op, Op::Set(i, _) if !self.varies.read[*i as usize]);
+            if !dead {
+                self.rows.operands(&s.op).into_iter().for_each(|v| self.used(v));
+            }
             s.result.into_iter().for_each(|v| self.defined(v));
             match &s.op {
                 Op::Set(i, _) => self.sets[*i as usize].push(self.at),

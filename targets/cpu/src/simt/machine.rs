@@ -3,7 +3,7 @@
 use super::mask::Mask;
 use super::program::*;
 use crate::memory::{Aligned, Mem};
-use girih_base::{Diag, Result};
+use girih_base::{Diag, Result, ScalarOp};
 
 /// Most rounds of the uncounted loops of one workgroup: a loop that never ends is reported.
 const ROUNDS: u64 = 1 << 32;
@@ -78,9 +78,13 @@ impl SimtWorker {
                 }
                 Inst::Jump(to) => *to,
                 Inst::If { cond, other, miss } => {
-                    // SAFETY: a bool for each thread of the range.
-                    let flags = unsafe { std::slice::from_raw_parts(self.lanes(cond, 0), self.running.span()) };
-                    self.running.split(flags, &mut self.kept[*other]);
+                    let flags = self.part(cond, 0);
+                    // SAFETY: a bool for each thread, in a room of whole lines.
+                    unsafe { self.running.split(flags, &mut self.kept[*other]) };
+                    if self.running.is_empty() { *miss } else { at + 1 }
+                }
+                Inst::Cut { row, op, bound, signed, other, miss } => {
+                    self.cut(l, row.as_ref(), *op, bound, *signed, *other);
                     if self.running.is_empty() { *miss } else { at + 1 }
                 }
                 Inst::Else { other, end } => {
@@ -142,7 +146,7 @@ impl SimtWorker {
             Inst::PartAt { x, index, dst } => self.part_at(l, x, index, dst)?,
             Inst::UnpackHalf { x, dst } => self.unpack_half(x, dst),
             Inst::PackHalf { x, dst } => self.pack_half(x, dst),
-            Inst::Set { x, dst } => (0..dst.parts).for_each(|c| self.set(x, c, dst, c)),
+            Inst::Set { x, dst } => (0..dst.parts).for_each(|c| self.set(l, x, c, dst, c)),
             Inst::Load { array, index, dst } => self.load(l, *array, index, dst)?,
             Inst::Store { array, index, x } => self.store(l, *array, index, x)?,
             Inst::Atomic { op, array, index, x, dst } => self.atomic(l, *op, *array, index, x, dst.as_ref())?,
@@ -162,9 +166,9 @@ impl SimtWorker {
     fn assert(&mut self, cond: &Reg, text: &str) -> Result<()> {
         // SAFETY: a bool for each thread of the range, or one.
         let flags = unsafe { std::slice::from_raw_parts(self.lanes(cond, 0), self.count(cond)) };
-        let running = self.running.bytes();
+        let running = &self.running;
         let broken = |i: usize| flags[if cond.varies { i } else { 0 }] == 0;
-        match (0..running.len()).find(|i| running[*i] != 0 && broken(*i)) {
+        match (0..running.span()).find(|i| running.has(running.lo + i) && broken(*i)) {
             Some(i) => {
                 let thread = self.running.lo + i;
                 Err(Diag::error("X105", format!("thread {thread} of workgroup {}: {text}", self.group)))
@@ -198,8 +202,8 @@ impl SimtWorker {
         self.scratch.as_ptr().cast_mut().wrapping_add(l.program.spare + which * room)
     }
 
-    pub(super) fn strips(&mut self) -> *mut u8 {
-        self.strips.as_mut_ptr()
+    pub(super) fn strips(&self) -> *mut u8 {
+        self.strips.as_ptr().cast_mut()
     }
 
     pub(super) fn shared(&self, at: usize) -> *mut u8 {
@@ -217,14 +221,60 @@ impl SimtWorker {
                 }
                 return;
             }
-            let flags = std::slice::from_raw_parts_mut(self.spare(l, 0), n);
+            let all = self.spare(l, 0);
+            let flags = std::slice::from_raw_parts_mut(all.add(self.running.lo), n);
             let (a, b) = (index.varies as usize, hi.varies as usize);
             for (t, flag) in flags.iter_mut().enumerate() {
                 *flag = (*i.add(t * a) < *end.add(t * b)) as u8;
             }
-            self.running.split(flags, &mut self.scrap);
+            self.running.split(all, &mut self.scrap);
             self.kept[gone].join(&mut self.scrap);
         }
+    }
+
+    /// Threads for which the comparison does not hold wait in `other`.
+    fn cut(&mut self, l: &SimtLaunch<'_>, row: Option<&Reg>, op: ScalarOp, bound: &Reg, signed: bool, other: Kept) {
+        // SAFETY: words that are the same in all threads.
+        let word = |r: &Reg| unsafe { *self.part(r, 0).cast::<u32>() };
+        let (base, bound) = (row.map_or(0, word), word(bound));
+        let number = |w: u32| if signed { w as i32 as i64 } else { w as i64 };
+        let (lo, hi, n) = (self.running.lo, self.running.hi, self.running.span() as i64);
+        let first = number(base.wrapping_add(lo as u32));
+        let top = if signed { i32::MAX as i64 } else { u32::MAX as i64 };
+        // Threads below the bound, and up to it: the first so many, unless the numbers wrap around.
+        let below = (number(bound) - first).clamp(0, n) as usize;
+        let until = (number(bound) - first + 1).clamp(0, n) as usize;
+        let kept = &mut self.kept[other];
+        if self.running.full && first + n - 1 <= top {
+            match op {
+                ScalarOp::Lt => return self.running.cut(lo..lo + below, kept),
+                ScalarOp::Le => return self.running.cut(lo..lo + until, kept),
+                ScalarOp::Ge => return self.running.cut(lo + below..hi, kept),
+                ScalarOp::Gt => return self.running.cut(lo + until..hi, kept),
+                // One thread, at an end.
+                ScalarOp::Eq if below == 0 || until as i64 == n || below == until => {
+                    return self.running.cut(lo + below..lo + until, kept);
+                }
+                _ => {}
+            }
+        }
+        let all = self.spare(l, 0);
+        for t in lo..hi {
+            let i = number(base.wrapping_add(t as u32));
+            let b = number(bound);
+            let holds = match op {
+                ScalarOp::Lt => i < b,
+                ScalarOp::Le => i <= b,
+                ScalarOp::Gt => i > b,
+                ScalarOp::Ge => i >= b,
+                ScalarOp::Eq => i == b,
+                _ => i != b,
+            };
+            // SAFETY: the spare room has eight bytes for each thread.
+            unsafe { *all.add(t) = holds as u8 };
+        }
+        // SAFETY: a byte for each thread, in a room of whole lines.
+        unsafe { self.running.split(all, &mut self.kept[other]) };
     }
 
     /// The next value of a loop variable; past the largest there is none, which no thread's end exceeds.

@@ -1,9 +1,14 @@
 //! Sets of threads.
 
-/// Threads `lo..hi` for which `bytes` holds 1 (elsewhere it holds anything).
+/// Threads to a word.
+const WORD: usize = 64;
+
+/// A subset of threads `lo..hi`, of which the first and the last are in it. A bit per thread; words that no thread of the range
+/// lies in hold anything.
 #[derive(Debug, Default)]
 pub(super) struct Mask {
-    bytes: Vec<u8>,
+    words: Vec<u64>,
+    threads: usize,
     pub lo: usize,
     pub hi: usize,
     /// Every thread of the range is in the set.
@@ -13,8 +18,9 @@ pub(super) struct Mask {
 impl Mask {
     /// An empty set of at most this many threads.
     pub fn resize(&mut self, threads: usize) {
-        self.bytes.clear();
-        self.bytes.resize(threads, 0);
+        self.words.clear();
+        self.words.resize(threads.div_ceil(WORD), 0);
+        self.threads = threads;
         self.clear();
     }
 
@@ -23,8 +29,11 @@ impl Mask {
     }
 
     pub fn fill(&mut self) {
-        self.bytes.fill(1);
-        (self.lo, self.hi, self.full) = (0, self.bytes.len(), true);
+        self.words.fill(u64::MAX);
+        if let Some(last) = self.words.last_mut() {
+            *last >>= (WORD - self.threads % WORD) % WORD;
+        }
+        (self.lo, self.hi, self.full) = (0, self.threads, true);
     }
 
     pub fn is_empty(&self) -> bool {
@@ -36,28 +45,37 @@ impl Mask {
         self.hi - self.lo
     }
 
-    /// One byte per thread of the range, 1 for those in the set.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes[self.lo..self.hi]
-    }
-
     /// Whether a thread of the range is in the set.
     pub fn has(&self, thread: usize) -> bool {
-        self.bytes[thread] != 0
+        self.full || self.words[thread / WORD] >> (thread % WORD) & 1 != 0
     }
 
-    /// Moves the threads whose flag (one byte per thread of the range, 0 or 1) is not set to `other`.
-    pub fn split(&mut self, flags: &[u8], other: &mut Mask) {
-        let (lo, hi) = (self.lo, self.hi);
-        (other.lo, other.hi) = (lo, hi);
-        let mut set = 0u8;
-        let mut clear = 0u8;
-        for ((mine, others), flag) in self.bytes[lo..hi].iter_mut().zip(&mut other.bytes[lo..hi]).zip(flags) {
-            let both = *mine & flag;
-            *others = *mine & !flag;
-            *mine = both;
-            set |= both;
-            clear |= *others;
+    /// Writes a byte for each thread of the range, 1 for those in the set.
+    pub fn bytes(&self, out: &mut [u8]) {
+        for (out, t) in out.iter_mut().zip(self.lo..self.hi) {
+            *out = (self.words[t / WORD] >> (t % WORD) & 1) as u8;
+        }
+    }
+
+    /// The words that the range lies in.
+    fn part(&self) -> std::ops::Range<usize> {
+        self.lo / WORD..self.hi.div_ceil(WORD)
+    }
+
+    /// Moves the threads whose flag is not set to `other`.
+    ///
+    /// # Safety
+    /// `flags` has a byte for each thread, from thread 0 on and rounded up to whole words; those of threads in the set are 0 or 1.
+    pub unsafe fn split(&mut self, flags: *const u8, other: &mut Mask) {
+        (other.lo, other.hi) = (self.lo, self.hi);
+        let (mut set, mut clear) = (0, 0);
+        for w in self.part() {
+            // SAFETY: the caller's promise.
+            let bits = unsafe { pack(&*flags.add(w * WORD).cast::<[u8; WORD]>()) };
+            let all = self.words[w];
+            (self.words[w], other.words[w]) = (all & bits, all & !bits);
+            set |= self.words[w];
+            clear |= other.words[w];
         }
         // The common cases: everybody goes one way.
         match (set, clear) {
@@ -73,6 +91,30 @@ impl Mask {
         }
     }
 
+    /// Of a whole range, keeps a part at one of its ends and moves the others to `other`. (An empty part may lie anywhere.)
+    pub fn cut(&mut self, part: std::ops::Range<usize>, other: &mut Mask) {
+        debug_assert!(self.full && (part.is_empty() || part.start == self.lo || part.end == self.hi));
+        let words = self.part();
+        other.words[words.clone()].copy_from_slice(&self.words[words]);
+        let rest = match part {
+            _ if part.is_empty() => self.lo..self.hi,
+            _ if part.start == self.lo => part.end..self.hi,
+            _ => self.lo..part.start,
+        };
+        self.narrow(part);
+        other.narrow(rest);
+    }
+
+    /// Leaves a whole range.
+    fn narrow(&mut self, range: std::ops::Range<usize>) {
+        if range.is_empty() {
+            return self.clear();
+        }
+        (self.lo, self.hi, self.full) = (range.start, range.end, true);
+        self.words[self.lo / WORD] &= u64::MAX << (self.lo % WORD);
+        self.words[(self.hi - 1) / WORD] &= u64::MAX >> (WORD - 1 - (self.hi - 1) % WORD);
+    }
+
     /// Adds the threads of `other`, which becomes empty.
     pub fn join(&mut self, other: &mut Mask) {
         if other.is_empty() {
@@ -83,39 +125,44 @@ impl Mask {
             other.clear();
             return;
         }
-        let (lo, hi) = (self.lo.min(other.lo), self.hi.max(other.hi));
-        self.bytes[lo..self.lo].fill(0);
-        self.bytes[self.hi..hi].fill(0);
-        self.bytes[other.lo..other.hi].iter_mut().zip(other.bytes()).for_each(|(a, b)| *a |= b);
-        (self.lo, self.hi) = (lo, hi);
-        self.full = self.bytes().iter().fold(1, |all, b| all & b) == 1;
+        let (mine, others) = (self.part(), other.part());
+        (self.lo, self.hi) = (self.lo.min(other.lo), self.hi.max(other.hi));
+        for w in self.part() {
+            let bits = |m: &Mask, part: &std::ops::Range<usize>| if part.contains(&w) { m.words[w] } else { 0 };
+            self.words[w] = bits(self, &mine) | bits(other, &others);
+        }
+        self.full = self.count() == self.span();
         other.clear();
     }
 
-    /// Narrows the range to the threads in the set.
-    fn tighten(&mut self) {
-        const STEP: usize = 16;
-        let empty = |part: &[u8]| part.iter().fold(0, |any, b| any | b) == 0;
-        while self.lo < self.hi {
-            let n = STEP.min(self.hi - self.lo);
-            let part = &self.bytes[self.lo..self.lo + n];
-            if !empty(part) {
-                self.lo += part.iter().position(|b| *b != 0).unwrap_or(0);
-                break;
-            }
-            self.lo += n;
-        }
-        while self.lo < self.hi {
-            let n = STEP.min(self.hi - self.lo);
-            let part = &self.bytes[self.hi - n..self.hi];
-            if !empty(part) {
-                self.hi -= part.iter().rev().position(|b| *b != 0).unwrap_or(0);
-                break;
-            }
-            self.hi -= n;
-        }
-        self.full = self.bytes().iter().fold(1, |all, b| all & b) == 1;
+    fn count(&self) -> usize {
+        self.words[self.part()].iter().map(|w| w.count_ones() as usize).sum()
     }
+
+    /// Narrows the range to the threads in the set, of which there are some.
+    fn tighten(&mut self) {
+        let part = self.part();
+        if let Some(w) = part.clone().find(|w| self.words[*w] != 0) {
+            self.lo = w * WORD + self.words[w].trailing_zeros() as usize;
+        }
+        if let Some(w) = part.rev().find(|w| self.words[*w] != 0) {
+            self.hi = (w + 1) * WORD - self.words[w].leading_zeros() as usize;
+        }
+        self.full = self.count() == self.span();
+    }
+}
+
+/// The lowest bit of each byte.
+#[inline(always)]
+fn pack(flags: &[u8; WORD]) -> u64 {
+    let (eights, _) = flags.as_chunks::<8>();
+    let mut bits = 0;
+    for (i, eight) in eights.iter().enumerate() {
+        // The product moves the lowest bit of byte k to bit 56 + k; nothing carries into these.
+        let byte = (u64::from_le_bytes(*eight) & 0x0101_0101_0101_0101).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        bits |= byte << (8 * i);
+    }
+    bits
 }
 
 #[cfg(test)]
@@ -123,49 +170,57 @@ mod tests {
     use super::Mask;
 
     fn members(m: &Mask) -> Vec<usize> {
-        (m.lo..m.hi).filter(|t| m.has(*t)).collect()
+        let mut bytes = vec![9; m.span()];
+        m.bytes(&mut bytes);
+        let threads: Vec<usize> = (m.lo..m.hi).filter(|t| m.has(*t)).collect();
+        assert!((m.lo..m.hi).zip(bytes).all(|(t, b)| b == threads.contains(&t) as u8));
+        threads
     }
 
     #[test]
     fn splits_and_joins_are_those_of_sets() {
-        let n = 100;
-        let mut state = 1u64;
-        for round in 0..200u64 {
-            let [mut all, mut rest] = [Mask::default(), Mask::default()];
-            all.resize(n);
-            rest.resize(n);
-            all.fill();
-            let mut want: Vec<usize> = (0..n).collect();
-            let mut away: Vec<(Mask, Vec<usize>)> = Vec::new();
-            for _ in 0..4 {
-                let flags: Vec<u8> = (0..n)
-                    .map(|t| {
-                        state = state.wrapping_mul(6364136223846793005).wrapping_add(round);
-                        match round % 3 {
-                            0 => (state >> 60 & 1) as u8,
-                            1 => (t < (state >> 33) as usize % n) as u8,
-                            _ => (t % 7 != (state >> 33) as usize % 7) as u8,
-                        }
-                    })
-                    .collect();
-                let mut other = Mask::default();
-                other.resize(n);
-                all.split(&flags[all.lo..all.hi], &mut other);
-                let (yes, no): (Vec<usize>, Vec<usize>) = want.into_iter().partition(|t| flags[*t] == 1);
-                assert_eq!(members(&all), yes);
-                assert_eq!(members(&other), no);
-                assert_eq!(all.full, all.span() == yes.len());
-                assert_eq!(other.full, other.span() == no.len());
-                want = yes;
-                away.push((other, no));
-            }
-            for (mut other, threads) in away {
-                all.join(&mut other);
-                want.extend(threads);
-                want.sort();
-                assert_eq!(members(&all), want);
-                assert_eq!(all.full, all.span() == want.len());
-                assert!(other.is_empty());
+        for n in [1usize, 40, 64, 100, 256] {
+            let mut state = 1u64;
+            for round in 0..200u64 {
+                let [mut all, mut rest] = [Mask::default(), Mask::default()];
+                all.resize(n);
+                rest.resize(n);
+                all.fill();
+                let mut want: Vec<usize> = (0..n).collect();
+                let mut away: Vec<(Mask, Vec<usize>)> = Vec::new();
+                for _ in 0..4 {
+                    let flags: Vec<u8> = (0..n)
+                        .map(|t| {
+                            state = state.wrapping_mul(6364136223846793005).wrapping_add(round);
+                            match round % 3 {
+                                0 => (state >> 60 & 1) as u8,
+                                1 => (t < (state >> 33) as usize % n) as u8,
+                                _ => (t % 7 != (state >> 33) as usize % 7) as u8,
+                            }
+                        })
+                        .collect();
+                    let mut other = Mask::default();
+                    other.resize(n);
+                    let mut whole = flags.clone();
+                    whole.resize(n.next_multiple_of(64), 0xff);
+                    // SAFETY: a byte for each thread of whole words.
+                    unsafe { all.split(whole.as_ptr(), &mut other) };
+                    let (yes, no): (Vec<usize>, Vec<usize>) = want.into_iter().partition(|t| flags[*t] == 1);
+                    assert_eq!(members(&all), yes);
+                    assert_eq!(members(&other), no);
+                    assert_eq!(all.full, all.span() == yes.len());
+                    assert_eq!(other.full, other.span() == no.len());
+                    want = yes;
+                    away.push((other, no));
+                }
+                for (mut other, threads) in away {
+                    all.join(&mut other);
+                    want.extend(threads);
+                    want.sort();
+                    assert_eq!(members(&all), want);
+                    assert_eq!(all.full, all.span() == want.len());
+                    assert!(other.is_empty());
+                }
             }
         }
     }

@@ -15,6 +15,7 @@ mod layout;
 mod machine;
 mod mask;
 mod program;
+mod rows;
 mod subgroup;
 mod uniform;
 

@@ -3,7 +3,7 @@
 
 use crate::exec::Inner;
 use crate::program::Lane;
-use girih_base::{AtomicOp, DType, Dim, Loc};
+use girih_base::{AtomicOp, DType, Dim, Loc, ScalarOp};
 use girih_simt::{Shuffle, SubgroupOp};
 use std::sync::Arc;
 
@@ -35,6 +35,15 @@ pub(super) enum Array {
     Shared(usize),
     /// One array per thread: element `i` of component `c` lies `(i * parts + c) * pitch` bytes after the register's start.
     Local { first: Reg, len: usize, name: usize },
+}
+
+/// The index of an element for each thread.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum At {
+    /// A value.
+    Reg(Reg),
+    /// The thread's number more than a value (than 0 without one), modulo 2^32.
+    Row(Option<Reg>),
 }
 
 /// A set of threads kept while others run; an index into the machine's list.
@@ -93,12 +102,12 @@ pub(super) enum Inst {
     },
     Load {
         array: Array,
-        index: Reg,
+        index: At,
         dst: Reg,
     },
     Store {
         array: Array,
-        index: Reg,
+        index: At,
         x: Reg,
     },
     /// Read-modify-write, in the order of threads.
@@ -136,6 +145,15 @@ pub(super) enum Inst {
     /// Threads whose condition does not hold wait in `other`; if none is left, execution goes on at `miss`.
     If {
         cond: Reg,
+        other: Kept,
+        miss: Target,
+    },
+    /// As `If`, for a comparison of the thread's number more than `row` (than 0 without it) with `bound`.
+    Cut {
+        row: Option<Reg>,
+        op: ScalarOp,
+        bound: Reg,
+        signed: bool,
         other: Kept,
         miss: Target,
     },

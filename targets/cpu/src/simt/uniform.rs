@@ -4,12 +4,17 @@
 //! same element, whoever writes the array. (The verifier's analysis of barriers cannot assume that, and calls more values
 //! varying than this one.)
 
+use super::rows;
 use girih_simt::{Builtin, Kernel, Op, Space, Stmt, ValueId};
 
 /// What differs between threads.
 pub(super) struct Varies {
     pub values: Vec<bool>,
     pub locals: Vec<bool>,
+    /// For reads of variables that are written once: what was written.
+    pub once: Vec<Option<ValueId>>,
+    /// Variables that are read otherwise too.
+    pub read: Vec<bool>,
 }
 
 struct Walk {
@@ -19,7 +24,13 @@ struct Walk {
 
 /// Analyses a verified kernel.
 pub(super) fn varies(kernel: &Kernel) -> Varies {
-    let varies = Varies { values: vec![false; kernel.values.len()], locals: vec![false; kernel.locals.len()] };
+    let mut varies = Varies {
+        values: vec![false; kernel.values.len()],
+        locals: vec![false; kernel.locals.len()],
+        once: rows::once(kernel),
+        read: vec![false; kernel.locals.len()],
+    };
+    reads(&kernel.body, &mut varies);
     let mut walk = Walk { varies, changed: true };
     // What varies only grows, so this ends; loops carry variation from their end to their start.
     while walk.changed {
@@ -27,6 +38,15 @@ pub(super) fn varies(kernel: &Kernel) -> Varies {
         walk.block(&kernel.body, false);
     }
     walk.varies
+}
+
+fn reads(stmts: &[Stmt], varies: &mut Varies) {
+    for s in stmts {
+        if let (Op::Get(i), Some(r)) = (&s.op, s.result) {
+            varies.read[*i as usize] |= varies.once[r.0 as usize].is_none();
+        }
+        s.op.blocks().into_iter().for_each(|b| reads(b, varies));
+    }
 }
 
 impl Walk {
@@ -49,7 +69,11 @@ impl Walk {
                 Op::Builtin(b) => matches!(b, Builtin::LocalIndex | Builtin::SubgroupLane),
                 // Each thread finds what the one before left; subgroups differ from one another.
                 Op::Atomic(..) | Op::CompareExchange(..) | Op::Subgroup(..) | Op::Shuffle(..) => true,
-                Op::Load(Space::Local(i), _) | Op::Get(i) => self.varies.locals[*i as usize],
+                Op::Get(i) => match s.result.and_then(|r| self.varies.once[r.0 as usize]) {
+                    Some(x) => self.differs(x),
+                    None => self.varies.locals[*i as usize],
+                },
+                Op::Load(Space::Local(i), _) => self.varies.locals[*i as usize],
                 _ => false,
             };
             let mixed = source || s.op.operands().iter().any(|v| self.differs(*v));

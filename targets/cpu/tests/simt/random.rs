@@ -77,6 +77,41 @@ impl Make {
         fits[k]
     }
 
+    /// A comparison of the thread's number, or of one that counts up with it, with something all threads share.
+    fn cut(&mut self) -> ValueId {
+        use ScalarOp::*;
+        let row = match self.below(4) {
+            0 => self.lane,
+            1 => self.own,
+            _ => {
+                let by = self.r.bits() as u32 % 200;
+                let by = if self.below(2) == 0 { by } else { by.wrapping_neg() };
+                let by = self.b.uint(by);
+                self.b.map(Add, &[by, self.lane])
+            }
+        };
+        let op = [Eq, Ne, Lt, Le, Gt, Ge][self.below(6)];
+        let bound = self.b.uint(self.r.bits() as u32 % 140);
+        let (row, bound) = match self.below(2) {
+            0 => (row, bound),
+            _ => (self.b.bitcast(row, DType::I32), self.b.cast(bound, DType::I32)),
+        };
+        if self.below(2) == 0 { self.b.map(op, &[row, bound]) } else { self.b.map(op, &[bound, row]) }
+    }
+
+    /// The element of a buffer that lies at the thread's number or some way behind.
+    fn row(&mut self) -> ValueId {
+        let by = self.r.bits() as u32 % (SHARED - self.threads + 1);
+        let by = self.b.uint(by);
+        let at = self.b.map(ScalarOp::Add, &[self.lane, by]);
+        let i = self.below(2) as u32;
+        // Through a variable that is written once.
+        let once = self.b.local("once", TYPES[0], None);
+        self.b.set(once, at);
+        let at = self.b.get(once);
+        self.b.load(Space::Buffer(i), at)
+    }
+
     /// An index below `n`.
     fn index(&mut self, n: u32) -> ValueId {
         let i = self.some(TYPES[0]);
@@ -87,7 +122,7 @@ impl Make {
     fn value(&mut self) -> ValueId {
         use ScalarOp::*;
         let ty = self.ty();
-        let v = match self.below(14) {
+        let v = match self.below(16) {
             0 => {
                 let x = self.some(ty);
                 let to = [DType::U32, DType::I32, DType::F32, DType::Bool, DType::U64, DType::F64, DType::F16];
@@ -128,6 +163,8 @@ impl Make {
                 let (c, x, y) = (self.some(cond), self.some(ty), self.some(ty));
                 self.b.map(Select, &[c, x, y])
             }
+            10 => self.row(),
+            11 => self.cut(),
             9 if !self.divergent && ty.dtype != DType::Bool => {
                 let ops = [SubgroupOp::Min, SubgroupOp::Max, SubgroupOp::ShuffleXor(3), SubgroupOp::BroadcastFirst];
                 let (op, x) = (ops[self.below(4)], self.some(ty));
@@ -206,7 +243,7 @@ impl Make {
                     self.pool.push(v);
                 }
                 16 | 17 if depth > 0 => {
-                    let c = self.some(Ty::scalar(DType::Bool));
+                    let c = if self.below(2) == 0 { self.cut() } else { self.some(Ty::scalar(DType::Bool)) };
                     let then = self.scope(depth - 1, true);
                     let other = if self.below(2) == 0 { self.scope(depth - 1, true) } else { Vec::new() };
                     self.b.effect(Op::If(c, then, other));
@@ -246,7 +283,7 @@ impl Make {
                     self.b.effect(Op::Loop(body));
                 }
                 _ if depth > 0 && self.loops > 0 => {
-                    let c = self.some(Ty::scalar(DType::Bool));
+                    let c = if self.below(3) == 0 { self.cut() } else { self.some(Ty::scalar(DType::Bool)) };
                     let leave = if self.below(2) == 0 { Op::Break } else { Op::Continue };
                     self.b.if_then(c, |b| b.effect(leave));
                 }
