@@ -89,9 +89,9 @@ fn main() {
             let mut done = false;
             'search: for g in guesses(&k.template) {
                 for shape in [
-                    LaunchShape { block: [256, 1, 1], grid_axes: 3, dynamic_shared: 8192 },
-                    LaunchShape { block: [16, 16, 1], grid_axes: 3, dynamic_shared: 8192 },
-                    LaunchShape { block: [32, 8, 1], grid_axes: 3, dynamic_shared: 8192 },
+                    LaunchShape { dynamic_shared: 8192, ..LaunchShape::new([256, 1, 1], 3) },
+                    LaunchShape { dynamic_shared: 8192, ..LaunchShape::new([16, 16, 1], 3) },
+                    LaunchShape { dynamic_shared: 8192, ..LaunchShape::new([32, 8, 1], 3) },
                 ] {
                     let start = std::time::Instant::now();
                     match module.compile(&format!("{}{g}", k.name), &shape, caps) {

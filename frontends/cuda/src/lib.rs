@@ -10,6 +10,7 @@
 
 mod ast;
 mod headers;
+mod launch;
 mod lex;
 mod lower;
 mod module;
@@ -18,6 +19,7 @@ mod pp;
 mod source;
 mod types;
 
+pub use launch::{Loaded, Value, caps};
 pub use lower::{Argument, Caps, Compiled, LaunchShape};
 pub use module::{KernelInfo, Module};
 pub use pp::Resolver;

@@ -181,6 +181,8 @@ pub enum Type {
     Group(Group),
     /// A built-in function object, such as `cg::plus`.
     Functor(&'static str),
+    /// A function used as a value, by its name; empty for any.
+    Callable(std::sync::Arc<str>),
     /// `nullptr_t`.
     Null,
     /// A WMMA fragment: use, element, and the shape m, n, k; whether a matrix operand is stored by rows.

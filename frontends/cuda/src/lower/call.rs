@@ -11,6 +11,8 @@ use crate::ast::*;
 pub(crate) enum Operand {
     Place(Place),
     Value(Tv),
+    /// A list in braces: the parameter decides what it makes.
+    Braces(Rc<Vec<Operand>>),
 }
 
 impl Operand {
@@ -18,6 +20,7 @@ impl Operand {
         match self {
             Operand::Place(p) => p.ty(),
             Operand::Value(tv) => &tv.t,
+            Operand::Braces(_) => &Type::Void,
         }
     }
 }
@@ -34,8 +37,36 @@ impl Lowerer<'_> {
     pub fn operand_value(&mut self, o: &Operand, at: At) -> R<Tv> {
         match o {
             Operand::Place(p) => self.rvalue(p, at),
+            Operand::Value(tv) if matches!(tv.t, Type::Array(..)) => self.rvalue(&Place::Value(tv.clone()), at),
             Operand::Value(tv) => Ok(tv.clone()),
+            Operand::Braces(_) => Err(self.err("U004", at, "a list in braces needs a type here")),
         }
+    }
+
+    /// The operand converted to a type.
+    pub fn operand_as(&mut self, o: &Operand, t: &Type, at: At) -> R<Tv> {
+        let Operand::Braces(items) = o else {
+            let tv = self.operand_value(o, at)?;
+            return self.convert(tv, t, at);
+        };
+        if let Type::Struct(id) = t {
+            return self.construct(*id, items, at);
+        }
+        let parts = self.parts(t);
+        if parts.is_empty() && items.len() == 1 {
+            return self.operand_as(&items[0], t, at);
+        }
+        if items.len() > parts.len() {
+            return Err(self.err("U004", at, format!("{} values for {} places", items.len(), parts.len())));
+        }
+        let mut out = Vec::new();
+        for (i, (_, part)) in parts.iter().enumerate() {
+            out.push(match items.get(i) {
+                Some(o) => self.operand_as(o, part, at)?.v,
+                None => self.zero(part, at)?,
+            });
+        }
+        Ok(Tv { v: Val::Group(out), t: t.clone() })
     }
 
     /// The operand's type as a parameter sees it.
@@ -135,6 +166,10 @@ impl Lowerer<'_> {
                     Ok(t) => Binding::Type(t),
                     Err(_) => return Ok(None),
                 },
+                Some(_) if self.function_argument(a).is_some() => {
+                    let f = self.function_argument(a).unwrap_or_default();
+                    Binding::Place(Place::Value(Tv { v: Val::Opaque, t: Type::Callable(f) }))
+                }
                 Some(t) => {
                     let n = self.template_int(a, at)?;
                     let t = self.ty(&t.clone(), at).ok().and_then(|t| t.scalar()).unwrap_or(Scalar::Int);
@@ -211,6 +246,12 @@ impl Lowerer<'_> {
     }
 
     fn conversion_cost(&self, a: &Operand, to: &Type, reference: bool) -> Option<u32> {
+        if let Operand::Braces(list) = a {
+            return match to {
+                Type::Struct(_) | Type::Vector(..) | Type::Array(..) => Some(3),
+                _ => (list.len() < 2).then_some(5),
+            };
+        }
         let from = a.ty();
         if from == to {
             return Some(0);
@@ -218,7 +259,9 @@ impl Lowerer<'_> {
         if reference {
             return match (a, from, to) {
                 (_, Type::Array(x, _), Type::Pointer(y)) if x == y => Some(0),
-                (_, Type::Group(_), Type::Group(_)) => Some(2),
+                (_, Type::Group(_), Type::Group(_)) | (_, Type::Callable(_) | Type::Lambda(_), Type::Callable(_)) => {
+                    Some(2)
+                }
                 _ => None,
             };
         }
@@ -233,7 +276,7 @@ impl Lowerer<'_> {
             (Type::Pointer(_), Type::Pointer(t)) if **t == Type::Void => 4,
             (Type::Null, Type::Pointer(_)) => 2,
             (Type::Scalar(s), Type::Pointer(_)) if s.is_int() => 40,
-            (Type::Group(_), Type::Group(_)) => 2,
+            (Type::Group(_), Type::Group(_)) | (Type::Callable(_) | Type::Lambda(_), Type::Callable(_)) => 2,
             (Type::Scalar(_), Type::Vector(Scalar::Half | Scalar::Bf16, 2)) => 40,
             (_, Type::Struct(id)) if !self.methods(*id, "constructor").is_empty() => 30,
             (Type::Struct(id), _) if !self.methods(*id, "operator conversion").is_empty() => 30,
@@ -349,6 +392,7 @@ impl Lowerer<'_> {
                         .map(|a| match a {
                             Operand::Place(p) => Binding::Place(p.clone()),
                             Operand::Value(tv) => Binding::Place(Place::Value(tv.clone())),
+                            Operand::Braces(_) => Binding::Place(Place::Value(Tv::void())),
                         })
                         .collect();
                     s.bind(&p.name, Binding::Pack(rest));
@@ -364,8 +408,7 @@ impl Lowerer<'_> {
                         Binding::Place(place.clone())
                     }
                     (Some(a), _) => {
-                        let tv = s.operand_value(a, at)?;
-                        let tv = s.convert(tv, &choice.params[i], at)?;
+                        let tv = s.operand_as(a, &choice.params[i], at)?;
                         s.parameter(tv, &p.name, reference || !changed.contains(&p.name), p.at)?
                     }
                     (None, Some(e)) => {
@@ -401,6 +444,7 @@ impl Lowerer<'_> {
                     | Type::Vector(..)
                     | Type::Struct(_)
                     | Type::Null
+                    | Type::Callable(_)
                     | Type::Void
             );
             if simple && !self.choices.memory.contains(&at) {
@@ -622,8 +666,7 @@ impl Lowerer<'_> {
                 return Err(self.err("U004", at, format!("{} values for {} fields", args.len(), fields.len())));
             }
             for (f, a) in fields.iter().zip(args) {
-                let tv = self.operand_value(a, at)?;
-                parts.push(self.convert(tv, &f.ty, at)?.v);
+                parts.push(self.operand_as(a, &f.ty, at)?.v);
             }
             for f in fields.iter().skip(args.len()) {
                 parts.push(self.default_field(id, f, at)?);

@@ -58,7 +58,9 @@ impl Lowerer<'_> {
                 let v = self.scalar_to(&tv, Scalar::UInt, at)?;
                 Ok(Tv { v: Val::Group(vec![v, Val::Int(1), Val::Int(1)]), t: to.clone() })
             }
-            (Type::Group(_), Type::Group(_)) => Ok(Tv { v: tv.v, t: tv.t }),
+            (Type::Group(_), Type::Group(_))
+            | (Type::Callable(_), Type::Callable(_))
+            | (Type::Lambda(_), Type::Callable(_)) => Ok(Tv { v: tv.v, t: tv.t }),
             (_, Type::Struct(id)) => self.construct_from(*id, tv, at),
             (Type::Struct(_), _) => match self.conversion_operator(&tv, to, at)? {
                 Some(v) => self.convert(v, to, at),
@@ -112,12 +114,8 @@ impl Lowerer<'_> {
 
     /// A variable that holds the value.
     pub fn home(&mut self, tv: Tv, name: &str, at: At) -> R<Place> {
-        let tree = self.tree(name, &tv.t, at)?;
-        let place = Place::Tree { tree, leaf: 0, ix: None, ty: tv.t.clone() };
-        let plain = std::mem::replace(&mut self.plain, true);
-        let done = self.store(&place, &tv.v, at);
-        self.plain = plain;
-        done?;
+        let place = self.variable(name, &tv.t.clone(), at)?;
+        self.initialise(&place, &tv.v, at)?;
         Ok(place)
     }
 

@@ -19,6 +19,7 @@ impl Lowerer<'_> {
         match self.operand(e)? {
             Operand::Place(p) => Ok(p),
             Operand::Value(tv) => Ok(Place::Value(tv)),
+            Operand::Braces(_) => Err(self.err("U004", e.at, "a list in braces needs a type here")),
         }
     }
 
@@ -42,10 +43,7 @@ impl Lowerer<'_> {
             },
             ExprKind::Name(n) => self.name(n, e),
             ExprKind::Unary("&", a) => {
-                let o = self.operand(a)?;
-                let Operand::Place(p) = o else {
-                    return Err(self.err("U004", e.at, "the address of a value that has none"));
-                };
+                let p = self.place(a)?;
                 let p = self.address(&p, e.at)?;
                 value(p)
             }
@@ -260,7 +258,7 @@ impl Lowerer<'_> {
             (self.id(&x.v, Scalar::Bool), self.new_local("both", Ty::scalar(girih_base::DType::Bool), None));
         self.b.set(local, cond);
         let test = if and { cond } else { self.b.map(S::Not, &[cond]) };
-        self.b.begin();
+        self.open();
         let done = (|s: &mut Self| -> R<()> {
             let y = s.value(b)?;
             let y = s.truth(y, at)?;
@@ -268,7 +266,7 @@ impl Lowerer<'_> {
             s.b.set(local, id);
             Ok(())
         })(self);
-        let body = self.b.end();
+        let body = self.close();
         done?;
         self.b.effect(Op::If(test, body, Vec::new()));
         Ok(Tv::one(self.b.get(local), Scalar::Bool))
@@ -310,7 +308,7 @@ impl Lowerer<'_> {
         let mut regions = Vec::new();
         let plain = self.plain;
         for e in [a, b] {
-            self.b.begin();
+            self.open();
             let done = (|s: &mut Self| -> R<()> {
                 let v = s.value(e)?;
                 let v = s.convert(v, &t, at)?;
@@ -318,7 +316,7 @@ impl Lowerer<'_> {
                 s.store(&place, &v.v, at)
             })(self);
             self.plain = plain;
-            regions.push(self.b.end());
+            regions.push(self.close());
             done?;
         }
         let other = regions.pop().unwrap_or_default();
@@ -431,6 +429,7 @@ impl Lowerer<'_> {
             let this = match base {
                 Operand::Place(p) => p,
                 Operand::Value(tv) => Place::Value(tv),
+                Operand::Braces(_) => return Err(self.err("U004", at, "a list cannot be indexed")),
             };
             return match self.call_named("operator[]", None, &[arg], Some((this, id)), at)? {
                 Some(o) => Ok(o),
@@ -550,6 +549,7 @@ impl Lowerer<'_> {
         Ok(match o {
             Operand::Place(p) => p,
             Operand::Value(tv) => Place::Value(tv),
+            Operand::Braces(_) => return Err(self.err("U004", at, "a list has no members")),
         })
     }
 
@@ -640,11 +640,7 @@ impl Lowerer<'_> {
             return Ok(Operand::Value(tv));
         }
         if self.p.functions.iter().any(|f| f.name == part.id) {
-            return Err(self.refuse(
-                e.at,
-                format!("the address of function `{}`", part.id),
-                "pass a functor or lambda instead",
-            ));
+            return Ok(Operand::Value(Tv { v: Val::Opaque, t: Type::Callable(part.id.clone()) }));
         }
         Err(self.err("U003", e.at, format!("`{}` is not known here", part.id)))
     }

@@ -57,6 +57,11 @@ impl Lowerer<'_> {
                 }
                 continue;
             }
+            if let ExprKind::List(items) = &a.kind {
+                let items = self.arguments(items)?;
+                out.push(Operand::Braces(Rc::new(items)));
+                continue;
+            }
             out.push(self.operand(a)?);
         }
         Ok(out)
@@ -65,6 +70,15 @@ impl Lowerer<'_> {
     fn call_object(&mut self, callee: Operand, args: &[Operand], at: At) -> R<Operand> {
         match callee.ty().clone() {
             Type::Lambda(i) => self.call_lambda(i, args, at),
+            Type::Callable(name) if name.is_empty() => Err(self.refuse(
+                at,
+                "a call through a function pointer",
+                "WGSL calls no computed addresses: pass the function as a template argument, or a functor",
+            )),
+            Type::Callable(name) => match self.call_named(&name, None, args, None, at)? {
+                Some(o) => Ok(o),
+                None => Err(self.err("U003", at, format!("`{name}` is not a known function"))),
+            },
             Type::Functor(name) => {
                 let [a, b] = args else { return Err(self.err("U004", at, "this takes two arguments")) };
                 let (a, b) = (self.operand_value(a, at)?, self.operand_value(b, at)?);
@@ -74,6 +88,7 @@ impl Lowerer<'_> {
                 let this = match callee {
                     Operand::Place(p) => p,
                     Operand::Value(tv) => Place::Value(tv),
+                    Operand::Braces(_) => return Err(self.err("U004", at, "a list cannot be called")),
                 };
                 match self.call_named("operator()", None, args, Some((this, id)), at)? {
                     Some(o) => Ok(o),
@@ -144,11 +159,19 @@ impl Lowerer<'_> {
         let user = self.p.functions.iter().any(|f| f.name == part.id && f.member_of.is_none());
         // `std::max` is never the program's own.
         let std = n.parts.len() > 1 && &*n.parts[0].id == "std";
-        if user
-            && !std
-            && let Some(o) = self.call_named(id, part.args.as_deref(), &values, None, at)?
-        {
-            return Ok(o);
+        if user && !std {
+            match self.call_named(id, part.args.as_deref(), &values, None, at) {
+                Ok(Some(o)) => return Ok(o),
+                Ok(None) => {}
+                // Overloads of the program stand beside those built in.
+                Err(Fail::Diag(d)) if d.code == "U004" && d.message.starts_with("no `") && known(id) => {
+                    if let Some(tv) = self.built_in(id, part.args.as_deref(), &values, at)? {
+                        return Ok(Operand::Value(tv));
+                    }
+                    return Err(Fail::Diag(d));
+                }
+                Err(e) => return Err(e),
+            }
         }
         match self.built_in(id, part.args.as_deref(), &values, at)? {
             Some(tv) => Ok(Operand::Value(tv)),
@@ -348,7 +371,15 @@ impl Lowerer<'_> {
             ("move" | "forward", [v]) => v.clone(),
             ("__builtin_expect" | "__builtin_assume_aligned" | "__cvta_generic_to_shared", [v, ..]) => v.clone(),
             ("__builtin_assume" | "__assume" | "__builtin_unreachable" | "__builtin_prefetch", _) => Tv::void(),
-            ("assert" | "__assert_fail" | "printf" | "__trap" | "abort", _) => {
+            ("assert", [c]) => {
+                // Known to fail is an error; what only the run can tell is taken to hold, as with NDEBUG.
+                let c = self.truth(c.clone(), at)?;
+                if c.known() == Some(0) {
+                    return Err(self.err("U007", at, "this assertion fails for this launch"));
+                }
+                Tv::void()
+            }
+            ("__assert_fail" | "printf" | "__trap" | "abort", _) => {
                 return Err(self.refuse(
                     at,
                     format!("`{id}` in device code"),
@@ -433,12 +464,12 @@ impl Lowerer<'_> {
         let Some(mask) = self.masks.last().filter(|_| !self.plain).map(|m| m.local) else { return f(self) };
         let temp = self.new_local("result", Ty::scalar(dtype), None);
         let on = self.b.get(mask);
-        self.b.begin();
+        self.open();
         self.plain = true;
         let v = f(self);
         self.plain = false;
         self.b.set(temp, v);
-        let body = self.b.end();
+        let body = self.close();
         self.b.effect(Op::If(on, body, Vec::new()));
         self.b.get(temp)
     }

@@ -97,6 +97,7 @@ impl<'p> Lowerer<'p> {
             args: Vec::new(),
             changed: BTreeSet::new(),
             not_negative: BTreeSet::new(),
+            flow: 0,
         }
     }
 
@@ -234,6 +235,9 @@ impl<'p> Lowerer<'p> {
     /// Uniforms and buffers for a parameter, or a part of one.
     fn parameter_value(&mut self, name: &str, t: &Type, promise: bool, index: usize, offset: u32, at: At) -> R<Val> {
         match t {
+            Type::Pointer(to) if index < 64 && self.shape.nulls >> index & 1 == 1 => {
+                Ok(Val::Pointer(super::convert::null((**to).clone())))
+            }
             Type::Pointer(to) => {
                 let space = self.buffer(name, to, promise, at)?;
                 self.args.push(Argument::Buffer { name: name.into() });

@@ -24,7 +24,7 @@ impl Lowerer<'_> {
                 (size.saturating_mul(*n), align)
             }
             Type::Pointer(_) | Type::Null => (8, 8),
-            Type::Void | Type::Lambda(_) | Type::Group(_) | Type::Functor(_) => (1, 1),
+            Type::Void | Type::Lambda(_) | Type::Group(_) | Type::Functor(_) | Type::Callable(_) => (1, 1),
             Type::Fragment(..) => (4, 4),
         }
     }
@@ -157,7 +157,14 @@ impl Lowerer<'_> {
             }
             Type::Pointer(to) => {
                 let local = self.new_local(name, Ty::scalar(DType::U32), len);
-                out.push(Leaf::Pointer { local, base: RefCell::new(None), to: (**to).clone(), array: len.is_some() });
+                let depth = self.around();
+                out.push(Leaf::Pointer {
+                    local,
+                    base: RefCell::new(None),
+                    to: (**to).clone(),
+                    array: len.is_some(),
+                    depth,
+                });
             }
             Type::Fragment(..) => {
                 let inner = self.fragment_type(ty);

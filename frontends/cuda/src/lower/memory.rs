@@ -496,7 +496,7 @@ impl Lowerer<'_> {
                     None => Val::One(lo),
                 })
             }
-            Some(Leaf::Pointer { local, base, to, array }) => {
+            Some(Leaf::Pointer { local, base, to, array, .. }) => {
                 let Some(base) = base.borrow().clone() else {
                     return Err(self.err(
                         "U009",
@@ -597,12 +597,13 @@ impl Lowerer<'_> {
                     write(self, *local, *array, id);
                 }
             },
-            Some(Leaf::Pointer { local, base, to, array }) => {
+            Some(Leaf::Pointer { local, base, to, array, depth }) => {
                 let Val::Pointer(p) = v else { return Err(self.err("U004", at, "this is no pointer")) };
                 let known = base.borrow().clone();
                 match (&known, &p.base) {
                     (Some(old), Base::Null) if *old != Base::Null => {}
-                    (Some(old), new) if old != new && *old != Base::Null => {
+                    // In a straight line from its declaration a pointer may go over to another array.
+                    (Some(old), new) if old != new && *old != Base::Null && (*array || *depth != self.around()) => {
                         return Err(self.refuse(
                             at,
                             format!("pointer `{}` points into two different arrays", tree.name),

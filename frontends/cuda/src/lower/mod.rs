@@ -50,6 +50,15 @@ pub struct LaunchShape {
     pub grid_axes: u8,
     /// Bytes of dynamic shared memory.
     pub dynamic_shared: u32,
+    /// Parameters that are null pointers, one bit each from the first: branches on them are decided now.
+    pub nulls: u64,
+}
+
+impl LaunchShape {
+    /// A launch of blocks of this size over a grid of this many axes, without dynamic shared memory or null pointers.
+    pub const fn new(block: [u32; 3], grid_axes: u8) -> LaunchShape {
+        LaunchShape { block, grid_axes, dynamic_shared: 0, nulls: 0 }
+    }
 }
 
 /// Why a walk ended early.
@@ -128,7 +137,7 @@ pub(crate) enum Next {
 
 pub(crate) enum LoopCtx {
     /// A loop of SIMT IR, with the number of masks around it.
-    Plain { at: At, next: Next, masks: usize },
+    Plain { at: At, next: Next, masks: usize, collective: bool },
     /// All threads go round until none is left; the number of masks around it.
     Masked { masks: usize },
     /// A switch made from a loop of one round: `continue` leaves it first.
@@ -187,6 +196,8 @@ pub(crate) struct Lowerer<'p> {
     pub args: Vec<Argument>,
     /// Names that the functions being lowered may change.
     pub changed: BTreeSet<Arc<str>>,
+    /// Number of conditions and loops around what is being lowered.
+    pub flow: usize,
     /// 32-bit integers known to be at least 0.
     pub not_negative: BTreeSet<ValueId>,
 }
@@ -260,6 +271,23 @@ impl Lowerer<'_> {
         self.b.locals.len() as u32 - 1
     }
 
+    /// Opens a region that some threads may not run.
+    pub fn open(&mut self) {
+        self.flow += 1;
+        self.b.begin();
+    }
+
+    /// Closes the innermost region.
+    pub fn close(&mut self) -> Vec<girih_simt::Stmt> {
+        self.flow -= 1;
+        self.b.end()
+    }
+
+    /// How much control flow is around what is being lowered.
+    pub fn around(&self) -> usize {
+        self.flow + self.masks.len()
+    }
+
     /// The frame of the function being lowered.
     pub fn frame(&mut self) -> &mut Frame {
         let last = self.frames.len() - 1;
@@ -297,6 +325,7 @@ impl Lowerer<'_> {
             Type::Lambda(_) => "a lambda".into(),
             Type::Group(_) => "a cooperative group".into(),
             Type::Functor(f) => (*f).into(),
+            Type::Callable(_) => "a function".into(),
             Type::Null => "nullptr_t".into(),
             Type::Fragment(..) => "fragment".into(),
         }

@@ -114,6 +114,12 @@ impl Lowerer<'_> {
         if is_collective(name) && !self.p.functions.iter().any(|f| f.name == *name && !f.body.is_empty()) {
             return true;
         }
+        if let Some(value::Binding::Place(value::Place::Value(value::Tv { t: Type::Callable(f), .. }))) =
+            self.lookup(name)
+            && f != name
+        {
+            return !f.is_empty() && self.collective_name(&f.clone());
+        }
         if let Some(known) = self.collective_memo.borrow().get(name) {
             return *known;
         }

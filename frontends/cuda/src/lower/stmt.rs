@@ -41,15 +41,15 @@ impl Lowerer<'_> {
             {
                 let done = self.b.get(done);
                 if self.in_loop() {
-                    self.b.begin();
+                    self.open();
                     self.b.effect(Op::Break);
-                    let body = self.b.end();
+                    let body = self.close();
                     self.b.effect(Op::If(done, body, Vec::new()));
                 } else {
                     let go = self.b.map(S::Not, &[done]);
-                    self.b.begin();
+                    self.open();
                     let end = self.stmts(&list[i + 1..]);
-                    let body = self.b.end();
+                    let body = self.close();
                     end?;
                     self.b.effect(Op::If(go, body, Vec::new()));
                     return Ok(true);
@@ -75,11 +75,11 @@ impl Lowerer<'_> {
     fn quiet_run(&mut self, list: &[Stmt]) -> R<()> {
         let Some(mask) = self.masks.last().map(|m| m.local) else { return Ok(()) };
         let on = self.b.get(mask);
-        self.b.begin();
+        self.open();
         self.plain = true;
         let done = self.stmts(list);
         self.plain = false;
-        let body = self.b.end();
+        let body = self.close();
         done?;
         self.b.effect(Op::If(on, body, Vec::new()));
         Ok(())
@@ -138,18 +138,22 @@ impl Lowerer<'_> {
         let mut ends = [true; 2];
         let mut regions = Vec::new();
         for (n, branch) in [Some(a), b].into_iter().enumerate() {
-            self.b.begin();
+            self.open();
             let done = (|s: &mut Self| -> R<bool> {
                 let mut on = match branch {
                     Some(b) => s.scoped(b)?,
                     None => true,
                 };
                 if on && (n == 0) != then_leaves {
-                    on = s.stmts(rest)?;
+                    // What follows is not conditional for whoever gets here.
+                    s.flow -= 1;
+                    let end = s.stmts(rest);
+                    s.flow += 1;
+                    on = end?;
                 }
                 Ok(on)
             })(self);
-            regions.push(self.b.end());
+            regions.push(self.close());
             ends[n] = done?;
         }
         self.scopes.pop();
@@ -260,7 +264,13 @@ impl Lowerer<'_> {
         let test = self.id(&cond.v, Scalar::Bool);
         let inside = self.collective(a) || b.is_some_and(|b| self.collective(b));
         let escapes = scan::returns(s) || scan::jumps(s);
-        let together = inside || (escapes && self.frame().collective);
+        let in_collective_loop = match self.frame().loops.last() {
+            Some(LoopCtx::Plain { collective, .. }) => *collective,
+            Some(LoopCtx::Masked { .. }) => true,
+            _ => false,
+        };
+        let together =
+            inside || (scan::returns(s) && self.frame().collective) || (scan::jumps(s) && in_collective_loop);
         if (self.guarded() && (inside || escapes)) || (together && self.choices.diverges.contains(&s.at)) {
             // Under a mask a condition may still be the same for all.
             if self.guarded() && !escapes && !self.choices.diverges.contains(&s.at) {
@@ -271,16 +281,16 @@ impl Lowerer<'_> {
         } else if together {
             self.assumed.push((s.at, test));
         }
-        self.b.begin();
+        self.open();
         let first = self.scoped(a);
-        let then = self.b.end();
+        let then = self.close();
         let first = first?;
-        self.b.begin();
+        self.open();
         let second = match b {
             Some(b) => self.scoped(b),
             None => Ok(true),
         };
-        let other = self.b.end();
+        let other = self.close();
         let second = second?;
         self.loc(s.at);
         self.b.effect(Op::If(test, then, other));
@@ -439,6 +449,13 @@ impl Lowerer<'_> {
             self.bind(&v.name, Binding::Place(place));
             return Ok(());
         }
+        if let (TypeExpr::Auto, Some(Init::Value(e))) = (&v.ty, &v.init)
+            && matches!(e.kind, ExprKind::Lambda(_))
+        {
+            let tv = self.value(e)?;
+            self.bind(&v.name, Binding::Place(Place::Value(tv)));
+            return Ok(());
+        }
         let t = self.declared(&v.ty, v.init.as_ref(), v.at)?;
         let changed = self.changed.contains(&v.name);
         let loads = v.init.as_ref().is_some_and(|i| match i {
@@ -455,7 +472,7 @@ impl Lowerer<'_> {
             let place = self.variable(&v.name, &t, v.at)?;
             let Some(mask) = self.masks.last().map(|m| m.local) else { return Ok(()) };
             let on = self.b.get(mask);
-            self.b.begin();
+            self.open();
             self.plain = true;
             let done = (|s: &mut Self| -> R<()> {
                 let Some(init) = &v.init else { return Ok(()) };
@@ -463,7 +480,7 @@ impl Lowerer<'_> {
                 s.store(&place, &tv.v, v.at)
             })(self);
             self.plain = false;
-            let body = self.b.end();
+            let body = self.close();
             done?;
             self.b.effect(Op::If(on, body, Vec::new()));
             self.bind(&v.name, Binding::Place(place));
@@ -479,6 +496,7 @@ impl Lowerer<'_> {
                     | Type::Lambda(_)
                     | Type::Group(_)
                     | Type::Functor(_)
+                    | Type::Callable(_)
                     | Type::Null
             ) || (v.constant && matches!(t, Type::Array(..)) && !self.choices.memory.contains(&v.at));
             if fixed && !self.choices.memory.contains(&v.at) {
@@ -499,7 +517,7 @@ impl Lowerer<'_> {
             return Err(self.refuse(v.at, "a static variable that keeps its value between calls", "use a buffer"));
         }
         match t {
-            Type::Group(_) | Type::Lambda(_) | Type::Functor(_) => {
+            Type::Group(_) | Type::Lambda(_) | Type::Functor(_) | Type::Callable(_) => {
                 let tv = match &v.init {
                     Some(init) => self.initial_of(init, &t, v.at)?,
                     None => Tv { v: Val::Opaque, t },

@@ -28,20 +28,17 @@ impl Lowerer<'_> {
             }
             TypeExpr::Array(inner, None) => Ok(self.ty(inner, at)?.pointer()),
             TypeExpr::Decltype(e) => self.type_of(e),
-            TypeExpr::Function => Err(self.refuse(
-                at,
-                "a function pointer",
-                "WGSL calls no computed addresses: pass a functor or a template argument instead",
-            )),
+            // Known functions travel as types; others have nothing to be bound to.
+            TypeExpr::Function => Ok(Type::Callable("".into())),
             TypeExpr::Named(name) => self.named_type(name),
         }
     }
 
     /// The type of an expression, without keeping its code.
     pub fn type_of(&mut self, e: &Expr) -> R<Type> {
-        self.b.begin();
+        self.open();
         let operand = self.operand(e);
-        self.b.end();
+        self.close();
         Ok(operand?.ty().clone())
     }
 
@@ -219,6 +216,23 @@ impl Lowerer<'_> {
         })
     }
 
+    /// The function a template argument names.
+    pub fn function_argument(&self, a: &TemplateArg) -> Option<Arc<str>> {
+        let n = match a {
+            TemplateArg::Type(TypeExpr::Named(n)) | TemplateArg::Value(Expr { kind: ExprKind::Name(n), .. }) => n,
+            TemplateArg::Value(Expr { kind: ExprKind::Unary("&", e), .. }) => match &e.kind {
+                ExprKind::Name(n) => n,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let id = &n.last().id;
+        if let Some(Binding::Place(Place::Value(Tv { t: Type::Callable(f), .. }))) = self.lookup(id) {
+            return Some(f.clone());
+        }
+        self.p.functions.iter().any(|f| f.name == *id).then(|| id.clone())
+    }
+
     /// A template argument as an integer.
     pub fn template_int(&mut self, a: &TemplateArg, at: At) -> R<i128> {
         match a {
@@ -274,6 +288,9 @@ impl Lowerer<'_> {
         match &p.value {
             None => Ok(Binding::Type(self.template_type(a, at)?)),
             Some(t) => {
+                if let Some(f) = self.function_argument(a) {
+                    return Ok(Binding::Place(Place::Value(Tv { v: value::Val::Opaque, t: Type::Callable(f) })));
+                }
                 let n = self.template_int(a, at)?;
                 let t = self.ty(t, at).ok().and_then(|t| t.scalar()).unwrap_or(Scalar::Int);
                 Ok(Binding::Place(Place::Value(Tv::int(n, t))))

@@ -81,7 +81,8 @@ pub(crate) enum Leaf {
     /// A scalar, or an array of them; the second local holds the high words of pairs.
     Cell { local: u32, high: Option<u32>, scalar: Scalar, array: bool },
     /// A pointer: its base is known once something is assigned.
-    Pointer { local: u32, base: RefCell<Option<Base>>, to: Type, array: bool },
+    /// `depth`: the control flow around its declaration.
+    Pointer { local: u32, base: RefCell<Option<Base>>, to: Type, array: bool, depth: usize },
     /// Something without bits.
     Opaque,
 }
@@ -293,9 +294,9 @@ impl Lowerer<'_> {
         match self.masks.last().filter(|_| !self.plain).map(|m| m.local) {
             Some(mask) => {
                 let on = self.b.get(mask);
-                self.b.begin();
+                self.open();
                 f(self);
-                let body = self.b.end();
+                let body = self.close();
                 self.b.effect(Op::If(on, body, Vec::new()));
             }
             None => f(self),

@@ -254,6 +254,7 @@ impl Lowerer<'_> {
                 let place = match &args[0] {
                     Operand::Place(p) => p.clone(),
                     Operand::Value(tv) => Place::Value(tv.clone()),
+                    Operand::Braces(_) => return Ok(None),
                 };
                 self.group_call(g, &place, id, &args[1..], at)?
             }
@@ -266,9 +267,9 @@ impl Lowerer<'_> {
 
     fn sync_threads_allowed(&mut self, at: At) -> R<()> {
         // The barrier itself is part of the vote.
-        self.b.begin();
+        self.open();
         let done = self.sync_threads(at);
-        self.b.end();
+        self.close();
         done
     }
 
@@ -544,6 +545,12 @@ impl Lowerer<'_> {
                         )? {
                             Some(o) => l.operand_value(&o, at),
                             None => Err(l.err("U004", at, "this struct has no `operator()`")),
+                        }
+                    }
+                    Type::Callable(name) => {
+                        match l.call_named(name, None, &[Operand::Value(a), Operand::Value(b)], None, at)? {
+                            Some(o) => l.operand_value(&o, at),
+                            None => Err(l.err("U003", at, format!("`{name}` is not a known function"))),
                         }
                     }
                     other => Err(l.err("U004", at, format!("{} cannot be called", l.type_name(other)))),

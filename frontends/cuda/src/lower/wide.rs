@@ -130,7 +130,7 @@ impl Lowerer<'_> {
         self.b.set(r1, zero);
         let (lo, hi) = (self.b.uint(0), self.b.uint(64));
         let index = self.b.fresh(word);
-        self.b.begin();
+        self.open();
         let (q, r) = ((self.b.get(q0), self.b.get(q1)), (self.b.get(r0), self.b.get(r1)));
         // The dividend's bits leave on top of the quotient's word and enter the remainder; quotient bits follow below.
         let n = self.b.uint(31);
@@ -148,7 +148,7 @@ impl Lowerer<'_> {
         self.b.set(q1, n1);
         self.b.set(r0, m0);
         self.b.set(r1, m1);
-        let body = self.b.end();
+        let body = self.close();
         self.b.effect(Op::For { index, lo, hi, step: 1, uniform: false, body });
         ((self.b.get(q0), self.b.get(q1)), (self.b.get(r0), self.b.get(r1)))
     }

@@ -25,7 +25,11 @@ impl Lowerer<'_> {
         let space = match &p.base {
             Base::Space(s @ (Space::Buffer(_) | Space::Shared(_))) => *s,
             _ => {
-                return Err(self.refuse(at, "an atomic operation on a variable of the thread", "use a plain operation"));
+                return Err(self.refuse(
+                    at,
+                    "an atomic operation on a variable of the thread",
+                    "use a plain operation",
+                ));
             }
         };
         if let Space::Buffer(i) = space
@@ -164,7 +168,7 @@ impl Lowerer<'_> {
         let body = |l: &mut Self| {
             let first = l.b.load(space, index);
             l.b.set(seen, first);
-            l.b.begin();
+            l.open();
             let word = l.b.get(seen);
             let done = (|l: &mut Self| -> R<ValueId> {
                 let old = if s.size() == 4 {
@@ -226,11 +230,11 @@ impl Lowerer<'_> {
             let got = l.b.push(Op::CompareExchange(space, index, word, next), U32);
             l.b.set(seen, got);
             let same = l.m(S::Eq, &[got, word]);
-            l.b.begin();
+            l.open();
             l.b.effect(Op::Break);
-            let leave = l.b.end();
+            let leave = l.close();
             l.b.effect(Op::If(same, leave, Vec::new()));
-            let block = l.b.end();
+            let block = l.close();
             l.b.effect(Op::Loop(block));
             let last = l.b.get(seen);
             l.b.set(result, last);
@@ -238,11 +242,11 @@ impl Lowerer<'_> {
         match self.masks.last().filter(|_| !self.plain).map(|m| m.local) {
             Some(mask) => {
                 let on = self.b.get(mask);
-                self.b.begin();
+                self.open();
                 self.plain = true;
                 body(self);
                 self.plain = false;
-                let block = self.b.end();
+                let block = self.close();
                 self.b.effect(Op::If(on, block, Vec::new()));
             }
             None => body(self),

@@ -46,9 +46,9 @@ impl Lowerer<'_> {
         if s.is_float() {
             return Ok(false);
         }
-        self.b.begin();
+        self.open();
         let first = self.initial_of(init, &t, var.at);
-        self.b.end();
+        self.close();
         let Some(mut n) = first?.known() else { return Ok(false) };
         let mut rounds = Vec::new();
         loop {
@@ -105,9 +105,9 @@ impl Lowerer<'_> {
     fn probe(&mut self, var: &Var, n: i128, t: &Type, f: impl FnOnce(&mut Self) -> R<Tv>) -> R<Option<Tv>> {
         self.scopes.push(BTreeMap::new());
         self.bind(&var.name, Binding::Place(Place::Value(Tv { v: Val::Int(n), t: t.clone() })));
-        self.b.begin();
+        self.open();
         let v = f(self);
-        self.b.end();
+        self.close();
         self.scopes.pop();
         match v {
             Ok(v) => Ok(Some(v)),
@@ -190,7 +190,7 @@ impl Lowerer<'_> {
         }
         let collective = self.collective(body);
         let lo = self.b_bits_known(lo_id, DType::U32);
-        if collective || (self.frame().collective && (scan::returns(body) || scan::jumps(body))) {
+        if collective || (self.frame().collective && scan::returns(body)) {
             if self.choices.diverges.contains(&at) {
                 let tv = Tv { v: Val::One(lo_id), t: t.clone() };
                 self.bind_loop_variable(var, tv)?;
@@ -201,17 +201,17 @@ impl Lowerer<'_> {
         }
         let index = self.b.fresh(Ty::scalar(DType::U32));
         self.b.name(index, Some(var.name.clone()));
-        self.b.begin();
+        self.open();
         let value = if s == Scalar::Int { self.b.bitcast(index, DType::I32) } else { index };
         self.not_negative.insert(value);
         self.scopes.push(BTreeMap::new());
         self.bind(&var.name, Binding::Place(Place::Value(Tv::one(value, s))));
         let masks = self.masks.len();
-        self.frame().loops.push(LoopCtx::Plain { at, next: Next::Nothing, masks });
+        self.frame().loops.push(LoopCtx::Plain { at, next: Next::Nothing, masks, collective });
         let done = self.scoped(body);
         self.frame().loops.pop();
         self.scopes.pop();
-        let block = self.b.end();
+        let block = self.close();
         done?;
         self.loc(at);
         self.b.effect(Op::For { index, lo, hi, step: by, uniform: false, body: block });
@@ -243,12 +243,12 @@ impl Lowerer<'_> {
         let returns = scan::returns(body);
         if (inside && self.choices.diverges.contains(&at))
             || (self.guarded() && (returns || (inside && self.choices.diverges.contains(&at))))
-            || (self.frame().collective && self.choices.diverges.contains(&at))
+            || (returns && self.choices.diverges.contains(&at))
         {
             return self.masked_loop(at, cond, step, body, false);
         }
-        let together = inside || (self.frame().collective && (returns || scan::jumps(body)));
-        self.b.begin();
+        let together = inside || (self.frame().collective && returns);
+        self.open();
         let done = (|s: &mut Self| -> R<()> {
             if let Some(c) = cond {
                 let test = s.value(c)?;
@@ -263,15 +263,15 @@ impl Lowerer<'_> {
                         s.assumed.push((at, go));
                     }
                     let stop = s.b.map(S::Not, &[go]);
-                    s.b.begin();
+                    s.open();
                     s.b.effect(Op::Break);
-                    let leave = s.b.end();
+                    let leave = s.close();
                     s.b.effect(Op::If(stop, leave, Vec::new()));
                 }
             }
             let masks = s.masks.len();
             let next = step.map_or(Next::Nothing, |e| Next::Step(Rc::new(e.clone())));
-            s.frame().loops.push(LoopCtx::Plain { at, next, masks });
+            s.frame().loops.push(LoopCtx::Plain { at, next, masks, collective: inside });
             let on = s.scoped(body);
             s.frame().loops.pop();
             if on? && let Some(e) = step {
@@ -280,7 +280,7 @@ impl Lowerer<'_> {
             }
             Ok(())
         })(self);
-        let block = self.b.end();
+        let block = self.close();
         done?;
         self.loc(at);
         self.b.effect(Op::Loop(block));
@@ -300,11 +300,16 @@ impl Lowerer<'_> {
         {
             return self.scoped(body);
         }
-        let together = inside || (self.frame().collective && (scan::returns(body) || scan::jumps(body)));
-        self.b.begin();
+        let together = inside || (self.frame().collective && scan::returns(body));
+        self.open();
         let done = (|s: &mut Self| -> R<()> {
             let masks = s.masks.len();
-            s.frame().loops.push(LoopCtx::Plain { at, next: Next::Test(Rc::new(cond.clone())), masks });
+            s.frame().loops.push(LoopCtx::Plain {
+                at,
+                next: Next::Test(Rc::new(cond.clone())),
+                masks,
+                collective: inside,
+            });
             let on = s.scoped(body);
             s.frame().loops.pop();
             if on? {
@@ -312,16 +317,16 @@ impl Lowerer<'_> {
             }
             Ok(())
         })(self);
-        let block = self.b.end();
+        let block = self.close();
         done?;
         self.b.effect(Op::Loop(block));
         Ok(true)
     }
 
     fn type_free_constant(&mut self, e: &Expr) -> R<Option<i128>> {
-        self.b.begin();
+        self.open();
         let v = self.value(e);
-        self.b.end();
+        self.close();
         Ok(v?.known())
     }
 
@@ -337,9 +342,9 @@ impl Lowerer<'_> {
             self.assumed.push((at, go));
         }
         let stop = self.b.map(S::Not, &[go]);
-        self.b.begin();
+        self.open();
         self.b.effect(Op::Break);
-        let leave = self.b.end();
+        let leave = self.close();
         self.b.effect(Op::If(stop, leave, Vec::new()));
         Ok(())
     }
@@ -362,7 +367,7 @@ impl Lowerer<'_> {
         let round = self.new_local("in_round", bool_ty, None);
         let depth = self.masks.len();
         self.masks.push(Mask { local: live, why: Some(at) });
-        self.b.begin();
+        self.open();
         let done = (|s: &mut Self| -> R<()> {
             let test = |s: &mut Self| -> R<()> {
                 if let Some(c) = cond {
@@ -398,7 +403,7 @@ impl Lowerer<'_> {
             Ok(())
         })(self);
         self.masks.truncate(depth);
-        let block = self.b.end();
+        let block = self.close();
         done?;
         self.b.effect(Op::Loop(block));
         Ok(true)
@@ -414,16 +419,16 @@ impl Lowerer<'_> {
         self.b.if_then(first, |b| b.store(vote, zero, zero));
         self.b.effect(Op::Barrier);
         let on = self.b.get(live);
-        self.b.begin();
+        self.open();
         self.b.effect(Op::Atomic(AtomicOp::Or, vote, zero, one));
-        let body = self.b.end();
+        let body = self.close();
         self.b.effect(Op::If(on, body, Vec::new()));
         self.b.effect(Op::Barrier);
         let left = self.b.load(vote, zero);
         let none = self.b.map(S::Eq, &[left, zero]);
-        self.b.begin();
+        self.open();
         self.b.effect(Op::Break);
-        let body = self.b.end();
+        let body = self.close();
         self.b.effect(Op::If(none, body, Vec::new()));
     }
 

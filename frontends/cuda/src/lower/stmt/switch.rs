@@ -111,13 +111,13 @@ impl Lowerer<'_> {
                 }
                 self.assumed.push((s.at, test));
             }
-            self.b.begin();
+            self.open();
             let block = Stmt { kind: StmtKind::Block(body.clone()), at: s.at };
             let done = self.scoped(&block);
-            let then = self.b.end();
+            let then = self.close();
             reached |= done?;
             open.push((test, then));
-            self.b.begin();
+            self.open();
         }
         if let Some(body) = default {
             let block = Stmt { kind: StmtKind::Block(body), at: s.at };
@@ -126,7 +126,7 @@ impl Lowerer<'_> {
             reached = true;
         }
         while let Some((test, then)) = open.pop() {
-            let other: Vec<Simt> = self.b.end();
+            let other: Vec<Simt> = self.close();
             self.b.effect(Op::If(test, then, other));
         }
         Ok(reached)
@@ -147,7 +147,7 @@ impl Lowerer<'_> {
         self.b.set(resume, no);
         let all: Vec<Option<Expr>> =
             cases.iter().flat_map(|c| c.labels.iter().filter(|l| l.is_some()).cloned()).collect();
-        self.b.begin();
+        self.open();
         self.frame().loops.push(LoopCtx::Switch { resume });
         let done = (|l: &mut Self| -> R<()> {
             for c in cases {
@@ -169,10 +169,10 @@ impl Lowerer<'_> {
                     None => before,
                 };
                 l.b.set(entered, on);
-                l.b.begin();
+                l.open();
                 let block = Stmt { kind: StmtKind::Block(c.body.clone()), at: s.at };
                 let done = l.scoped(&block);
-                let body = l.b.end();
+                let body = l.close();
                 done?;
                 l.b.effect(Op::If(on, body, Vec::new()));
             }
@@ -180,14 +180,14 @@ impl Lowerer<'_> {
             Ok(())
         })(self);
         self.frame().loops.pop();
-        let block = self.b.end();
+        let block = self.close();
         done?;
         self.b.effect(Op::Loop(block));
         if scan::continues(s) {
             let again = self.b.get(resume);
-            self.b.begin();
+            self.open();
             let done = self.continue_stmt(s.at);
-            let body = self.b.end();
+            let body = self.close();
             done?;
             self.b.effect(Op::If(again, body, Vec::new()));
         }

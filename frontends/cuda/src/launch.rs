@@ -1,0 +1,125 @@
+//! Launching compiled kernels on a device.
+
+use crate::lower::{Argument, Caps, Compiled};
+use girih_base::{Bindings, DType, Diag, Result};
+use girih_driver::Target;
+use girih_exec::{BufferRef, Command, Device, KernelRef, MemRef};
+
+/// An argument of a launch, in the order of the kernel's parameters.
+#[derive(Clone, Copy, Debug)]
+pub enum Value<'a> {
+    /// Device memory for a pointer.
+    Memory(MemRef),
+    /// A number or struct passed by value: its bytes as C lays them out.
+    Bytes(&'a [u8]),
+    /// A null pointer; [`crate::LaunchShape::nulls`] must say so.
+    Null,
+}
+
+impl Compiled {
+    /// The values of the kernel's uniforms.
+    ///
+    /// # Errors
+    /// `U007` a number that is missing or of the wrong size, a grid that does not fit.
+    pub fn bindings(&self, grid: [u32; 3], values: &[Value<'_>]) -> Result<Bindings> {
+        let name = &self.kernel.name;
+        let wrong = |what: String| Diag::error("U007", format!("kernel `{name}`: {what}"));
+        let mut out = Bindings::new();
+        for (axis, n) in self.grid.iter().zip(grid) {
+            out.insert(axis.as_str().into(), n as i64);
+        }
+        if grid.contains(&0) || grid[self.grid.len()..].iter().any(|n| *n != 1) {
+            return Err(wrong(format!("a grid of {grid:?} for a kernel compiled for {} axes", self.grid.len())));
+        }
+        if grid.iter().map(|n| *n as u64).product::<u64>() > u32::MAX as u64 {
+            return Err(wrong(format!("a grid of {grid:?} blocks")));
+        }
+        for a in &self.arguments {
+            let Argument::Scalar { name, size, offset, parameter } = a else { continue };
+            let bytes = match values.get(*parameter) {
+                Some(Value::Bytes(b)) => *b,
+                _ => return Err(wrong(format!("argument {parameter} (`{name}`) must be a number"))),
+            };
+            let (at, n) = (*offset as usize, *size as usize);
+            let Some(part) = bytes.get(at..at + n) else {
+                return Err(wrong(format!("argument {parameter} (`{name}`) has {} bytes", bytes.len())));
+            };
+            let mut word = [0; 8];
+            word[..n].copy_from_slice(part);
+            out.insert(name.as_str().into(), i64::from_le_bytes(word));
+        }
+        Ok(out)
+    }
+}
+
+/// What a target offers.
+pub fn caps(target: &dyn Target) -> Caps {
+    let native = &target.desc().native;
+    Caps { int64: native.contains(&DType::I64), double: native.contains(&DType::F64) }
+}
+
+/// A kernel on a device.
+pub struct Loaded {
+    compiled: Compiled,
+    kernel: KernelRef,
+    symbols: Vec<(String, BufferRef)>,
+}
+
+impl Loaded {
+    /// Compiles for a target and loads.
+    ///
+    /// # Errors
+    /// What the target cannot run, and what the device refuses.
+    pub fn new(compiled: Compiled, target: &dyn Target, device: &mut dyn Device) -> Result<Loaded> {
+        let code = target.compile_simt(&compiled.kernel)?;
+        let kernel = device.load(&code)?;
+        let mut symbols = Vec::new();
+        for a in &compiled.arguments {
+            if let Argument::Symbol { name, initial } = a {
+                let mut bytes = initial.clone();
+                bytes.resize(bytes.len().next_multiple_of(8).max(8), 0);
+                let buffer = device.allocate(bytes.len() as u64)?;
+                device.write(buffer, 0, &bytes)?;
+                symbols.push((name.clone(), buffer));
+            }
+        }
+        Ok(Loaded { compiled, kernel, symbols })
+    }
+
+    /// The memory of a `__constant__` or `__device__` variable.
+    pub fn symbol(&self, name: &str) -> Option<BufferRef> {
+        self.symbols.iter().find(|(n, _)| n == name).map(|(_, b)| *b)
+    }
+
+    /// Launches over a grid.
+    ///
+    /// # Errors
+    /// `U007` arguments or a grid that do not fit, and what the device reports.
+    pub fn launch(&self, device: &mut dyn Device, grid: [u32; 3], values: &[Value<'_>]) -> Result<()> {
+        let bindings = self.compiled.bindings(grid, values)?;
+        let mut pointers = values.iter().filter_map(|v| match v {
+            Value::Memory(m) => Some(*m),
+            _ => None,
+        });
+        let mut args = Vec::new();
+        for a in &self.compiled.arguments {
+            match a {
+                Argument::Buffer { name } => args.push(pointers.next().ok_or_else(|| {
+                    Diag::error("U007", format!("kernel `{}`: no memory for `{name}`", self.compiled.kernel.name))
+                })?),
+                Argument::Symbol { name, initial } => {
+                    let Some(buffer) = self.symbol(name) else { continue };
+                    args.push(MemRef { buffer, offset: 0, bytes: initial.len().next_multiple_of(8).max(8) as u64 });
+                }
+                Argument::Scalar { .. } => {}
+            }
+        }
+        if pointers.next().is_some() {
+            return Err(Diag::error(
+                "U007",
+                format!("kernel `{}`: more pointers than parameters", self.compiled.kernel.name),
+            ));
+        }
+        device.submit(&[Command::Launch { kernel: self.kernel, args: &args, bindings: &bindings }])
+    }
+}
