@@ -42,9 +42,9 @@ unsafe fn generic_gather<const FMA: bool, T: Copy>(base: *const T, index: &[u32]
         for chunk in chunks {
             let first = chunk[0];
             let (mut row, mut same) = (0, 0);
-            for t in 0..CHUNK {
-                row |= chunk[t] ^ first.wrapping_add(t as u32);
-                same |= chunk[t] ^ first;
+            for (t, i) in chunk.iter().enumerate() {
+                row |= i ^ first.wrapping_add(t as u32);
+                same |= i ^ first;
             }
             let from = base.add(first as usize);
             let out = &mut *to.cast::<[T; CHUNK]>();
@@ -53,8 +53,8 @@ unsafe fn generic_gather<const FMA: bool, T: Copy>(base: *const T, index: &[u32]
             } else if same == 0 {
                 *out = [*from; CHUNK];
             } else {
-                for t in 0..CHUNK {
-                    out[t] = *base.add(chunk[t] as usize);
+                for (out, i) in out.iter_mut().zip(chunk) {
+                    *out = *base.add(*i as usize);
                 }
             }
             to = to.add(CHUNK);
@@ -82,15 +82,15 @@ unsafe fn generic_scatter<const FMA: bool, T: Copy>(base: *mut T, index: &[u32],
         for chunk in chunks {
             let first = chunk[0];
             let mut row = 0;
-            for t in 0..CHUNK {
-                row |= chunk[t] ^ first.wrapping_add(t as u32);
+            for (t, i) in chunk.iter().enumerate() {
+                row |= i ^ first.wrapping_add(t as u32);
             }
             let values = *from.cast::<[T; CHUNK]>();
             if row == 0 {
                 *base.add(first as usize).cast::<[T; CHUNK]>() = values;
             } else {
-                for t in 0..CHUNK {
-                    *base.add(chunk[t] as usize) = values[t];
+                for (value, i) in values.iter().zip(chunk) {
+                    *base.add(*i as usize) = *value;
                 }
             }
             from = from.add(CHUNK);

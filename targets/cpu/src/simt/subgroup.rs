@@ -5,7 +5,9 @@
 
 use super::machine::{SimtLaunch, SimtWorker};
 use super::program::{Reg, SUBGROUP};
+use crate::program::Lane;
 use crate::simd::fallback;
+use crate::simd::fold::Fold;
 use girih_base::ScalarOp;
 use girih_base::codec::{Scalar, cast};
 use girih_simt::{Shuffle, SubgroupOp};
@@ -19,6 +21,10 @@ impl SimtWorker {
             let (from, to) = (self.part(x, c), self.part(dst, c));
             let at = |t: usize| from.wrapping_add(t * x.varies as usize * bytes).cast_const();
             let fold = |op: ScalarOp| {
+                if Lane::is_memory(x.dtype) || x.lane == Lane::Bool {
+                    // SAFETY: each thread has an element of the operand (or all have one) and of the result, of this lane.
+                    return unsafe { folds(op, x.lane, at(0), x.varies as usize, to, threads) };
+                }
                 for first in (0..threads).step_by(size) {
                     let members = first..(first + size).min(threads);
                     // SAFETY: each thread has an element of the operand (or all have one) and of the result.
@@ -92,7 +98,7 @@ impl SimtWorker {
                     unsafe { self.ballot(threads, x, to.cast(), c) };
                     continue;
                 }
-                SubgroupOp::ShuffleXor(n) => &move |t| lane(t, t % SUBGROUP ^ n as usize),
+                SubgroupOp::ShuffleXor(n) => &move |t| lane(t, (t % SUBGROUP) ^ n as usize),
                 SubgroupOp::Broadcast(n) => &move |t| lane(t, n as usize),
                 SubgroupOp::BroadcastFirst => &|t| t / SUBGROUP * SUBGROUP,
             };
@@ -139,6 +145,38 @@ impl SimtWorker {
             let bits = members.fold(0, |bits, lane| bits | bit(lane) << (lane % 32));
             // SAFETY: the caller's promise.
             unsafe { *to.add(t) = bits };
+        }
+    }
+}
+
+/// Folds each subgroup's elements, `step` (0 or 1) apart, and gives the result to all its threads.
+///
+/// # Safety
+/// `threads` elements of the lane lie at `from` (one with `step` 0), and as many at `to`.
+unsafe fn folds(op: ScalarOp, lane: Lane, from: *const u8, step: usize, to: *mut u8, threads: usize) {
+    /// # Safety
+    /// As for [`folds`].
+    unsafe fn typed<T: Fold>(op: ScalarOp, from: *const T, step: usize, to: *mut T, threads: usize) {
+        for first in (0..threads).step_by(SUBGROUP) {
+            let members = first..(first + SUBGROUP).min(threads);
+            // SAFETY: the caller's promise.
+            unsafe {
+                let start = *from.add(first * step);
+                let sum = members.clone().skip(1).fold(start, |sum, t| T::fold(op, sum, *from.add(t * step)));
+                std::slice::from_raw_parts_mut(to.add(first), members.len()).fill(sum);
+            }
+        }
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
+        match lane {
+            Lane::Bool => typed::<u8>(op, from, step, to, threads),
+            Lane::I32 => typed::<i32>(op, from.cast(), step, to.cast(), threads),
+            Lane::U32 => typed::<u32>(op, from.cast(), step, to.cast(), threads),
+            Lane::I64 => typed::<i64>(op, from.cast(), step, to.cast(), threads),
+            Lane::U64 => typed::<u64>(op, from.cast(), step, to.cast(), threads),
+            Lane::F32 => typed::<f32>(op, from.cast(), step, to.cast(), threads),
+            Lane::F64 => typed::<f64>(op, from.cast(), step, to.cast(), threads),
         }
     }
 }
