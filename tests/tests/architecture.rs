@@ -22,7 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("gguf", &["base", "graph", "driver", "plan", "exec"]),
     ("cuda", &["base", "simt", "driver", "plan", "exec"]),
     ("triton", &["base", "tile", "driver", "exec"]),
-    ("girih", &["base", "graph", "macros", "driver", "plan", "exec", "cpu", "wgpu", "gguf"]),
+    ("girih", &["base", "graph", "tile", "triton", "macros", "driver", "plan", "exec", "cpu", "wgpu", "gguf"]),
     ("python", &["base", "graph", "driver", "plan", "exec", "cpu", "wgpu", "gguf"]),
     (
         "cli",
@@ -35,7 +35,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "tests",
         &[
             "base", "graph", "tile", "simt", "rewrite", "lower", "driver", "plan", "exec", "cpu", "wgpu", "gguf",
-            "girih", "macros",
+            "girih", "macros", "triton",
         ],
     ),
 ];

@@ -33,7 +33,7 @@ impl Module {
         let parse = |e: &Embedded<'_>| -> Result<Arc<Source>> {
             let shift = |(at, line, column): &(u32, u32, u32)| (at + imports.len() as u32, *line, *column);
             let places: Vec<_> = e.places.iter().map(shift).collect();
-            Ok(Arc::new(Source::translated(&format!("{imports}{}\n", e.text), e.file, &places)?))
+            Ok(Arc::new(Source::translated(&format!("{imports}{}\n", e.text), &module_name(e), e.file, &places)?))
         };
         let sources = all.map(parse).collect::<Result<Vec<_>>>()?;
         for (h, source) in helpers.iter().zip(&sources[1..]) {
@@ -49,5 +49,5 @@ impl Module {
 fn module_name(e: &Embedded<'_>) -> String {
     let line = e.places.first().map_or(0, |p| p.1);
     let file: String = e.file.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    format!("rust_{file}_{line}")
+    format!("rust_{file}_{line}_{}", e.name)
 }

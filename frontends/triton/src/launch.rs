@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 pub enum Argument {
     /// Memory of a device, and the type of its elements.
     Buffer(MemRef, DType),
+    /// A tensor descriptor: memory, element type, extents, strides in elements (the last is 1), and the block's extents.
+    Descriptor(MemRef, DType, Vec<u32>, Vec<u32>, Vec<u32>),
     /// An integer: a size, a stride, a flag; constants where the parameter is `tl.constexpr`.
     Int(i64),
     /// A float; fp32 in the kernel.
@@ -56,6 +58,17 @@ impl Launcher {
             };
             let arg = match argument {
                 Argument::Constant(c) => Arg::Constant(c.clone()),
+                Argument::Descriptor(_, dtype, shape, strides, block) => {
+                    let rank = block.len();
+                    if shape.len() != rank || strides.len() != rank || strides.last() != Some(&1) {
+                        return Err(Diag::error(
+                            "K012",
+                            format!("descriptor `{name}`: shape {shape:?}, strides {strides:?}, block {block:?}"),
+                        )
+                        .help("as many extents as strides, the last stride 1"));
+                    }
+                    Arg::Descriptor { dtype: *dtype, block: block.clone() }
+                }
                 Argument::Int(v) if p.constexpr || *v == 1 => Arg::Constant(Constant::Int(*v as i128)),
                 Argument::Float(v) if p.constexpr => Arg::Constant(Constant::Float(*v)),
                 Argument::Float(_) => Arg::Float(DType::F32),
@@ -143,6 +156,16 @@ fn bind(kernel: &Kernel, grid: [u32; 3], args: &[(&str, Argument)]) -> Result<(B
             (Binding::Buffer { param, length, dtype }, Some(Argument::Buffer(mem, _))) => {
                 bindings.insert(length.clone(), elements(mem, *dtype) as i64);
                 memory[*param] = Some(*mem);
+            }
+            (Binding::Buffer { param, length, dtype }, Some(Argument::Descriptor(mem, ..))) => {
+                bindings.insert(length.clone(), elements(mem, *dtype) as i64);
+                memory[*param] = Some(*mem);
+            }
+            (Binding::Extent(symbol, axis), Some(Argument::Descriptor(_, _, shape, ..))) => {
+                bindings.insert(symbol.clone(), shape.get(*axis).copied().unwrap_or(0) as i64);
+            }
+            (Binding::Stride(symbol, axis), Some(Argument::Descriptor(_, _, _, strides, _))) => {
+                bindings.insert(symbol.clone(), strides.get(*axis).copied().unwrap_or(0) as i64);
             }
             (Binding::Size(symbol) | Binding::Scalar(symbol, _), Some(Argument::Int(v))) => {
                 bindings.insert(symbol.clone(), *v);

@@ -72,6 +72,10 @@ pub enum Binding {
     },
     /// A symbol.
     Size(Arc<str>),
+    /// A symbol: the extent of that axis of a tensor descriptor.
+    Extent(Arc<str>, usize),
+    /// A symbol: the stride of that axis of a tensor descriptor.
+    Stride(Arc<str>, usize),
     /// A scalar of that type.
     Scalar(Arc<str>, DType),
 }

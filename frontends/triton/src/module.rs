@@ -33,7 +33,9 @@ pub(crate) struct Source {
     pub globals: BTreeMap<String, Global>,
     /// Kernels in the order of the file.
     kernels: Vec<String>,
-    /// Where the text was translated from: see [`Embedded::places`].
+    /// The file as errors name it: where the text was translated from, if it was.
+    shown: Arc<str>,
+    /// Where the parts of a translated text come from: byte offset, line, column.
     places: Vec<(u32, u32, u32)>,
 }
 
@@ -156,17 +158,18 @@ impl Library {
 
 impl Source {
     fn parse(text: &str, file: &str) -> Result<Source> {
-        Source::translated(text, file, &[])
+        Source::translated(text, file, file, &[])
     }
 
-    /// Parses text whose parts come from `places` of the file.
-    pub fn translated(text: &str, file: &str, places: &[(u32, u32, u32)]) -> Result<Source> {
+    /// Parses text whose parts come from `places` of the file that errors show.
+    pub fn translated(text: &str, file: &str, shown: &str, places: &[(u32, u32, u32)]) -> Result<Source> {
         let mut source = Source {
             file: file.into(),
             text: text.into(),
             lines: std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i + 1)).collect(),
             globals: BTreeMap::new(),
             kernels: Vec::new(),
+            shown: shown.into(),
             places: places.to_vec(),
         };
         let parsed = ruff_python_parser::parse_module(text).map_err(|e| {
@@ -247,6 +250,7 @@ impl Source {
             lines: Vec::new(),
             globals: BTreeMap::new(),
             kernels: Vec::new(),
+            shown: self.shown.clone(),
             places: Vec::new(),
         };
         other.collect(body);
@@ -279,7 +283,7 @@ impl Source {
     /// Where a piece of source is, reached through calls at `site`.
     pub fn loc(&self, span: TextRange, site: &Loc) -> Loc {
         let (line, column) = self.position(span.start().to_usize());
-        let here = Loc::new(self.file.clone(), line, column);
+        let here = Loc::new(self.shown.clone(), line, column);
         if site.is_known() { here.inlined_at(site) } else { here }
     }
 

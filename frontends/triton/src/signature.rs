@@ -36,6 +36,13 @@ pub enum Arg {
         /// The same buffer as an earlier argument, by its name.
         alias: Option<String>,
     },
+    /// A tensor descriptor made by the host: rows along the last axis, whose stride is 1.
+    Descriptor {
+        /// Element type.
+        dtype: DType,
+        /// Extents of what one load gives.
+        block: Vec<u32>,
+    },
     /// An integer.
     Int {
         /// `i32`, `i64`, `u32` or `u64`.
@@ -119,6 +126,8 @@ from! {
     bool, v => Constant::Bool(v);
     i32, v => Constant::Int(v as i128);
     i64, v => Constant::Int(v as i128);
+    u32, v => Constant::Int(v as i128);
+    usize, v => Constant::Int(v as i128);
     f64, v => Constant::Float(v);
     &str, v => Constant::Str(v.into());
     DType, v => Constant::Type(v);

@@ -147,6 +147,9 @@ fn alternatives(arg: &Arg) -> Vec<Arg> {
             .map(|dtype| Arg::Pointer { dtype, multiple_of: *multiple_of, alias: None })
             .collect(),
         Arg::Int { .. } => vec![Arg::Float(DType::F32), constant(Constant::None)],
+        Arg::Descriptor { dtype, .. } => {
+            [vec![64, 64], vec![1, 64]].map(|block| Arg::Descriptor { dtype: *dtype, block }).to_vec()
+        }
         Arg::Float(_) => vec![Arg::size(), Arg::pointer(DType::F32), constant(Constant::Int(1))],
         Arg::Constant(_) => {
             let numbers = [64, 16, 4, 1, 0, 2, 128, 3].map(|v| constant(Constant::Int(v)));
@@ -171,6 +174,8 @@ fn guess(module: &Module, kernel: &str, usage: &Usage) -> Signature {
                 Some(c) => Arg::Constant(c),
                 None => continue,
             }
+        } else if lower.starts_with("desc_") {
+            Arg::Descriptor { dtype: DType::F32, block: vec![1, 64, 64] }
         } else if usage.pointers.contains(&key) {
             Arg::Pointer { dtype: element(&lower), multiple_of: 16, alias: None }
         } else if usage.integers.contains(&key) || integer(&lower) {

@@ -160,6 +160,7 @@ pub(crate) static ROWS: &[Row] = &[
     row("minimum", "x, y, propagate_nan=", Run(math::minimum), "of a number and NaN the number, as in Triton"),
     row("clamp", "x, min, max, propagate_nan=", Run(math::clamp), ""),
     method("cdiv", "x, div", Run(math::cdiv), ""),
+    row("quotient", "x, y", Run(math::quotient), "not in Triton: Rust's `/`, which rounds to zero on integers"),
     row("fdiv", "x, y, ieee_rounding=", Run(math::fdiv), ""),
     row("div_rn", "x, y", Run(math::fdiv), "within the target's bound of a division"),
     row("fma", "x, y, z", Run(math::fma), "rounded once or twice"),

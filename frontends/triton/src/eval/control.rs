@@ -393,11 +393,10 @@ impl Eval<'_> {
         for (c, inside) in carried.iter_mut().zip(inside) {
             let after = self.vars().get(&c.name).cloned().unwrap_or(Value::None);
             if !self.fits(&after, &c.shape, &c.before) {
-                let typed = matches!((&c.before, &after), (a, b) if !a.is_const() || b.is_number());
                 let wider = self.widen(&c.name, &c.shape, &c.before, &after);
                 c.shape = match wider {
                     Ok(s) => s,
-                    Err(e) if typed && e.code == "K011" => return Err(self.type_changes(&c.name, &c.before, &after)),
+                    Err(e) if e.code == "K011" => return Err(self.type_changes(&c.name, &c.before, &after)),
                     Err(e) => return Err(e),
                 };
                 (settled, fitting) = (false, false);

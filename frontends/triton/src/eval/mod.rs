@@ -14,13 +14,14 @@ pub(crate) mod tensor;
 use crate::affine::Range;
 use crate::module::{Function, Module, Source};
 use crate::signature::{Arg, Constant, Signature, parameters};
-use crate::value::{Pointer, Tensor, Value};
+use crate::value::{BlockPointer, Pointer, Tensor, Value};
 use crate::{Binding, Kernel, dce};
 use girih_base::{DType, Diag, Dim, Loc, Result, Symbol};
 use girih_tile::{Access, Builder, ValueId};
 use ruff_python_ast::Expr;
 use ruff_text_size::TextRange;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// The largest value that a size may have; larger integers are plain numbers.
@@ -214,6 +215,37 @@ impl<'m> Eval<'m> {
                 bindings.push((name.into(), Binding::Buffer { param, length, dtype: *dtype }));
                 let zero = self.dim_tensor(&Dim::ZERO);
                 Value::Pointer(Pointer { param, dtype: *dtype, offset: zero })
+            }
+            Arg::Descriptor { dtype, block } => {
+                let plain = Arg::Pointer { dtype: *dtype, multiple_of: 1, alias: None };
+                let Value::Pointer(base) = self.argument(name, &plain, before, unique, bindings)? else {
+                    return Ok(Value::None);
+                };
+                let (mut shape, mut strides) = (Vec::new(), Vec::new());
+                for axis in 0..block.len() {
+                    let mut size = |e: &mut Self, what: &str, binding: fn(Arc<str>, usize) -> Binding| {
+                        let symbol: Arc<str> = unique(format!("{symbol}_{what}{axis}")).into();
+                        bindings.push((name.into(), binding(symbol.clone(), axis)));
+                        e.dim_tensor(&Dim::symbol(&symbol, 0, MAX_SIZE))
+                    };
+                    shape.push(size(self, "shape", Binding::Extent));
+                    strides.push(match axis + 1 == block.len() {
+                        true => self.dim_tensor(&Dim::ONE),
+                        false => size(self, "stride", Binding::Stride),
+                    });
+                }
+                let zero = self.dim_tensor(&Dim::ZERO);
+                let offsets = vec![zero; block.len()];
+                let block = block.clone();
+                Value::BlockPointer(Rc::new(BlockPointer {
+                    base,
+                    shape,
+                    strides,
+                    offsets,
+                    block,
+                    descriptor: true,
+                    nan: false,
+                }))
             }
             Arg::Int { dtype, multiple_of, size: true } => {
                 let multiple_of = multiple(multiple_of);

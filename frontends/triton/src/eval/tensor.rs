@@ -451,10 +451,13 @@ impl Eval<'_> {
     fn small_wide(&mut self, op: ScalarOp, args: &[&Tensor], dtype: DType) -> Result<Option<Tensor>> {
         use ScalarOp::{Div, Eq, Ge, Gt, Le, Lt, Max, Min, Ne, Rem};
         let wide = args[0].dtype.is_int() && args[0].dtype.bits() == 64;
-        if !wide
-            || !matches!(op, Eq | Ne | Lt | Le | Gt | Ge | Min | Max | Div | Rem)
-            || !args.iter().all(|a| a.fits(I32))
-        {
+        if !wide || !matches!(op, Eq | Ne | Lt | Le | Gt | Ge | Min | Max | Div | Rem) {
+            return Ok(None);
+        }
+        // All or nothing: a check of the launch must not be left behind by an operation that stays wide.
+        let checks = self.checks.len();
+        if !args.iter().all(|a| self.is_small(a)) {
+            self.checks.truncate(checks);
             return Ok(None);
         }
         let mut small = Vec::new();
