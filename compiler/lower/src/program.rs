@@ -46,6 +46,13 @@ pub enum TensorKind {
     Temp,
 }
 
+impl TensorKind {
+    /// Whether it never changes while a plan runs, so that it may be bound read-only.
+    pub fn is_constant(&self) -> bool {
+        matches!(self, TensorKind::Input(_) | TensorKind::Weight(_) | TensorKind::Constant(_))
+    }
+}
+
 /// One step.
 #[derive(Clone, Debug)]
 pub enum Step {

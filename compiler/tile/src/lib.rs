@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bind;
 pub mod build;
 mod cost;
 pub mod ir;
@@ -15,6 +16,7 @@ pub mod op;
 pub mod text;
 pub mod verify;
 
+pub use bind::bind;
 pub use build::Builder;
 pub use cost::{Cost, cost};
 pub use ir::*;

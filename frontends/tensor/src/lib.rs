@@ -71,6 +71,7 @@ mod compiled;
 pub mod control;
 pub mod data;
 pub mod io;
+pub mod kernel;
 pub mod nn;
 pub mod ops;
 pub mod optim;
@@ -91,9 +92,11 @@ pub use tree::Tree;
 
 pub use girih_base::{DType, Diag, Dim, Loc, Result, ScalarOp};
 pub use girih_graph as graph;
+pub use girih_macros::kernel;
 
 /// What a program that uses Girih imports.
 pub mod prelude {
+    pub use crate::kernel;
     pub use crate::optim::{AdamW, Sgd};
     pub use crate::random::Key;
     pub use crate::{DType, Data, Device, Diag, Tensor, Tree};

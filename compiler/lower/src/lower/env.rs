@@ -2,7 +2,7 @@
 
 use super::names::identifier;
 use crate::fuse::emit::Memory;
-use crate::program::{Tensor, TensorKind, TensorRef};
+use crate::program::{Tensor, TensorRef};
 use girih_base::{DType, Dim};
 use girih_graph::NodeId;
 use std::collections::BTreeMap;
@@ -51,7 +51,7 @@ impl Memory for EnvMemory<'_> {
         let Some(t) = self.env.get(node).map(|r| &self.tensors[r.0 as usize]) else {
             return ("missing".into(), DType::F32, Dim::ZERO, false);
         };
-        let constant = matches!(t.kind, TensorKind::Input(_) | TensorKind::Weight(_) | TensorKind::Constant(_));
+        let constant = t.kind.is_constant();
         let name = identifier(&t.label);
         (name.into(), t.ty.dtype, t.ty.elements(), constant)
     }

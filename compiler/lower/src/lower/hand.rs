@@ -51,16 +51,22 @@ impl Lower<'_> {
         let args: Vec<TensorRef> = own.iter().chain(&results).copied().collect();
         let (launch, read_back) = match given.level {
             KernelLevel::Tile => {
-                let kernel = girih_tile::parse(&given.text)?;
+                let mut kernel = girih_tile::parse(&given.text)?;
                 girih_tile::verify(&kernel)?;
+                for (p, arg) in kernel.params.iter_mut().zip(&args) {
+                    p.constant &= self.program.tensors[arg.0 as usize].kind.is_constant();
+                }
                 let params: Vec<Param<'_>> = kernel.params.iter().map(tile_param).collect();
                 let read_back = fits(&kernel.name, params, &inputs, &given.results).map_err(here)?;
                 self.known(&kernel.name, kernel.scalars.iter().map(|s| &s.name)).map_err(here)?;
                 (Step::Launch { kernel: self.share(kernel), args }, read_back)
             }
             KernelLevel::Simt => {
-                let kernel = simt::parse(&given.text)?;
+                let mut kernel = simt::parse(&given.text)?;
                 simt::verify::verify(&kernel)?;
+                for (b, arg) in kernel.buffers.iter_mut().zip(&args) {
+                    b.read_only &= self.program.tensors[arg.0 as usize].kind.is_constant();
+                }
                 let params: Vec<Param<'_>> =
                     kernel.buffers.iter().enumerate().map(|(i, b)| simt_param(&kernel, i, b)).collect();
                 let read_back = fits(&kernel.name, params, &inputs, &given.results).map_err(here)?;

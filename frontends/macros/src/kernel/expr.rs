@@ -22,7 +22,7 @@ pub fn expr(t: &mut Translation, e: &Expr) -> Result<()> {
                 t.out.push(")");
                 Ok(())
             }
-            None if matches!(b.op, BinOp::Div(_)) => call(t, "tl.truediv_or_int", &[&b.left, &b.right]),
+            None if matches!(b.op, BinOp::Div(_)) => call(t, "tl.quotient", &[&b.left, &b.right]),
             None => Err(Error::new(b.op.span(), "an assignment has no value in a kernel")),
         },
         Expr::Unary(u) => {

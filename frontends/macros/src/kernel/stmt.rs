@@ -80,9 +80,10 @@ fn action(t: &mut Translation, e: &Expr) -> Result<()> {
         Expr::Binary(b) if compound(&b.op).is_some() => {
             t.out.line(b.span());
             expr(t, &b.left)?;
-            t.out.push(" = (");
+            let divides = matches!(b.op, BinOp::DivAssign(_));
+            t.out.push(if divides { " = tl.quotient(" } else { " = (" });
             expr(t, &b.left)?;
-            t.out.push(compound(&b.op).unwrap_or(" + "));
+            t.out.push(compound(&b.op).unwrap_or_default());
             expr(t, &b.right)?;
             t.out.push(")");
             Ok(())
@@ -192,6 +193,7 @@ fn compound(op: &BinOp) -> Option<&'static str> {
         BinOp::AddAssign(_) => " + ",
         BinOp::SubAssign(_) => " - ",
         BinOp::MulAssign(_) => " * ",
+        BinOp::DivAssign(_) => ", ",
         BinOp::RemAssign(_) => " % ",
         BinOp::BitXorAssign(_) => " ^ ",
         BinOp::BitAndAssign(_) => " & ",
