@@ -53,7 +53,7 @@ enum Kind {
     /// `Out<f32>`: memory that is written.
     Out(&'static str),
     /// A number.
-    Scalar(Type),
+    Scalar(Box<Type>),
     /// A value of a helper function.
     Tile,
 }
@@ -185,7 +185,7 @@ fn param(arg: &FnArg) -> Result<(Ident, Kind)> {
         ("In", Some(ty)) => Kind::In(expr::dtype(ty)?),
         ("Out", Some(ty)) => Kind::Out(expr::dtype(ty)?),
         ("Tile", None) => Kind::Tile,
-        ("i32" | "u32" | "i64" | "u64" | "f32" | "f64", None) => Kind::Scalar((*typed.ty).clone()),
+        ("i32" | "u32" | "i64" | "u64" | "f32" | "f64", None) => Kind::Scalar(typed.ty.clone()),
         _ => return Err(Error::new(typed.ty.span(), WHAT)),
     };
     Ok((name.ident.clone(), kind))
