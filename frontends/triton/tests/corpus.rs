@@ -193,6 +193,11 @@ fn attempt(module: &Module, kernel: &str, s: &Signature, target: &WgpuTarget) ->
     let place = |e: &girih_base::Diag| e.labels.first().and_then(|l| l.loc.position()).map_or(0, |p| p.1);
     let compiled = module.compile(kernel, s).map_err(|e| (place(&e), e.to_string()))?;
     let tile = || if std::env::var("GIRIH_TILE").is_ok() { girih_tile::print(&compiled.tile) } else { String::new() };
+    let simt = Instant::now();
+    if std::env::var("GIRIH_PHASES").is_ok() {
+        let d = girih_lower::distribute(&compiled.tile, target.desc()).map(|k| k.values.len());
+        eprintln!("{kernel}: distribute {:?} {d:?}", simt.elapsed());
+    }
     let code = target.compile(&compiled.tile).map_err(|e| (1_000_000, format!("{e}\n{}", tile())))?;
     Ok(code.text.to_string())
 }
