@@ -95,10 +95,13 @@ impl SimtWorker {
         Ok(if survey.row { Index::Row(all[0] as usize) } else { Index::Each(all) })
     }
 
-    pub(super) fn load(&mut self, l: &SimtLaunch<'_>, array: Array, index: &At, dst: &Reg) -> Result<()> {
+    pub(super) fn load(&mut self, l: &SimtLaunch<'_>, array: Array, index: &At, dst: &Reg, nth: usize) -> Result<()> {
         let Some(p) = self.place(l, array) else { return self.load_local(l, array, index, dst) };
         let (n, bytes) = (self.count(dst), p.lane.bytes());
         let index = self.indices(l, array, p.len, index)?;
+        if let (Index::Row(i), true, Array::Buffer(_)) = (index, p.raw, array) {
+            self.expect(nth, p.base as usize + i * p.parts * bytes, n * p.parts * bytes);
+        }
         for c in 0..p.parts {
             let to = self.lanes(dst, c);
             // SAFETY: the indices were checked against the length; each is an element of `parts` components.
@@ -135,6 +138,23 @@ impl SimtWorker {
             }
         }
         Ok(())
+    }
+
+    /// Fetches what a load will read next if it goes on as it did from the last time to now. A workgroup that strides over an array
+    /// together with others goes further than the processor's own guesses reach.
+    fn expect(&mut self, nth: usize, at: usize, bytes: usize) {
+        let step = at.wrapping_sub(std::mem::replace(&mut self.last[nth], at));
+        #[cfg(target_arch = "x86_64")]
+        if step >= 4096 && step < 1 << 30 {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let next = at.wrapping_add(step);
+            for line in (0..bytes.min(4096)).step_by(64) {
+                // SAFETY: a hint; nothing is read, whatever lies there.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(line) as *const i8) };
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (step, bytes);
     }
 
     pub(super) fn store(&mut self, l: &SimtLaunch<'_>, array: Array, index: &At, x: &Reg) -> Result<()> {

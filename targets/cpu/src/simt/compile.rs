@@ -45,6 +45,7 @@ pub(crate) fn compile(kernel: &Kernel) -> Result<SimtProgram> {
         labels: Vec::new(),
         depth: 0,
         kept: 0,
+        loads: 0,
         here: Loc::default(),
     };
     let end = e.label();
@@ -52,7 +53,7 @@ pub(crate) fn compile(kernel: &Kernel) -> Result<SimtProgram> {
     e.mark(end);
     e.put(Inst::End);
     e.resolve();
-    let (insts, locs, kept) = (e.insts, e.locs, e.kept);
+    let (insts, locs, kept, loads) = (e.insts, e.locs, e.kept, e.loads);
     let work = (insts.len() * threads) as u64;
     Ok(SimtProgram {
         name: kernel.name.clone(),
@@ -80,6 +81,7 @@ pub(crate) fn compile(kernel: &Kernel) -> Result<SimtProgram> {
         spare: layout.spare,
         image: layout.image,
         kept,
+        loads,
         sequential: sequential(kernel),
         work,
     })
@@ -138,6 +140,8 @@ struct Emitter<'a> {
     /// Sets of waiting threads in use here, and the most of them.
     depth: Kept,
     kept: usize,
+    /// Loads so far.
+    loads: usize,
     here: Loc,
 }
 
@@ -313,7 +317,10 @@ impl Emitter<'_> {
             (_, None) => return,
             (Op::Load(space, index), Some(dst)) => {
                 let Some(index) = self.at(*space, *index) else { return };
-                Inst::Load { array: self.array(*space), index, dst }
+                {
+                    self.loads += 1;
+                    Inst::Load { array: self.array(*space), index, dst, nth: self.loads - 1 }
+                }
             }
             (Op::Map(op, args), Some(dst)) => {
                 let regs: Vec<Reg> = args.iter().filter_map(reg).collect();

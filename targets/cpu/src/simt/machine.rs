@@ -18,8 +18,9 @@ pub(crate) struct SimtLaunch<'a> {
     pub image: Vec<u8>,
 }
 
-/// What one thread of the processor owns.
+/// What one thread of the processor owns; apart from what others own, since sets of threads change all the time.
 #[derive(Default)]
+#[repr(align(128))]
 pub(crate) struct SimtWorker {
     scratch: Aligned,
     shared: Aligned,
@@ -29,6 +30,8 @@ pub(crate) struct SimtWorker {
     /// Threads that wait.
     kept: Vec<Mask>,
     scrap: Mask,
+    /// Where each load of a row last read.
+    pub(super) last: Vec<usize>,
     pub(super) group: u32,
 }
 
@@ -41,6 +44,8 @@ impl SimtWorker {
         self.strips.reserve(4 * crate::exec::STRIP * 8)?;
         self.running.resize(p.threads);
         self.scrap.resize(p.threads);
+        self.last.clear();
+        self.last.resize(p.loads, 0);
         self.kept.resize_with(p.kept, Mask::default);
         self.kept.iter_mut().for_each(|m| m.resize(p.threads));
         // SAFETY: the image is the start of scratch.
@@ -147,7 +152,7 @@ impl SimtWorker {
             Inst::UnpackHalf { x, dst } => self.unpack_half(x, dst),
             Inst::PackHalf { x, dst } => self.pack_half(x, dst),
             Inst::Set { x, dst } => (0..dst.parts).for_each(|c| self.set(l, x, c, dst, c)),
-            Inst::Load { array, index, dst } => self.load(l, *array, index, dst)?,
+            Inst::Load { array, index, dst, nth } => self.load(l, *array, index, dst, *nth)?,
             Inst::Store { array, index, x } => self.store(l, *array, index, x)?,
             Inst::Atomic { op, array, index, x, dst } => self.atomic(l, *op, *array, index, x, dst.as_ref())?,
             Inst::CompareExchange { array, index, expected, new, dst } => {

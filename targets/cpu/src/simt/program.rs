@@ -100,10 +100,12 @@ pub(super) enum Inst {
         x: Reg,
         dst: Reg,
     },
+    /// `nth` numbers the loads.
     Load {
         array: Array,
         index: At,
         dst: Reg,
+        nth: usize,
     },
     Store {
         array: Array,
@@ -265,6 +267,8 @@ pub(crate) struct SimtProgram {
     pub(super) scratch: usize,
     pub(super) spare: usize,
     pub(super) kept: usize,
+    /// Number of loads.
+    pub(super) loads: usize,
     /// Workgroups run in order on one thread: they exchange values by atomic operations.
     pub(super) sequential: bool,
     /// Elements one workgroup touches, roughly.
