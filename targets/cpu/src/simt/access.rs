@@ -145,7 +145,7 @@ impl SimtWorker {
     fn expect(&mut self, nth: usize, at: usize, bytes: usize) {
         let step = at.wrapping_sub(std::mem::replace(&mut self.last[nth], at));
         #[cfg(target_arch = "x86_64")]
-        if step >= 4096 && step < 1 << 30 {
+        if (4096..1 << 30).contains(&step) {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
             let next = at.wrapping_add(step);
             for line in (0..bytes.min(4096)).step_by(64) {
