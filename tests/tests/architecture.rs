@@ -35,7 +35,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "tests",
         &[
             "base", "graph", "tile", "simt", "rewrite", "lower", "driver", "plan", "exec", "cpu", "wgpu", "gguf",
-            "girih", "macros", "triton",
+            "girih", "macros", "triton", "cuda",
         ],
     ),
 ];

@@ -3,7 +3,6 @@
 use crate::source::At;
 use crate::types::Scalar;
 use std::ops::Range;
-use std::rc::Rc;
 use std::sync::Arc;
 
 /// A name, perhaps qualified, each part perhaps with template arguments.
@@ -127,7 +126,7 @@ pub enum ExprKind {
     /// `sizeof e`.
     Sizeof(Box<Expr>),
     /// A lambda.
-    Lambda(Rc<Lambda>),
+    Lambda(Arc<Lambda>),
     /// `f<<<...>>>(...)`.
     Launch,
 }
@@ -227,7 +226,7 @@ pub enum StmtKind {
     /// `static_assert`.
     Assert(Expr, Arc<str>),
     /// `asm`.
-    Asm(Rc<Asm>),
+    Asm(Arc<Asm>),
     /// Nothing.
     Empty,
     /// A statement that device code cannot have, with the reason.
@@ -340,7 +339,7 @@ pub struct Function {
     /// `__launch_bounds__(n)`.
     pub bounds: Option<Expr>,
     /// The body once parsed.
-    pub parsed: std::cell::OnceCell<Result<Rc<Body>, Box<girih_base::Diag>>>,
+    pub parsed: std::sync::OnceLock<Result<Arc<Body>, Box<girih_base::Diag>>>,
 }
 
 /// A parsed body.

@@ -6,6 +6,9 @@ use crate::parse::{self, Program};
 use crate::pp::{self, Resolver};
 use girih_base::{Diag, Result};
 
+/// Bytes of stack for parsing and lowering.
+const STACK: usize = 256 << 20;
+
 /// A parsed CUDA file.
 pub struct Module {
     program: Program,
@@ -44,7 +47,7 @@ impl Module {
         resolve: &Resolver<'_>,
     ) -> Result<Module> {
         let unit = pp::preprocess(file, source, defines, resolve)?;
-        Ok(Module { program: parse::parse(unit) })
+        Ok(Module { program: deep(|| parse::parse(unit))? })
     }
 
     /// The kernels in the file, in order.
@@ -72,7 +75,7 @@ impl Module {
     /// followed, `U010` a type the target does not have.
     pub fn compile(&self, kernel: &str, shape: &LaunchShape, caps: Caps) -> Result<Compiled> {
         let (name, args) = match kernel.split_once('<') {
-            Some((name, _)) => (name.trim(), parse::arguments(&kernel[name.len()..], &self.program)?),
+            Some((name, _)) => (name.trim(), deep(|| parse::arguments(&kernel[name.len()..], &self.program))??),
             None => (kernel.trim(), Vec::new()),
         };
         let wrong = |what: String| Diag::error("U007", what);
@@ -111,8 +114,17 @@ impl Module {
             return Err(d);
         };
         let special = self.program.functions[function].special.is_some();
-        lower::lower(&self.program, function, if special { &[] } else { &args }, *shape, caps)
+        deep(|| lower::lower(&self.program, function, if special { &[] } else { &args }, *shape, caps))?
     }
+}
+
+/// Runs on a stack that holds the deepest nesting the parser lets through, whatever thread the caller has.
+fn deep<T: Send>(f: impl FnOnce() -> T + Send) -> Result<T> {
+    std::thread::scope(|scope| {
+        let failed = || Diag::error("U006", "the translation found no room for its stack");
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, f).map_err(|_| failed())?;
+        thread.join().map_err(|_| failed())
+    })
 }
 
 fn same_arguments(a: &[TemplateArg], b: &[TemplateArg]) -> bool {

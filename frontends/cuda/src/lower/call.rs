@@ -360,7 +360,7 @@ impl Lowerer<'_> {
     fn inline_body(
         &mut self,
         f: &Function,
-        body: &Rc<Body>,
+        body: &Arc<Body>,
         choice: &Choice,
         args: &[Operand],
         this: Option<(Place, u32)>,
@@ -457,7 +457,7 @@ impl Lowerer<'_> {
     }
 
     /// The body of a function whose parameters are bound.
-    fn body(&mut self, f: &Function, body: &Rc<Body>, at: At) -> R<Operand> {
+    fn body(&mut self, f: &Function, body: &Arc<Body>, at: At) -> R<Operand> {
         let StmtKind::Block(list) = &body.block.kind else { return Ok(Operand::Value(Tv::void())) };
         let reference = matches!(f.ret, TypeExpr::Reference(..));
         // One return at the end: its expression is the call.

@@ -26,6 +26,10 @@ impl Lowerer<'_> {
     /// An expression as a place where it is one, else a value.
     pub fn operand(&mut self, e: &Expr) -> R<Operand> {
         self.spend(e.at)?;
+        self.nested(e.at, |s| s.operand_here(e))
+    }
+
+    fn operand_here(&mut self, e: &Expr) -> R<Operand> {
         self.loc(e.at);
         let value = |tv: Tv| Ok(Operand::Value(tv));
         match &e.kind {

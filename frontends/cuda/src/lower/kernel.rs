@@ -98,6 +98,7 @@ impl<'p> Lowerer<'p> {
             changed: BTreeSet::new(),
             not_negative: BTreeSet::new(),
             flow: 0,
+            nest: 0,
         }
     }
 

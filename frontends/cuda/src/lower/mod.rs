@@ -196,12 +196,16 @@ pub(crate) struct Lowerer<'p> {
     pub args: Vec<Argument>,
     /// Names that the functions being lowered may change.
     pub changed: BTreeSet<Arc<str>>,
+    /// Depth of expressions and types.
+    pub nest: u32,
     /// Number of conditions and loops around what is being lowered.
     pub flow: usize,
     /// 32-bit integers known to be at least 0.
     pub not_negative: BTreeSet<ValueId>,
 }
 
+/// Deepest nesting of expressions and types, calls included.
+const MOST_NESTED: u32 = 4000;
 /// Deepest inlining.
 const MOST_CALLS: usize = 128;
 /// Most expressions lowered for one kernel, unrolled and inlined.
@@ -238,6 +242,17 @@ impl Lowerer<'_> {
             ));
         }
         Ok(())
+    }
+
+    /// Runs one level deeper in expressions and types; those that are defined by themselves end here.
+    pub fn nested<T>(&mut self, at: At, f: impl FnOnce(&mut Self) -> R<T>) -> R<T> {
+        if self.nest >= MOST_NESTED {
+            return Err(self.err("U006", at, "this is nested too deep, or defined by itself"));
+        }
+        self.nest += 1;
+        let done = f(self);
+        self.nest -= 1;
+        done
     }
 
     pub fn loc(&mut self, at: At) {

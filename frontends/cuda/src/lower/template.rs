@@ -10,6 +10,10 @@ pub(crate) type Env = BTreeMap<Arc<str>, Binding>;
 impl Lowerer<'_> {
     /// Resolves a type.
     pub fn ty(&mut self, t: &TypeExpr, at: At) -> R<Type> {
+        self.nested(at, |s| s.ty_here(t, at))
+    }
+
+    fn ty_here(&mut self, t: &TypeExpr, at: At) -> R<Type> {
         match t {
             TypeExpr::Void => Ok(Type::Void),
             TypeExpr::Scalar(s) => Ok(Type::Scalar(*s)),

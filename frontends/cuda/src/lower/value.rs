@@ -110,7 +110,7 @@ pub(crate) enum Binding {
 /// A lambda with the names it sees.
 #[derive(Debug)]
 pub(crate) struct Closure {
-    pub lambda: Rc<crate::ast::Lambda>,
+    pub lambda: Arc<crate::ast::Lambda>,
     pub scopes: Vec<BTreeMap<Arc<str>, Binding>>,
 }
 

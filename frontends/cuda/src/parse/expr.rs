@@ -4,7 +4,7 @@ use super::{Parser, number};
 use crate::ast::*;
 use crate::source::{At, Kind};
 use girih_base::Result;
-use std::rc::Rc;
+use std::sync::Arc;
 
 const LEVELS: &[&[&str]] = &[
     &["||"],
@@ -18,6 +18,9 @@ const LEVELS: &[&[&str]] = &[
     &["+", "-"],
     &["*", "/", "%"],
 ];
+
+/// Longest chain of one level of operators.
+const MOST_TERMS: usize = 2000;
 
 const ASSIGN: &[&str] = &["+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<="];
 
@@ -102,12 +105,19 @@ impl Parser<'_> {
             return self.unary();
         }
         let mut left = self.binary(level + 1)?;
-        loop {
+        // The tree of a chain is as deep as the chain is long.
+        for _ in 0..MOST_TERMS {
             let at = self.here();
             let Some(op) = self.infix(level) else { return Ok(left) };
             let right = self.binary(level + 1)?;
             left = make(ExprKind::Binary(op, Box::new(left), Box::new(right)), at);
         }
+        Err(self.program.sources.error(
+            "U006",
+            self.here(),
+            format!("an expression of more than {MOST_TERMS} terms"),
+            "here",
+        ))
     }
 
     fn unary(&mut self) -> Result<Expr> {
@@ -363,7 +373,7 @@ impl Parser<'_> {
             self.full_type()?;
         }
         let body = self.block()?;
-        Ok(make(ExprKind::Lambda(Rc::new(Lambda { params, body })), at))
+        Ok(make(ExprKind::Lambda(Arc::new(Lambda { params, body })), at))
     }
 
     /// After `operator`: `operator+`, `operator[]`, `operator()`, or a conversion.

@@ -601,7 +601,7 @@ impl Parser<'_> {
             member_of,
             is_static: s.is_static,
             bounds: s.bounds,
-            parsed: std::cell::OnceCell::new(),
+            parsed: std::sync::OnceLock::new(),
         });
         let index = self.program.functions.len() - 1;
         if let Some(owner) = member_of {
@@ -630,7 +630,7 @@ impl Parser<'_> {
             let whole = self.end;
             let parsed = self.body(body, inits);
             self.end = whole;
-            let _ = self.program.functions[i].parsed.set(parsed.map(std::rc::Rc::new));
+            let _ = self.program.functions[i].parsed.set(parsed.map(std::sync::Arc::new));
         }
     }
 

@@ -6,7 +6,7 @@ use crate::ast::*;
 use crate::source::Kind;
 use girih_base::Result;
 use std::collections::BTreeSet;
-use std::rc::Rc;
+use std::sync::Arc;
 
 fn make(kind: StmtKind, at: crate::source::At) -> Stmt {
     Stmt { kind, at }
@@ -329,7 +329,7 @@ impl Parser<'_> {
         if inputs.is_empty() {
             inputs = inputs_after;
         }
-        Ok(make(StmtKind::Asm(Rc::new(Asm { text: text.into(), outputs, inputs })), at))
+        Ok(make(StmtKind::Asm(Arc::new(Asm { text: text.into(), outputs, inputs })), at))
     }
 
     /// Whether a declaration starts here.

@@ -265,8 +265,20 @@ impl Pp<'_> {
 
     /// Expands an argument; the disabling frames stay below it until it is read.
     fn argument(&mut self, frames: Vec<Frame>) -> Result<Vec<Token>> {
+        self.nested += 1;
+        if self.nested > 200 {
+            let at = frames.last().and_then(|f| f.tokens.first()).map_or(At(u32::MAX), |t| t.at);
+            return Err(self.sources.error(
+                "U006",
+                at,
+                "arguments of macros are nested too deep",
+                "while expanding this",
+            ));
+        }
         // An empty frame would be dropped only when reached, which is after the argument on top of it.
-        self.expand(frames)
+        let done = self.expand(frames);
+        self.nested -= 1;
+        done
     }
 
     fn paste(&mut self, a: &Token, b: &Token) -> Token {

@@ -38,6 +38,7 @@ pub(crate) struct Pp<'r> {
     seen: BTreeMap<String, usize>,
     missing: Vec<Arc<str>>,
     counter: u32,
+    nested: u32,
     resolve: &'r Resolver<'r>,
 }
 
@@ -56,6 +57,7 @@ pub fn preprocess(name: &str, text: &str, defines: &[(String, String)], resolve:
         seen: BTreeMap::new(),
         missing: Vec::new(),
         counter: 0,
+        nested: 0,
         resolve,
     };
     let tokens = lex(&mut pp.sources, name, text)?;

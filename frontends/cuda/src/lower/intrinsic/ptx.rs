@@ -284,7 +284,10 @@ impl Lowerer<'_> {
         let end = self.m(S::Min, &[end, word]);
         let up = self.m(S::Sub, &[word, end]);
         let up = self.m(S::And, &[up, all]);
-        let down = self.m(S::Sub, &[word, len]);
+        // A field that reaches beyond the top has only the bits that are there.
+        let first = self.m(S::Min, &[pos, word]);
+        let width = self.m(S::Sub, &[end, first]);
+        let down = self.m(S::Sub, &[word, width]);
         let down = self.m(S::Min, &[down, all]);
         let high = self.m(S::Shl, &[x, up]);
         let v = if signed {
@@ -294,7 +297,11 @@ impl Lowerer<'_> {
         } else {
             self.m(S::Shr, &[high, down])
         };
-        let empty = self.m(S::Eq, &[len, zero]);
+        let mut empty = self.m(S::Eq, &[len, zero]);
+        if !signed {
+            let none = self.m(S::Eq, &[width, zero]);
+            empty = self.m(S::Or, &[empty, none]);
+        }
         let v = self.m(S::Select, &[empty, zero, v]);
         if signed { self.b.bitcast(v, DType::I32) } else { v }
     }
