@@ -62,15 +62,15 @@ impl Live {
                     self.mark(*lo);
                     self.mark(*hi);
                     self.mark(body.params[0]);
-                    for i in 0..init.len() {
-                        self.together(&[s.results[i], body.params[i + 1], body.results[i], init[i]]);
+                    for (i, first) in init.iter().enumerate() {
+                        self.together(&[s.results[i], body.params[i + 1], body.results[i], *first]);
                     }
                     self.block(body);
                 }
                 Op::While { init, test, body } => {
                     self.mark(test.results[0]);
-                    for i in 0..init.len() {
-                        let group = [s.results[i], test.params[i], body.params[i], body.results[i], init[i]];
+                    for (i, first) in init.iter().enumerate() {
+                        let group = [s.results[i], test.params[i], body.params[i], body.results[i], *first];
                         self.together(&group);
                     }
                     self.block(body);

@@ -97,7 +97,7 @@ impl Launcher {
                         return Err(Diag::error("K012", format!("`{name}` has {len} elements, offsets are 32-bit"))
                             .help("launch over parts of it"));
                     }
-                    let multiple_of = [16, 4].into_iter().find(|n| len % *n as u64 == 0).unwrap_or(1);
+                    let multiple_of = [16, 4].into_iter().find(|n| len.is_multiple_of(*n as u64)).unwrap_or(1);
                     if alias.is_none() {
                         seen.push((name, mem, *dtype));
                     }

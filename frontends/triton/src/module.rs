@@ -18,11 +18,14 @@ pub struct Module {
     pub(crate) library: Arc<Library>,
 }
 
+/// What was found for a module's name and the file that imports it.
+type Loaded = BTreeMap<(String, String), Option<Arc<Source>>>;
+
 /// Modules that files import.
 #[derive(Default)]
 pub(crate) struct Library {
     resolver: Option<Box<Resolver>>,
-    loaded: Mutex<BTreeMap<(String, String), Option<Arc<Source>>>>,
+    loaded: Mutex<Loaded>,
 }
 
 /// One file.

@@ -146,6 +146,7 @@ fn philox(seed: u64, counter: u32) -> [u32; 4] {
     c
 }
 
+#[allow(clippy::excessive_precision, reason = "as the generator writes it")]
 fn uniform(word: u32) -> f32 {
     let x = word as i32;
     (if x < 0 { !x } else { x }) as f32 * 4.6566127342e-10f32

@@ -8,12 +8,22 @@ use ruff_python_ast::{BoolOp, CmpOp, Expr, Number, Operator, UnaryOp};
 use ruff_text_size::{Ranged, TextRange};
 use std::rc::Rc;
 
+/// Expressions and blocks inside each other, those of inlined functions included.
+const NESTING: usize = 300;
+
 impl Eval<'_> {
     /// Evaluates an expression; errors and code carry its position.
     pub fn expr(&mut self, e: &Expr) -> Result<Value> {
         let outer = self.here;
         self.here = e.range();
+        if self.depth >= NESTING {
+            return Err(self
+                .error("K013", "expressions and statements are nested too deeply", "here")
+                .help("give parts of it names"));
+        }
+        self.depth += 1;
         let value = self.expr_here(e);
+        self.depth -= 1;
         self.here = outer;
         value
     }

@@ -51,6 +51,7 @@ pub(crate) struct Eval<'m> {
     pub grid: [Dim; 3],
     globals: BTreeMap<(Arc<str>, String), Value>,
     fuel: u64,
+    pub depth: usize,
 }
 
 /// A call in progress.
@@ -185,6 +186,7 @@ impl<'m> Eval<'m> {
             grid: [Dim::ONE, Dim::ONE, Dim::ONE],
             globals: BTreeMap::new(),
             fuel: FUEL,
+            depth: 0,
         }
     }
 

@@ -129,11 +129,8 @@ impl Eval<'_> {
 pub(crate) fn assigned(stmts: &[Stmt], out: &mut Vec<String>) {
     fn target(e: &Expr, out: &mut Vec<String>) {
         match e {
-            Expr::Name(n) => {
-                if !out.iter().any(|o| o == n.id.as_str()) {
-                    out.push(n.id.to_string());
-                }
-            }
+            Expr::Name(n) if out.iter().any(|o| o == n.id.as_str()) => {}
+            Expr::Name(n) => out.push(n.id.to_string()),
             Expr::Tuple(t) => t.elts.iter().for_each(|e| target(e, out)),
             Expr::List(t) => t.elts.iter().for_each(|e| target(e, out)),
             _ => {}
