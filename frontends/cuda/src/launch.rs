@@ -35,7 +35,7 @@ impl Compiled {
             return Err(wrong(format!("a grid of {grid:?} blocks")));
         }
         for a in &self.arguments {
-            let Argument::Scalar { name, size, offset, parameter } = a else { continue };
+            let Argument::Scalar { name, size, offset, parameter, .. } = a else { continue };
             let bytes = match values.get(*parameter) {
                 Some(Value::Bytes(b)) => *b,
                 _ => return Err(wrong(format!("argument {parameter} (`{name}`) must be a number"))),

@@ -1,5 +1,6 @@
 //! C++ types of device code, their sizes, and the usual arithmetic conversions.
 
+use girih_base::DType;
 use std::rc::Rc;
 
 /// Fundamental types; sizes are those of 64-bit Linux.
@@ -34,6 +35,25 @@ impl Scalar {
             Short | UShort | Half | Bf16 => 2,
             Int | UInt | Float => 4,
             Long | ULong | LongLong | ULongLong | Double => 8,
+        }
+    }
+
+    /// The dtype of a number that is passed to a kernel.
+    pub fn dtype(self) -> DType {
+        match self {
+            Bool => DType::Bool,
+            Char | SChar => DType::I8,
+            UChar => DType::U8,
+            Short => DType::I16,
+            UShort => DType::U16,
+            Half => DType::F16,
+            Bf16 => DType::Bf16,
+            Int => DType::I32,
+            UInt => DType::U32,
+            Float => DType::F32,
+            Long | LongLong => DType::I64,
+            ULong | ULongLong => DType::U64,
+            Double => DType::F64,
         }
     }
 

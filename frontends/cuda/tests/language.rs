@@ -398,3 +398,131 @@ fn doubles() {
         }
     }
 }
+
+#[test]
+fn pointers_that_move_to_another_array() {
+    let src = "__global__ void k(const int* a, int* b) {
+        int t = threadIdx.x;
+        const int* x = a + t; int s = x[0] + x[1];
+        x = b + t; b[t] = s + *x;
+    }";
+    launch(src, "k", 1, 4, vec![i(&[1, 2, 3, 4, 5]), i(&[10, 20, 30, 40])]).ints(1, &[13, 25, 37, 49]);
+}
+
+#[test]
+fn functions_and_operators_as_arguments() {
+    let src = "struct V { float a, b; };
+    __device__ V operator+(V x, V y) { return V{x.a + y.a, x.b + y.b}; }
+    __device__ V operator*(float s, const V& v) { V r; r.a = s * v.a; r.b = s * v.b; return r; }
+    __device__ inline float4 operator+(float4 a, float4 b) { return make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w); }
+    __device__ void operator+=(float4& a, float4 b) { a = a + b; }
+    using fn = float (*)(float, float);
+    __device__ float add(float a, float b) { return a + b; }
+    __device__ float mul(float a, float b) { return a * b; }
+    template <fn F> __device__ float fold(const float* x, int n) { float s = x[0]; for (int i = 1; i < n; i++) s = F(s, x[i]); return s; }
+    __device__ float pick(V v, float w) { return v.a + w; }
+    __global__ void k(const float* x, float* o) {
+        V v = {x[0], x[1]}; V w = v + 2.0f * v;
+        float4 q = make_float4(1, 2, 3, 4); q += q;
+        o[0] = w.a; o[1] = w.b; o[2] = fold<add>(x, 4); o[3] = fold<mul>(x, 4); o[4] = q.w; o[5] = pick({x[2], 1.0f}, 0.5f);
+    }";
+    launch(src, "k", 1, 1, vec![f(&[1.5, 2.0, 3.0, 4.0]), zeros(6)]).floats(
+        1,
+        &[4.5, 6.0, 10.5, 36.0, 8.0, 3.5],
+        0.0,
+        0.0,
+    );
+}
+
+#[test]
+fn classes_with_constructors_and_indexing() {
+    let src = "template <class T, int N> struct __align__(16) Packed {
+        static constexpr int size = N; T v[N];
+        Packed() = default;
+        __device__ explicit Packed(int4 bits) { memcpy(&v, &bits, sizeof(bits)); }
+        __device__ static Packed constant(T x) { Packed r; for (int k = 0; k < size; ++k) r.v[k] = x; return r; }
+        __device__ T& operator[](int i) { return v[i]; }
+        __device__ const T& operator[](int i) const { return v[i]; }
+        __device__ int4 bits() const { int4 b; static_assert(sizeof(b) == sizeof(v), \"\"); memcpy(&b, &v, sizeof(b)); return b; }
+    };
+    typedef Packed<float, 4> f4;
+    template <class T> __device__ Packed<T, 16 / sizeof(T)> load(const T* p) { return Packed<T, 16 / sizeof(T)>{*reinterpret_cast<const int4*>(p)}; }
+    template <class T> __device__ void store(T* p, Packed<T, 16 / sizeof(T)> v) { *reinterpret_cast<int4*>(p) = v.bits(); }
+    __global__ void k(const float* a, float* o, const short* s, short* q) {
+        int t = threadIdx.x;
+        f4 x = load(a + t * f4::size), y = f4::constant(2.0f), z;
+        for (int k = 0; k < f4::size; k++) z[k] = x[k] * y[k] + k;
+        store(o + t * 4, z);
+        auto w = load(s + t * 8);
+        for (int k = 0; k < w.size; k++) w[k] = w[k] + t;
+        store(q + t * 8, w);
+    }";
+    let a: Vec<f32> = (0..16).map(|i| i as f32).collect();
+    let s: Vec<u8> = (0..32i16).flat_map(|i| (i * 5 - 60).to_le_bytes()).collect();
+    let l = launch(src, "k", 1, 4, vec![f(&a), zeros(16), bytes(&s), bytes(&[0; 64])]);
+    l.floats(1, &(0..16).map(|i| i as f32 * 2.0 + (i % 4) as f32).collect::<Vec<_>>(), 0.0, 0.0);
+    l.bytes(3, &(0..32i16).flat_map(|i| (i * 5 - 60 + i / 8).to_le_bytes()).collect::<Vec<_>>());
+}
+
+#[test]
+fn nested_loops_with_flags_and_ternaries() {
+    let src = "__device__ int search(const int* m, int rows, int cols, int key, int* where) {
+        for (int r = 0; r < rows; r++) {
+            int c = 0;
+            while (c < cols) { if (m[r * cols + c] == key) { *where = c; return r; } c++; }
+        }
+        *where = -1; return -1;
+    }
+    __global__ void k(const int* m, int* out) {
+        int t = threadIdx.x, at = 7;
+        int r = search(m, 3, 4, t, &at);
+        unsigned n = t > 5 ? 3u : t, q = 0;
+        for (int i = 10; i >= 0; i -= 3) { if (i == 4) continue; q = q * 10 + (i & 7); }
+        out[t] = (r >= 0 && at >= 0) ? r * 10 + at : -1;
+        out[16 + t] = n + q + (t, 2);
+        do { n--; } while (n < 100 && n > 0);
+        out[32 + t] = (int)n;
+    }";
+    let m: Vec<i32> = vec![3, 9, 1, 15, 0, 2, 9, 4, 7, 8, 5, 3];
+    let mut want = Vec::new();
+    want.extend((0..16).map(|t| m.iter().position(|v| *v == t).map_or(-1, |p| (p / 4 * 10 + p % 4) as i32)));
+    let q = [10, 7, 1].iter().fold(0, |q, i| q * 10 + (i & 7));
+    want.extend((0..16).map(|t| if t > 5 { 3 } else { t } + q + 2));
+    want.extend((0..16).map(|t| if t == 0 { -1 } else { 0 }));
+    launch(src, "k", 1, 16, vec![i(&m), zeros(48)]).ints(1, &want);
+}
+
+#[test]
+fn conditional_types_and_constant_branches() {
+    let src = "#include <type_traits>
+    template <typename T> struct Acc { using type = T; }; template <> struct Acc<short> { using type = int; };
+    template <typename T, bool Twice> __device__ typename Acc<T>::type f(T x) {
+        typename Acc<T>::type r = x;
+        if constexpr (Twice) r = r * 2; else if constexpr (std::is_same_v<T, float>) r = -r; else r = r + 100000;
+        return r;
+    }
+    template <typename T, int N> __global__ void k(const T* a, int* o) {
+        o[threadIdx.x] = f<T, (N > 4)>(a[threadIdx.x]) + (int)sizeof(typename Acc<T>::type);
+    }";
+    let s: Vec<u8> = (0..4i16).flat_map(|i| (i * 1000).to_le_bytes()).collect();
+    launch(src, "k<short, 5>", 1, 4, vec![bytes(&s), zeros(4)]).ints(1, &[4, 2004, 4004, 6004]);
+    launch(src, "k<short, 2>", 1, 4, vec![bytes(&s), zeros(4)]).ints(1, &[100004, 101004, 102004, 103004]);
+    launch(src, "k<float, 2>", 1, 2, vec![f(&[1.0, 2.0]), zeros(2)]).ints(1, &[3, 2]);
+}
+
+#[test]
+fn arrays_of_structs_and_unions() {
+    let src = "struct P { int a; float b; }; union U { float f; unsigned u; unsigned char c[4]; };
+    __global__ void k(const float* x, int* o) {
+        int t = threadIdx.x; P ps[3];
+        for (int i = 0; i < 3; i++) { ps[i].a = i * t; ps[i].b = x[t] + i; }
+        P* p = &ps[t % 3]; p->a += 5;
+        U v; v.f = x[t];
+        o[t] = ps[t % 3].a + (int)p->b; o[8 + t] = v.u; o[16 + t] = v.c[3];
+    }";
+    let x: Vec<f32> = (0..8).map(|i| i as f32 * 1.5).collect();
+    let mut want: Vec<i32> = (0..8).map(|t| (t % 3) * t + 5 + (x[t as usize] + (t % 3) as f32) as i32).collect();
+    want.extend(x.iter().map(|v| v.to_bits() as i32));
+    want.extend(x.iter().map(|v| (v.to_bits() >> 24) as i32));
+    launch(src, "k", 1, 8, vec![f(&x), zeros(24)]).ints(1, &want);
+}

@@ -367,7 +367,7 @@ impl Lowerer<'_> {
         caller: Vec<Env>,
         at: At,
     ) -> R<Operand> {
-        let mut changed = BTreeSet::new();
+        let mut changed = scan::Changed::default();
         self.assigned(&body.block, &mut changed);
         let frame = Frame {
             ret: Type::Void,
@@ -409,12 +409,15 @@ impl Lowerer<'_> {
                     }
                     (Some(a), _) => {
                         let tv = s.operand_as(a, &choice.params[i], at)?;
-                        s.parameter(tv, &p.name, reference || !changed.contains(&p.name), p.at)?
+                        s.parameter(tv, &p.name, reference || !changed.contains(&p.name, &choice.params[i]), p.at)?
                     }
                     (None, Some(e)) => {
                         let e = e.clone();
                         let tv = s.initial(&e, &choice.params[i])?;
-                        s.parameter(tv, &p.name, !changed.contains(&p.name), p.at)?
+                        {
+                            let fixed = !changed.contains(&p.name, &tv.t);
+                            s.parameter(tv, &p.name, fixed, p.at)?
+                        }
                     }
                     (None, None) => return Err(s.err("U004", at, "an argument is missing")),
                 };
@@ -553,7 +556,7 @@ impl Lowerer<'_> {
             name: "lambda".into(),
         });
         self.depth += 1;
-        let mut changed = BTreeSet::new();
+        let mut changed = scan::Changed::default();
         self.assigned(&lambda.body, &mut changed);
         let outer = std::mem::replace(&mut self.changed, changed.clone());
         let done = (|s: &mut Self| -> R<Operand> {
@@ -569,7 +572,10 @@ impl Lowerer<'_> {
                             let t = s.ty(&p.ty, p.at)?;
                             tv = s.convert(tv, &t, at)?;
                         }
-                        s.parameter(tv, &p.name, !changed.contains(&p.name), p.at)?
+                        {
+                            let fixed = !changed.contains(&p.name, &tv.t);
+                            s.parameter(tv, &p.name, fixed, p.at)?
+                        }
                     }
                 };
                 s.bind(&p.name, binding);

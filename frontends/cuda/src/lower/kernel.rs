@@ -19,6 +19,8 @@ pub enum Argument {
     Scalar {
         /// Name of the uniform; of 64-bit values, of their low word. The high word is `name.hi`.
         name: String,
+        /// Its type.
+        dtype: DType,
         /// Bytes.
         size: u32,
         /// Its offset in the parameter's bytes, for structs.
@@ -95,7 +97,7 @@ impl<'p> Lowerer<'p> {
             collective_memo: RefCell::new(BTreeMap::new()),
             instances: BTreeSet::new(),
             args: Vec::new(),
-            changed: BTreeSet::new(),
+            changed: scan::Changed::default(),
             not_negative: BTreeSet::new(),
             flow: 0,
             nest: 0,
@@ -162,7 +164,7 @@ impl<'p> Lowerer<'p> {
     }
 
     pub fn assigned_in(&mut self, s: &Stmt) {
-        let mut changed = BTreeSet::new();
+        let mut changed = scan::Changed::default();
         self.assigned(s, &mut changed);
         self.changed = changed;
     }
@@ -227,7 +229,7 @@ impl<'p> Lowerer<'p> {
         let promise = matches!(&p.ty, TypeExpr::Pointer(_, true, true));
         let name = if p.name.is_empty() { format!("arg{index}") } else { p.name.to_string() };
         let v = self.parameter_value(&name, &t, promise, index, 0, p.at)?;
-        let unchanged = !self.changed.contains(&p.name);
+        let unchanged = !self.changed.contains(&p.name, &t);
         let binding = self.parameter(Tv { v, t }, &p.name, unchanged, p.at)?;
         self.bind(&p.name, binding);
         Ok(())
@@ -247,7 +249,8 @@ impl<'p> Lowerer<'p> {
             }
             Type::Scalar(s) => {
                 let unique = self.unique(name);
-                self.args.push(Argument::Scalar { name: unique.to_string(), size: s.size(), offset, parameter: index });
+                let (name, dtype, size) = (unique.to_string(), s.dtype(), s.size());
+                self.args.push(Argument::Scalar { name, dtype, size, offset, parameter: index });
                 let word = self.b.uniform(&unique);
                 let v = if s.size() == 8 {
                     let hi = self.b.uniform(&Arc::from(format!("{unique}.hi")));

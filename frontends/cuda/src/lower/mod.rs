@@ -195,7 +195,7 @@ pub(crate) struct Lowerer<'p> {
     pub instances: BTreeSet<String>,
     pub args: Vec<Argument>,
     /// Names that the functions being lowered may change.
-    pub changed: BTreeSet<Arc<str>>,
+    pub changed: scan::Changed,
     /// Depth of expressions and types.
     pub nest: u32,
     /// Number of conditions and loops around what is being lowered.

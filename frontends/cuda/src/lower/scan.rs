@@ -218,36 +218,68 @@ pub(crate) fn continues(s: &Stmt) -> bool {
     }
 }
 
-/// The variable at the root of a place, if it is named.
-fn root(e: &Expr) -> Option<&Arc<str>> {
+/// Names that a piece of code may change.
+#[derive(Clone, Default)]
+pub(crate) struct Changed {
+    /// Themselves or what they point to.
+    any: BTreeSet<Arc<str>>,
+    /// Themselves: not through an index or a pointer.
+    itself: BTreeSet<Arc<str>>,
+}
+
+impl Changed {
+    fn add(&mut self, place: &Expr) {
+        if let Some((name, through)) = root(place) {
+            self.any.insert(name.clone());
+            if !through {
+                self.itself.insert(name.clone());
+            }
+        }
+    }
+
+    /// Whether a variable of that type may change.
+    pub fn contains(&self, name: &str, ty: &Type) -> bool {
+        if matches!(ty, Type::Pointer(_)) { self.itself.contains(name) } else { self.any.contains(name) }
+    }
+
+    /// Whether it, or what it points to, may change.
+    pub fn mentions(&self, name: &str) -> bool {
+        self.any.contains(name)
+    }
+}
+
+/// The variable at the root of a place, if it is named; whether it is reached through an index or pointer.
+fn root(e: &Expr) -> Option<(&Arc<str>, bool)> {
     match &e.kind {
-        ExprKind::Name(n) if n.parts.len() == 1 => Some(&n.last().id),
-        ExprKind::Member(a, _, false) | ExprKind::Index(a, _) | ExprKind::Cast(_, _, a) => root(a),
-        ExprKind::Unary("*" | "&", a) => root(a),
+        ExprKind::Name(n) if n.parts.len() == 1 => Some((&n.last().id, false)),
+        ExprKind::Member(a, _, false) | ExprKind::Cast(_, _, a) | ExprKind::Unary("&", a) => root(a),
+        ExprKind::Index(a, _) | ExprKind::Unary("*", a) | ExprKind::Member(a, _, true) => {
+            root(a).map(|(n, _)| (n, true))
+        }
         _ => None,
     }
 }
 
 impl Lowerer<'_> {
     /// Names that may be changed in the code: assigned, stepped, addressed, passed where a reference is taken, or called on.
-    pub fn assigned(&self, s: &Stmt, out: &mut BTreeSet<Arc<str>>) {
+    pub fn assigned(&self, s: &Stmt, out: &mut Changed) {
         any_stmt(s, &mut |n| {
             match n {
                 Node::Expr(e) => self.assigned_here(e, out),
                 Node::Stmt(Stmt { kind: StmtKind::Asm(asm), .. }) => {
-                    out.extend(asm.outputs.iter().filter_map(|(_, e)| root(e).cloned()));
+                    asm.outputs.iter().for_each(|(_, e)| out.add(e));
                 }
                 Node::Stmt(Stmt { kind: StmtKind::Decl(vars), .. }) => {
                     for v in vars.iter().filter(|v| matches!(v.ty, TypeExpr::Reference(_, false))) {
                         if let Some(Init::Value(e)) = &v.init {
-                            out.extend(root(e).cloned());
+                            out.add(e);
                         }
                     }
                 }
                 Node::Stmt(Stmt { kind: StmtKind::Each(v, range, _), .. })
                     if matches!(v.ty, TypeExpr::Reference(..)) =>
                 {
-                    out.extend(root(range).cloned());
+                    out.add(range);
                 }
                 _ => {}
             }
@@ -266,22 +298,20 @@ impl Lowerer<'_> {
         matches!(name, "load_matrix_sync" | "fill_fragment" | "mma_sync" | "swap") || !super::intrinsic::known(name)
     }
 
-    fn assigned_here(&self, e: &Expr, out: &mut BTreeSet<Arc<str>>) {
+    fn assigned_here(&self, e: &Expr, out: &mut Changed) {
         match &e.kind {
-            ExprKind::Assign(_, a, _) | ExprKind::Step(_, _, a) | ExprKind::Unary("&", a) => {
-                out.extend(root(a).cloned())
-            }
+            ExprKind::Assign(_, a, _) | ExprKind::Step(_, _, a) | ExprKind::Unary("&", a) => out.add(a),
             ExprKind::Call(f, args) => {
                 if callee(f).is_none_or(|name| self.takes_references(name)) {
                     for a in args {
                         // An expression is a temporary.
                         if matches!(a.kind, ExprKind::Name(_) | ExprKind::Index(..) | ExprKind::Member(..)) {
-                            out.extend(root(a).cloned());
+                            out.add(a);
                         }
                     }
                 }
                 if let ExprKind::Member(object, ..) = &f.kind {
-                    out.extend(root(object).cloned());
+                    out.add(object);
                 }
             }
             _ => {}

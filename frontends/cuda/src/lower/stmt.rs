@@ -457,7 +457,7 @@ impl Lowerer<'_> {
             return Ok(());
         }
         let t = self.declared(&v.ty, v.init.as_ref(), v.at)?;
-        let changed = self.changed.contains(&v.name);
+        let changed = self.changed.contains(&v.name, &t);
         let loads = v.init.as_ref().is_some_and(|i| match i {
             Init::Value(e) => !self.light(e),
             Init::Args(args, _) => args.iter().any(|e| !self.light(e)),

@@ -71,8 +71,6 @@ impl Lowerer<'_> {
     /// The word of another thread of the block.
     fn fetch(&mut self, word: ValueId, from: ValueId) -> ValueId {
         let space = self.publish(word);
-        let last = self.b.uint(self.threads - 1);
-        let from = self.m(S::Min, &[from, last]);
         self.b.load(space, from)
     }
 
@@ -326,20 +324,22 @@ impl Lowerer<'_> {
         let (lane, base) = (self.warp_lane(), self.warp_base());
         let low = self.b.uint(width - 1);
         let high = self.b.uint(!(width - 1) & 31);
-        let segment = self.m(S::And, &[lane, high]);
+        let segment = if width == 32 { self.b.uint(0) } else { self.m(S::And, &[lane, high]) };
         let source = match op {
+            "xor" if width == 32 && self.b.known(n).is_some_and(|n| n < 32) => self.m(S::Xor, &[lane, n]),
+            "" if width == 32 => self.m(S::And, &[n, low]),
             "" => {
                 let n = self.m(S::And, &[n, low]);
                 self.m(S::Or, &[segment, n])
             }
             "up" => {
-                let inner = self.m(S::And, &[lane, low]);
+                let inner = if width == 32 { lane } else { self.m(S::And, &[lane, low]) };
                 let inside = self.m(S::Ge, &[inner, n]);
                 let from = self.m(S::Sub, &[lane, n]);
                 self.m(S::Select, &[inside, from, lane])
             }
             "down" => {
-                let inner = self.m(S::And, &[lane, low]);
+                let inner = if width == 32 { lane } else { self.m(S::And, &[lane, low]) };
                 let to = self.b.add(inner, n);
                 let inside = self.m(S::Le, &[to, low]);
                 let from = self.b.add(lane, n);

@@ -54,6 +54,11 @@ impl Parser<'_> {
         };
         let kind = match &*first {
             "{" => return self.block(),
+            // A label: what jumps to it is refused where it stands.
+            _ if self.is_name(0) && self.ahead(1, ":") && !matches!(&*first, "default" | "case") => {
+                self.at += 2;
+                StmtKind::Empty
+            }
             ";" => {
                 self.at += 1;
                 StmtKind::Empty

@@ -24,9 +24,9 @@ impl Lowerer<'_> {
         if let (StmtKind::Decl(vars), Some(cond), Some(step)) = (&init.kind, cond, step)
             && let [var] = &vars[..]
         {
-            let mut changed = BTreeSet::new();
+            let mut changed = scan::Changed::default();
             self.assigned(body, &mut changed);
-            if !changed.contains(&var.name) {
+            if !changed.mentions(&var.name) {
                 if self.collective(body) && !scan::jumps(body) && self.unrolled(var, cond, step, body)? {
                     return Ok(true);
                 }
@@ -124,7 +124,7 @@ impl Lowerer<'_> {
         cond: &Expr,
         step: &Expr,
         body: &Stmt,
-        changed: &BTreeSet<Arc<str>>,
+        changed: &scan::Changed,
     ) -> R<Option<bool>> {
         let ExprKind::Binary(op @ ("<" | "<="), left, bound) = &cond.kind else { return Ok(None) };
         if !names(left, &var.name) || self.choices.memory.contains(&var.at) {
@@ -132,7 +132,7 @@ impl Lowerer<'_> {
         }
         let mut read = BTreeSet::new();
         scan::mentions(bound, &mut read);
-        if read.contains(&var.name) || read.iter().any(|n| changed.contains(n)) || !self.light(bound) {
+        if read.contains(&var.name) || read.iter().any(|n| changed.mentions(n)) || !self.light(bound) {
             return Ok(None);
         }
         let (by, read_step) = match &step.kind {
