@@ -85,7 +85,7 @@ fn main() {
             if only.as_ref().is_some_and(|o| *o != k.name) {
                 continue;
             }
-            let mut last = None;
+            let mut last: Option<Box<girih_base::Diag>> = None;
             let mut done = false;
             'search: for g in guesses(&k.template) {
                 for shape in [
@@ -105,10 +105,7 @@ fn main() {
                         }
                         Err(d) => {
                             // The first guess that fails late is the most telling.
-                            if last
-                                .as_ref()
-                                .is_none_or(|l: &Box<girih_base::Diag>| l.code == "U004" || l.code == "U007")
-                            {
+                            if last.as_ref().is_none_or(|l| l.code == "U004" || l.code == "U007") {
                                 last = Some(d);
                             }
                         }

@@ -262,15 +262,16 @@ pub struct Asm {
     pub inputs: Vec<(Arc<str>, Expr)>,
 }
 
+/// Constants of an enum with their values, where given.
+pub type Enumerators = Vec<(Arc<str>, Option<Expr>)>;
+
 /// A type declared inside a function.
 #[derive(Clone, Debug)]
 pub enum LocalType {
     /// `using T = ...`, `typedef`.
     Alias(Arc<str>, TypeExpr),
-    /// A struct, by index into the module's structs.
-    Struct(usize),
-    /// An enum's constants.
-    Enum(Arc<str>, Vec<(Arc<str>, Option<Expr>)>),
+    /// A struct or enum, entered into the module's.
+    Declared,
 }
 
 /// A function's parameter.
@@ -334,8 +335,6 @@ pub struct Function {
     pub inits: Range<usize>,
     /// The struct it is a member of.
     pub member_of: Option<usize>,
-    /// A static member.
-    pub is_static: bool,
     /// `__launch_bounds__(n)`.
     pub bounds: Option<Expr>,
     /// The body once parsed.

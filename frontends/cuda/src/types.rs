@@ -123,18 +123,6 @@ impl Scalar {
         }
     }
 
-    /// The unsigned type of the same width.
-    pub fn unsigned(self) -> Scalar {
-        match self {
-            Char | SChar => UChar,
-            Short => UShort,
-            Int => UInt,
-            Long => ULong,
-            LongLong => ULongLong,
-            other => other,
-        }
-    }
-
     /// Keeps the bits that an integer of this type has.
     pub fn wrap(self, v: i128) -> i128 {
         if self == Bool {

@@ -84,7 +84,7 @@ fn bytes_and_halves_of_a_word() {
                 lanes(v, w, &|a, b| a.abs_diff(b)),
                 lanes(v, w, &|a, b| if a as i8 > b as i8 { 255 } else { 0 }),
                 halves(v, x, &|a, b| (a == b) as u16),
-                lanes(v, w, &|a, b| ((a as u16 + b as u16 + 1) / 2) as u8),
+                lanes(v, w, &|a, b| (a as u16 + b as u16).div_ceil(2) as u8),
                 halves(v, w, &|a, b| a.wrapping_sub(b)),
                 halves(v, w, &|a, b| (a as i16).saturating_add(b as i16) as u16),
                 (dot(true) - 5) as u32,

@@ -235,3 +235,39 @@ fn divergent_barriers_are_refused() {
         assert_eq!(d.labels[0].loc.position().map(|p| p.1), Some(line), "{d}");
     }
 }
+
+#[test]
+fn matrix_fragments() {
+    let src = "#include <mma.h>
+    using namespace nvcuda;
+    __global__ void k(const half* a, const half* b, float* c, int n) {
+        int warp = threadIdx.x / 32;
+        wmma::fragment<wmma::matrix_a, 16, 16, 16, half, wmma::row_major> fa;
+        wmma::fragment<wmma::matrix_b, 16, 16, 16, half, wmma::col_major> fb;
+        wmma::fragment<wmma::accumulator, 16, 16, 16, float> acc, old;
+        wmma::fill_fragment(acc, 0.0f);
+        for (int k = 0; k < n; k += 16) {
+            wmma::load_matrix_sync(fa, a + warp * 16 * n + k, n);
+            wmma::load_matrix_sync(fb, b + k, n);
+            wmma::mma_sync(acc, fa, fb, acc);
+        }
+        wmma::load_matrix_sync(old, c + warp * 256, 16, wmma::mem_row_major);
+        for (int i = 0; i < acc.num_elements; i++) acc.x[i] = 2.0f * acc.x[i] + old.x[i];
+        wmma::store_matrix_sync(c + warp * 256, acc, 16, wmma::mem_row_major);
+    }";
+    use half::f16;
+    let n = 32usize;
+    let m = |rows: usize, seed: usize| {
+        (0..rows * n).map(|i| f16::from_f32(((i * seed) % 17) as f32 - 8.0)).collect::<Vec<f16>>()
+    };
+    let (a, b) = (m(32, 7), m(16, 5));
+    let c: Vec<f32> = (0..512).map(|i| i as f32).collect();
+    let want: Vec<f32> = (0..512)
+        .map(|i| {
+            let (row, col) = (i / 16, i % 16);
+            2.0 * (0..n).map(|j| a[row * n + j].to_f32() * b[col * n + j].to_f32()).sum::<f32>() + i as f32
+        })
+        .collect();
+    let le = |v: &[f16]| bytes(&v.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>());
+    launch(src, "k", 1, 64, vec![le(&a), le(&b), f(&c), common::n(32)]).floats(2, &want, 0.0, 0.0);
+}

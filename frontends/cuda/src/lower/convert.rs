@@ -191,14 +191,14 @@ impl Lowerer<'_> {
 
     fn convert_register(&mut self, v: &Val, from: Scalar, to: Scalar) -> Val {
         if let (Val::Pair(lo, hi), true) = (v, from.wide()) {
-            return self.from_pair(*lo, *hi, from, to);
+            return self.unpair(*lo, *hi, from, to);
         }
         let x = self.id(v, from);
         if to == Scalar::Bool {
             return Val::One(self.b.cast(x, DType::Bool));
         }
         if to.wide() && self.reg(to).is_none() {
-            return self.to_pair(x, from, to);
+            return self.make_pair(x, from, to);
         }
         let Some(dtype) = self.reg(to) else { return Val::One(x) };
         let have = self.b.ty(x).dtype;
@@ -259,7 +259,7 @@ impl Lowerer<'_> {
         self.narrow(bits, Ix::K(0), s)
     }
 
-    fn from_pair(&mut self, lo: ValueId, hi: ValueId, from: Scalar, to: Scalar) -> Val {
+    fn unpair(&mut self, lo: ValueId, hi: ValueId, from: Scalar, to: Scalar) -> Val {
         if to.wide() {
             return Val::Pair(lo, hi);
         }
@@ -290,7 +290,7 @@ impl Lowerer<'_> {
         Val::One(if to.narrow_float() { self.round_narrow(sum, to) } else { sum })
     }
 
-    fn to_pair(&mut self, x: ValueId, from: Scalar, to: Scalar) -> Val {
+    fn make_pair(&mut self, x: ValueId, from: Scalar, to: Scalar) -> Val {
         let zero = self.b.uint(0);
         if from.is_int() {
             if from.signed() {

@@ -37,7 +37,7 @@ impl Lowerer<'_> {
             ExprKind::Float(f, s) => value(Tv { v: Val::Float(*f), t: Type::Scalar(*s) }),
             ExprKind::Bool(b) => value(Tv::int(*b as i128, Scalar::Bool)),
             ExprKind::Null => value(Tv { v: Val::Pointer(super::convert::null(Type::Void)), t: Type::Null }),
-            ExprKind::Text(t) => value(Tv { v: Val::Text(t.clone()), t: Type::Scalar(Scalar::Char).pointer() }),
+            ExprKind::Text(_) => value(Tv { v: Val::Text, t: Type::Scalar(Scalar::Char).pointer() }),
             ExprKind::This => match self.frames.last().and_then(|f| f.this.clone()) {
                 Some(place) => {
                     let p = self.address(&place, e.at)?;
@@ -91,9 +91,9 @@ impl Lowerer<'_> {
             ExprKind::Index(a, i) => self.index(a, i, e.at),
             ExprKind::Member(a, part, arrow) => self.member(a, part, *arrow, e.at),
             ExprKind::Cast(how, ty, a) => self.cast(*how, ty, a, e.at),
-            ExprKind::Construct(ty, args, _) => {
+            ExprKind::Construct(ty, args, braces) => {
                 let t = self.ty(ty, e.at)?;
-                let v = self.initial_of(&Init::Args(args.clone(), true), &t, e.at)?;
+                let v = self.initial_of(&Init::Args(args.clone(), *braces), &t, e.at)?;
                 value(v)
             }
             ExprKind::List(_) => Err(self.err("U004", e.at, "a list in braces needs a type here")),

@@ -237,6 +237,8 @@ impl Lowerer<'_> {
                 let v = self.shape.block.iter().map(|n| Val::Int(*n as i128)).collect();
                 Tv { v: Val::Group(v), t: Type::Vector(Scalar::UInt, 3) }
             }
+            "mem_row_major" => Tv::int(0, Scalar::Int),
+            "mem_col_major" => Tv::int(1, Scalar::Int),
             "is_same_v" | "value" if self.two_types(n).is_some() => {
                 let Some((a, b)) = self.two_types(n) else { return Ok(None) };
                 let (a, b) = (self.template_type(&a, at)?, self.template_type(&b, at)?);

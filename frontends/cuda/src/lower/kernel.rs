@@ -136,6 +136,13 @@ impl<'p> Lowerer<'p> {
         if self.choices.diverges.contains(&f.at) {
             self.push_mask_copy();
         }
+        if let Some(e) = &f.bounds {
+            let most = self.constant(e)?;
+            if self.threads as i128 > most {
+                let text = format!("a block of {} threads for a kernel of at most {most}", self.threads);
+                return Err(self.err("U007", f.at, text));
+            }
+        }
         let StmtKind::Block(list) = &body.block.kind else {
             return Err(self.err("U002", f.at, "a kernel needs a body"));
         };

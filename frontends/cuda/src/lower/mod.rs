@@ -9,6 +9,7 @@ mod expr;
 mod intrinsic;
 mod kernel;
 mod layout;
+mod matrix;
 mod memory;
 mod scan;
 mod stmt;

@@ -155,16 +155,6 @@ pub(crate) fn returns(s: &Stmt) -> bool {
     }
 }
 
-/// Whether the end of the statement is never reached.
-pub(crate) fn leaves_always(s: &Stmt) -> bool {
-    match &s.kind {
-        StmtKind::Return(_) | StmtKind::Break | StmtKind::Continue => true,
-        StmtKind::Block(list) => list.iter().any(leaves_always),
-        StmtKind::If(_, _, a, Some(b), _) => leaves_always(a) && leaves_always(b),
-        _ => false,
-    }
-}
-
 /// Whether returns cannot be expressed by nesting what follows: one is inside a loop or switch, or in a branch that may also go on.
 pub(crate) fn needs_flag(s: &Stmt) -> bool {
     match &s.kind {

@@ -25,11 +25,16 @@ impl Lowerer<'_> {
                 continue;
             }
             let inlined = !self.frame().leaves && !self.guarded();
-            if inlined && self.frame().loops.is_empty() && scan::returns(s) && i + 1 < list.len() {
-                if let StmtKind::If(init, c, a, b, _) = &s.kind {
+            if inlined
+                && self.frame().loops.is_empty()
+                && scan::returns(s)
+                && i + 1 < list.len()
+                && let StmtKind::If(init, c, a, b, _) = &s.kind
+            {
+                {
                     let (ta, tb) = (scan::always_returns(a), b.as_ref().is_some_and(|b| scan::always_returns(b)));
-                    if (ta != tb) && !(scan::returns(a) && !ta) && !b.as_ref().is_some_and(|b| scan::returns(b) && !tb)
-                    {
+                    let whole = |s: &Stmt, always: bool| always || !scan::returns(s);
+                    if ta != tb && whole(a, ta) && b.as_ref().is_none_or(|b| whole(b, tb)) {
                         return self.if_with_rest(s.at, init, c, a, b.as_deref(), ta, &list[i + 1..]);
                     }
                 }
@@ -206,9 +211,12 @@ impl Lowerer<'_> {
                 }
                 Ok(true)
             }
-            StmtKind::If(init, c, a, b, _) => {
+            StmtKind::If(init, c, a, b, constexpr) => {
                 self.scopes.push(BTreeMap::new());
                 self.stmt(init)?;
+                if *constexpr {
+                    self.constant(c)?;
+                }
                 let done = self.if_stmt(s, c, a, b.as_deref());
                 self.scopes.pop();
                 done
@@ -232,7 +240,7 @@ impl Lowerer<'_> {
                         let t = self.ty(t, s.at)?;
                         self.bind(name, Binding::Type(t));
                     }
-                    LocalType::Enum(..) | LocalType::Struct(_) => {}
+                    LocalType::Declared => {}
                 }
                 Ok(true)
             }

@@ -208,7 +208,7 @@ impl Lowerer<'_> {
                     ),
                     "grid_group" | "multi_grid_group" | "cluster_group" => self.refuse(
                         at,
-                        format!("{what}"),
+                        what,
                         "workgroups of WebGPU do not run together: split the kernel where it waits",
                     ),
                     "barrier" | "pipeline" => {

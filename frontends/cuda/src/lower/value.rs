@@ -20,7 +20,8 @@ pub(crate) enum Val {
     Pointer(Ptr),
     /// A lambda or functor object without state of its own.
     Opaque,
-    Text(Arc<str>),
+    /// A string: nothing that a kernel could read.
+    Text,
 }
 
 /// A value with its type.
@@ -277,11 +278,6 @@ impl Lowerer<'_> {
                 Ix::V(self.b.map(girih_base::ScalarOp::Div, &[x, n]))
             }
         }
-    }
-
-    /// A local's value.
-    pub fn get(&mut self, local: u32) -> ValueId {
-        self.b.get(local)
     }
 
     /// Writes a local in active threads only.

@@ -603,10 +603,4 @@ impl Lowerer<'_> {
             )),
         }
     }
-
-    /// WMMA.
-    fn matrix_call(&mut self, id: &str, args: &[Operand], at: At) -> R<Tv> {
-        let _ = args;
-        Err(self.refuse(at, format!("`{id}` (WMMA)"), "use a tiled product through shared memory"))
-    }
 }

@@ -215,7 +215,7 @@ impl Parser<'_> {
     }
 
     /// `enum [class] [name] [: type] { a, b = 3 }`.
-    pub(super) fn enumeration(&mut self) -> Result<(Arc<str>, Vec<(Arc<str>, Option<Expr>)>)> {
+    pub(super) fn enumeration(&mut self) -> Result<(Arc<str>, Enumerators)> {
         self.expect("enum")?;
         let _ = self.eat("class") || self.eat("struct");
         let name: Arc<str> = if self.is_name(0) { self.name()? } else { "".into() };
@@ -532,9 +532,7 @@ impl Parser<'_> {
     ) -> Result<()> {
         let at = self.tokens.get(self.at.saturating_sub(1)).map_or(self.here(), |t| t.at);
         let member_of = self.member_of;
-        if !template.is_empty() && member_of.is_none() {
-            self.program.names.templates.insert(name.clone());
-        } else if !template.is_empty() {
+        if !template.is_empty() {
             self.program.names.templates.insert(name.clone());
         }
         let params = self.params()?;
@@ -599,7 +597,6 @@ impl Parser<'_> {
             body,
             inits,
             member_of,
-            is_static: s.is_static,
             bounds: s.bounds,
             parsed: std::sync::OnceLock::new(),
         });

@@ -33,7 +33,7 @@ pub struct Program {
     /// Templates of variables.
     pub variable_templates: BTreeMap<Arc<str>, Vec<TemplateParam>>,
     /// Enumerators: the one before in the same enum, and an explicit value.
-    pub enumerators: BTreeMap<Arc<str>, (Option<Arc<str>>, Option<Expr>)>,
+    pub enumerators: BTreeMap<Arc<str>, Enumerator>,
     /// Names of enums.
     pub enums: BTreeSet<Arc<str>>,
     /// Names of types and of templates.
@@ -43,6 +43,9 @@ pub struct Program {
     /// Included files that were not found.
     pub missing: Vec<Arc<str>>,
 }
+
+/// An enumerator: the one before it in its enum, and an explicit value.
+pub type Enumerator = (Option<Arc<str>>, Option<Expr>);
 
 /// What the grammar needs to know of names.
 #[derive(Default)]

@@ -178,14 +178,14 @@ impl Parser<'_> {
                 StmtKind::Assert(args.swap_remove(0), text)
             }
             "enum" if (1..10).any(|n| self.ahead(n, "{")) => {
-                let (name, values) = self.enumeration()?;
+                self.enumeration()?;
                 self.expect(";")?;
-                StmtKind::Type(LocalType::Enum(name, values))
+                StmtKind::Type(LocalType::Declared)
             }
             "struct" | "union" | "class" if (1..4).any(|n| self.ahead(n, "{")) => {
                 let index = self.structure(Vec::new())?;
                 if self.eat(";") {
-                    StmtKind::Type(LocalType::Struct(index))
+                    StmtKind::Type(LocalType::Declared)
                 } else {
                     let id = self.program.structs[index].name.clone();
                     let ty = TypeExpr::Named(Name { parts: vec![Part { id, args: None }], at });
