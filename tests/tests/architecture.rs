@@ -23,12 +23,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cuda", &["base", "simt", "driver", "plan", "exec"]),
     ("triton", &["base", "tile", "driver", "exec"]),
     ("girih", &["base", "graph", "tile", "triton", "macros", "driver", "plan", "exec", "cpu", "wgpu", "gguf"]),
-    ("python", &["base", "graph", "driver", "plan", "exec", "cpu", "wgpu", "gguf"]),
+    (
+        "python",
+        &["base", "graph", "tile", "lower", "driver", "plan", "exec", "cpu", "wgpu", "gguf", "triton", "cuda"],
+    ),
     (
         "cli",
         &[
             "base", "graph", "tile", "simt", "rewrite", "lower", "driver", "plan", "exec", "cpu", "wgpu", "gguf",
-            "girih",
+            "girih", "triton", "cuda",
         ],
     ),
     (

@@ -41,7 +41,8 @@ enum Spec {
 impl Spec {
     fn parse(text: &str) -> Result<Spec> {
         let unknown = || {
-            Diag::error("Y001", format!("`{text}` is not a device")).help("give cpu, wgpu, wgpu:N or auto; `girih.devices()` lists them")
+            Diag::error("Y001", format!("`{text}` is not a device"))
+                .help("give cpu, wgpu, wgpu:N or auto; `girih.devices()` lists them")
         };
         match text.split_once(':') {
             None if text == "auto" => Ok(best()),

@@ -65,7 +65,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn gone() -> Box<Diag> {
-    Diag::error("Y004", "the model's thread has ended").note("an earlier answer made it fail").help("open the model again")
+    Diag::error("Y004", "the model's thread has ended")
+        .note("an earlier answer made it fail")
+        .help("open the model again")
 }
 
 #[pymethods]

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod buffer;
+mod cuda;
 mod device;
 mod fault;
 mod gguf;
@@ -21,6 +22,8 @@ mod _girih {
 
     #[pymodule_export]
     use crate::buffer::Buffer;
+    #[pymodule_export]
+    use crate::cuda::{CudaKernel, CudaModule};
     #[pymodule_export]
     use crate::device::{auto, devices, open, synchronize};
     #[pymodule_export]

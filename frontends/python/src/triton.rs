@@ -129,7 +129,8 @@ impl TritonKernel {
             let bindings = self.bindings(grid, &arrays, &numbers)?;
             let mut args: Vec<_> = self.buffers().collect();
             args.sort_by_key(|(_, param, ..)| *param);
-            let args = args.into_iter().map(|(name, ..)| Ok(&given(&arrays, name)?.array)).collect::<Result<Vec<_>>>()?;
+            let args =
+                args.into_iter().map(|(name, ..)| Ok(&given(&arrays, name)?.array)).collect::<Result<Vec<_>>>()?;
             self.loaded.launch(&args, &bindings)
         }))
     }
@@ -232,7 +233,8 @@ fn signature(args: &[Bound<'_, PyTuple>]) -> PyResult<Signature> {
         let kind: String = row.get_item(1)?.extract()?;
         let arg = match &*kind {
             "pointer" => {
-                let (_, _, element, multiple_of, alias): (String, String, String, u32, Option<String>) = row.extract()?;
+                let (_, _, element, multiple_of, alias): (String, String, String, u32, Option<String>) =
+                    row.extract()?;
                 Arg::Pointer { dtype: dtype(&element)?, multiple_of, alias }
             }
             "int" => {

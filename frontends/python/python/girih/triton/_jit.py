@@ -57,8 +57,9 @@ class CompiledKernel:
     n_regs = 32
     n_spills = 0
 
-    def __init__(self, name: str, compiled: _girih.TritonKernel, hints: Mapping[str, Any]) -> None:
-        self.name = name
+    def __init__(self, function: JITFunction, compiled: _girih.TritonKernel, hints: Mapping[str, Any]) -> None:
+        self.function = function
+        self.name = name = function.__name__
         self.compiled = compiled
         self.num_warps = hints.get("num_warps", 4)
         self.num_stages = hints.get("num_stages", 1)
@@ -70,6 +71,10 @@ class CompiledKernel:
         """What the compiler wants the user to know."""
         return self.compiled.notes
 
+    def __getitem__(self, grid: Any) -> Callable[..., CompiledKernel | None]:
+        """Launches the function it comes from: arguments of other types compile it again."""
+        return self.function[grid]
+
     def _init_handles(self) -> None:
         """Nothing: kernels are loaded when they are compiled."""
 
@@ -77,7 +82,8 @@ class CompiledKernel:
 class Metadata:
     """What Triton tells of a compiled kernel."""
 
-    shared = 0
+    # Bytes of workgroup memory: what launchers divide by; the real use depends on the device.
+    shared = 1024
     num_ctas = 1
 
     def __init__(self, name: str, num_warps: int, num_stages: int) -> None:
@@ -194,7 +200,7 @@ class JITFunction:
         found = self._compiled.get(key)
         if found is None:
             compiled = self._parsed().compile(self.__name__, device, specs, single)
-            found = self._compiled[key] = CompiledKernel(self.__name__, compiled, hints)
+            found = self._compiled[key] = CompiledKernel(self, compiled, hints)
         return found
 
     def __repr__(self) -> str:

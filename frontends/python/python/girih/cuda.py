@@ -1,0 +1,225 @@
+"""CUDA C++ kernels, on any GPU and on the CPU.
+
+>>> import numpy as np
+>>> import girih.cuda
+>>> module = girih.cuda.load('''
+... template <typename T, int N>
+... __global__ void scale(T* x, T factor, int n) {
+...     int i = blockIdx.x * blockDim.x + threadIdx.x;
+...     if (i < n) x[i] *= factor * N;
+... }''')
+>>> x = np.arange(100, dtype=np.float32)
+>>> module["scale<float, 4>"][(1,), (128,)](x, 0.5, 100)
+>>> float(x[10])
+20.0
+
+Host code in the file is skipped: Python launches. What has no portable form is refused with its line and advice.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from girih import _girih
+from girih._array import Array
+from girih._devices import current_device
+from girih._dtypes import dtype_of
+from girih._errors import Error
+from girih.triton._arguments import HostArgument, pointer
+
+__all__ = ["Kernel", "Module", "load"]
+
+_FORMATS = {"bool": "?", "i8": "b", "u8": "B", "i16": "h", "u16": "H", "i32": "i", "u32": "I", "i64": "q", "u64": "Q"}
+_FLOATS = {"f16": "e", "f32": "f", "f64": "d"}
+
+
+class Module(Mapping[str, "Kernel"]):
+    """The kernels of a file, by name: `module["scale"]`, with template arguments `module["scale<float, 4>"]`."""
+
+    def __init__(self, module: _girih.CudaModule) -> None:
+        self._module = module
+        self._rows = {name: (template, params, place) for name, template, params, place in module.kernels}
+        self._kernels: dict[str, Kernel] = {}
+
+    def __getitem__(self, name: str) -> Kernel:
+        found = self._kernels.get(name)
+        if found is None:
+            plain = name.split("<")[0].strip()
+            if plain not in self._rows:
+                raise KeyError(f"{name!r}: the file has {', '.join(self._rows) or 'no kernel'}")
+            found = self._kernels[name] = Kernel(self._module, name, self._rows[plain][1])
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+class Kernel:
+    """A kernel: `kernel[grid, block](*arguments)`, or `kernel[grid, block, bytes_of_dynamic_shared_memory]`.
+
+    Pointers are NumPy arrays, torch CPU tensors and what else has DLPack (what the kernel writes is copied back into them),
+    `girih.Array` (which stays on its device), or None for null. Numbers are Python's or NumPy's; structs by value are bytes.
+    """
+
+    def __init__(self, module: _girih.CudaModule, name: str, parameters: Sequence[str]) -> None:
+        self._module = module
+        self.__name__ = name
+        self.parameters = list(parameters)
+        self._compiled: dict[tuple[Any, ...], _girih.CudaKernel] = {}
+
+    def __getitem__(self, shape: Any) -> Callable[..., None]:
+        if not isinstance(shape, tuple) or not 2 <= len(shape) <= 3:
+            raise Error("Y013", f"`{self.__name__}` is launched as `kernel[grid, block]`, or with bytes of shared memory as third")
+        grid, block = (_extents(self.__name__, n) for n in shape[:2])
+        shared = int(shape[2]) if len(shape) == 3 else 0
+        return lambda *args: self._launch(grid, block, shared, args)
+
+    def compiled(
+        self, grid: Any, block: Any, shared: int = 0, nulls: Sequence[bool] = (), device: str | None = None
+    ) -> _girih.CudaKernel:
+        """The kernel for a shape of launch; its `text` is what the device gets."""
+        grid, block = _extents(self.__name__, grid), _extents(self.__name__, block)
+        axes = max((i + 1 for i, n in enumerate(grid) if n != 1), default=1)
+        mask = sum(1 << i for i, null in enumerate(nulls) if null and i < 64)
+        key = (device or current_device(), block, axes, shared, mask)
+        found = self._compiled.get(key)
+        if found is None:
+            found = self._compiled[key] = self._module.compile(self.__name__, key[0], block, axes, shared, mask)
+        return found
+
+    def _launch(self, grid: tuple[int, ...], block: tuple[int, ...], shared: int, args: Sequence[Any]) -> None:
+        if len(args) != len(self.parameters):
+            raise Error("Y013", f"kernel `{self.__name__}` takes {len(self.parameters)} arguments, got {len(args)}")
+        arrays = {i: pointer(name, x) for i, (name, x) in enumerate(zip(self.parameters, args)) if not _is_bytes(x)}
+        arrays = {i: x for i, x in arrays.items() if x is not None}
+        devices = {str(x.device) for x in arrays.values() if isinstance(x, Array)}
+        if len(devices) > 1:
+            raise Error("X011", f"arguments of `{self.__name__}` are on several devices: {', '.join(sorted(devices))}")
+        device = devices.pop() if devices else current_device()
+        kernel = self.compiled(grid, block, shared, [x is None for x in args], device)
+        if 0 in grid:
+            return
+        written = {i for i, (_, writes) in zip(sorted(arrays), kernel.pointers) if writes}
+        numbers: dict[int, list[tuple[str, int]]] = {}
+        for parameter, dtype, offset in kernel.numbers:
+            numbers.setdefault(parameter, []).append((dtype, offset))
+        hosts = {i: x for i, x in arrays.items() if isinstance(x, HostArgument)}
+        first: dict[int, int] = {}
+        for i, x in hosts.items():
+            # One array for several pointers is one buffer.
+            first[i] = next(j for j, y in hosts.items() if j == i or y.address == x.address and x.view.size)
+        buffers: dict[int, _girih.Buffer] = {i: x._buffer for i, x in arrays.items() if isinstance(x, Array)}
+        for i, x in hosts.items():
+            if i in written:
+                x.check_writable(self.__name__)
+                x.remember()
+            if first[i] == i:
+                buffers[i] = x.upload(device, any(first[j] == i for j in written if j in hosts))
+        values: list[Any] = []
+        for i, x in enumerate(args):
+            if i in arrays:
+                values.append(buffers[first.get(i, i)])
+            else:
+                values.append(None if x is None else self._bytes(i, x, numbers.get(i, [])))
+        kernel.launch(grid, values)
+        for i in written:
+            if i in hosts:
+                shared_memory = any(hosts[i].overlaps(y) for j, y in hosts.items() if j != i and first[j] != first[i])
+                hosts[i].write_back(buffers[first[i]], shared_memory)
+
+    def _bytes(self, index: int, value: Any, parts: list[tuple[str, int]]) -> bytes:
+        """A number or struct as C lays it out."""
+        name = self.parameters[index]
+        if isinstance(value, (bytes, bytearray, np.void)):
+            return bytes(value)
+        if len(parts) != 1 or parts[0][1] != 0:
+            raise Error(
+                "Y013",
+                f"argument `{name}` of kernel `{self.__name__}` is no number",
+                help="give a pointer as an array, and a struct as bytes",
+            )
+        dtype = parts[0][0]
+        if isinstance(value, np.generic):
+            value = value.item()
+        try:
+            if dtype in _FORMATS and isinstance(value, (bool, int)):
+                return struct.pack("<" + _FORMATS[dtype], value)
+            if dtype in _FLOATS and isinstance(value, (bool, int, float)):
+                return struct.pack("<" + _FLOATS[dtype], value)
+            if isinstance(value, (bool, int, float)) and dtype_of(dtype).kind == "float":
+                return bytes(_girih.convert(struct.pack("<f", value), "f32", dtype))
+        except (struct.error, OverflowError) as why:
+            raise Error("Y013", f"{value!r} does not fit argument `{name}` of kernel `{self.__name__}`, which is {dtype}") from why
+        raise Error("Y013", f"argument `{name}` of kernel `{self.__name__}` is {dtype}, got {type(value).__name__}")
+
+    def __repr__(self) -> str:
+        return f"<girih CUDA kernel {self.__name__}({', '.join(self.parameters)})>"
+
+
+def load(
+    source: str | os.PathLike[str],
+    *,
+    include: Sequence[str | os.PathLike[str]] = (),
+    defines: Mapping[str, Any] | None = None,
+) -> Module:
+    """Reads CUDA C++: the file at a path, or the text itself if it has more than one line.
+
+    Args:
+        source: a path, or a program.
+        include: folders whose headers `#include` finds; the file's own folder is one.
+        defines: macros defined before the first line.
+    """
+    folders = [pathlib.Path(folder) for folder in include]
+    if isinstance(source, os.PathLike) or "\n" not in source:
+        path = pathlib.Path(source)
+        try:
+            text, file = path.read_text(encoding="utf-8"), os.fspath(source)
+        except OSError as why:
+            raise Error("Y016", f"{path} cannot be read", notes=[str(why)]) from why
+        folders.insert(0, path.parent)
+    else:
+        text, file = source, "<cuda>"
+    given = [(name, "1" if value is True else str(value)) for name, value in (defines or {}).items()]
+    return Module(_girih.CudaModule(text, file, _headers(text, folders), given))
+
+
+def _headers(text: str, folders: Sequence[pathlib.Path]) -> dict[str, str]:
+    """The files that `#include` may ask for, by the names they are asked by."""
+    found: dict[str, str] = {}
+    waiting = [text]
+    while waiting:
+        for line in waiting.pop().splitlines():
+            words = line.strip()
+            if not words.startswith("#") or not words[1:].strip().startswith("include"):
+                continue
+            name = words[1:].strip().removeprefix("include").strip().split("//")[0].strip().strip('"<>')
+            for folder in folders:
+                path = folder / name
+                if name and name not in found and path.is_file():
+                    found[name] = path.read_text(encoding="utf-8", errors="replace")
+                    waiting.append(found[name])
+    return found
+
+
+def _extents(name: str, sizes: Any) -> tuple[int, int, int]:
+    try:
+        given = [int(sizes)] if isinstance(sizes, (int, np.integer)) else [int(n) for n in sizes]
+    except (TypeError, ValueError) as why:
+        raise Error("Y013", f"{sizes!r} is no grid or block of `{name}`") from why
+    if not 1 <= len(given) <= 3 or any(n < 0 for n in given):
+        raise Error("Y013", f"a grid or block has one to three extents, not negative; got {tuple(given)}")
+    x, y, z = (*given, 1, 1)[:3]
+    return (x, y, z)
+
+
+def _is_bytes(x: Any) -> bool:
+    return x is None or isinstance(x, (bytes, bytearray, np.generic, bool, int, float))

@@ -1,0 +1,121 @@
+"""CUDA C++ kernels, launched from Python."""
+
+import numpy as np
+import pytest
+
+import girih
+import girih.cuda
+
+SOURCE = """
+#include "scale.h"
+#include <cuda_fp16.h>
+
+template <typename T, int N>
+__global__ void scale(T* x, T factor, int n) {
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < n) x[i] = times(x[i], factor) * T(N);
+}
+
+__constant__ float table[4] = {1, 2, 3, 4};
+
+__global__ void sums(const float* x, float* out, const float* extra, unsigned n) {
+    extern __shared__ float part[];
+    unsigned at = blockIdx.x * blockDim.x + threadIdx.x;
+    part[threadIdx.x] = at < n ? x[at] : 0.0f;
+    __syncthreads();
+    for (unsigned step = blockDim.x / 2; step > 0; step /= 2) {
+        if (threadIdx.x < step) part[threadIdx.x] += part[threadIdx.x + step];
+        __syncthreads();
+    }
+    if (threadIdx.x == 0) out[blockIdx.x] = part[0] * table[blockIdx.x % 4] + (extra ? extra[0] : 0.0f);
+}
+"""
+
+HEADER = """
+#pragma once
+template <typename T> __device__ T times(T a, T b) { return a * b; }
+"""
+
+
+@pytest.fixture(scope="module")
+def module(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cuda")
+    (folder / "scale.h").write_text(HEADER)
+    (folder / "scale.cu").write_text(SOURCE)
+    return girih.cuda.load(folder / "scale.cu")
+
+
+def test_templates_and_numbers(device, module):
+    assert set(module) == {"scale", "sums"} and module["scale"].parameters == ["x", "factor", "n"]
+    x = np.arange(100, dtype=np.float32)
+    module["scale<float, 4>"][1, 128](x, 0.5, 100)
+    np.testing.assert_array_equal(x, np.arange(100) * 2)
+    n = girih.array(np.arange(100, dtype=np.int32))
+    module["scale<int, -1>"][(2,), (64, 1, 1)](n, np.int64(3), 50)
+    np.testing.assert_array_equal(n.numpy(), np.where(np.arange(100) < 50, np.arange(100) * -3, np.arange(100)))
+    assert n.device == device
+
+
+def test_shared_memory_null_and_constants(device, module):
+    x = np.arange(200, dtype=np.float32)
+    out = np.zeros(4, np.float32)
+    sums = module["sums"]
+    parts = np.pad(x, (0, 56)).reshape(4, 64).sum(1) * [1, 2, 3, 4]
+    sums[4, 64, 256](x, out, None, 200)
+    np.testing.assert_allclose(out, parts)
+    sums[4, 64, 256](x, out, np.full(1, 5, np.float32), 200)
+    np.testing.assert_allclose(out, parts + 5)
+    # Memory of a `__constant__` variable can be read and written from here.
+    kernel = sums.compiled(4, 64, 256, [False, False, True, False])
+    table = kernel.symbol("table")
+    assert np.frombuffer(table.read(), np.float32)[:4].tolist() == [1, 2, 3, 4] and kernel.symbols == ["table"]
+    assert "part" in kernel.text
+
+
+def test_one_array_for_two_pointers(device):
+    module = girih.cuda.load(
+        """
+        __global__ void shift(const float* x, float* out, int n) {
+            int i = threadIdx.x;
+            float v = i + 1 < n ? x[i + 1] : 0.0f;
+            __syncthreads();
+            if (i < n) out[i] = v;
+        }
+        """
+    )
+    x = np.arange(32, dtype=np.float32)
+    if device != "cpu":
+        # WebGPU binds no memory twice where it is written: refused, never computed from a copy.
+        with pytest.raises(girih.Error) as e:
+            module["shift"][1, 32](x, x, 32)
+        assert e.value.code == "W017"
+        return
+    module["shift"][1, 32](x, x, 32)
+    np.testing.assert_array_equal(x, [*range(1, 32), 0])
+
+
+def test_mistakes(device, module, tmp_path):
+    x = np.zeros(4, np.float32)
+    launch = module["scale<float, 4>"][1, 32]
+    mistakes = [
+        ("Y013", lambda: launch(x, 0.5)),
+        ("Y013", lambda: launch(x, 0.5, 4.5)),
+        ("Y013", lambda: launch(x, 0.5, 1 << 40)),
+        ("U007", lambda: launch(x, x, 4)),
+        ("Y013", lambda: launch(3, 0.5, 4)),
+        ("Y013", lambda: module["scale<float, 4>"][1]),
+        ("Y013", lambda: module["scale<float, 4>"][(1, 1, 1, 1), 32](x, 0.5, 4)),
+        ("U007", lambda: module["scale<float, 4, 5>"][1, 32](x, 0.5, 4)),
+        ("Y016", lambda: girih.cuda.load(tmp_path / "absent.cu")),
+        ("Y016", lambda: module["sums"].compiled(1, 32, 128).symbol("chair")),
+    ]
+    for code, call in mistakes:
+        with pytest.raises(girih.Error) as e:
+            call()
+        assert e.value.code == code, e.value
+    with pytest.raises(KeyError, match="the file has scale, sums"):
+        module["scail"]
+    (tmp_path / "wrong.cu").write_text("__global__ void wrong(float* x) {\n    x[0] = missing;\n}\n")
+    with pytest.raises(girih.Error) as e:
+        girih.cuda.load(tmp_path / "wrong.cu")["wrong"][1, 1](x)
+    assert e.value.code == "U003" and e.value.labels[0][1] == 2
