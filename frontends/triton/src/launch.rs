@@ -106,6 +106,16 @@ impl Launcher {
             };
             s.args.insert(name.to_string(), arg);
         }
+        // Heuristics may look at the values of this launch.
+        let value = |a: &Argument| match a {
+            Argument::Int(v) => Some(Constant::Int(*v as i128)),
+            Argument::Float(v) => Some(Constant::Float(*v)),
+            _ => None,
+        };
+        let values = args.iter().filter_map(|(n, a)| Some((n.to_string(), value(a)?))).collect();
+        for (name, c) in self.module.defaults_at(&self.name, &s, &values)? {
+            s.args.entry(name).or_insert(Arg::Constant(c));
+        }
         Ok(s)
     }
 

@@ -31,6 +31,7 @@ mod embedded;
 mod eval;
 mod launch;
 mod module;
+mod share;
 mod signature;
 mod value;
 

@@ -103,13 +103,26 @@ impl Module {
         eval::compile(self, &function, signature)
     }
 
-    /// The values that the first configuration of `@triton.autotune` gives to constants, by name.
+    /// The values that the first configuration of `@triton.autotune` and `@triton.heuristics` give to constants, by name.
     ///
     /// # Errors
-    /// `K003` no such kernel, and what evaluating the decorator finds.
+    /// `K003` no such kernel, and what evaluating the decorators finds.
     pub fn defaults(&self, kernel: &str, signature: &Signature) -> Result<BTreeMap<String, crate::Constant>> {
+        self.defaults_at(kernel, signature, &BTreeMap::new())
+    }
+
+    /// The same where arguments have these values, which heuristics may look at.
+    ///
+    /// # Errors
+    /// As [`Module::defaults`].
+    pub fn defaults_at(
+        &self,
+        kernel: &str,
+        signature: &Signature,
+        values: &BTreeMap<String, crate::Constant>,
+    ) -> Result<BTreeMap<String, crate::Constant>> {
         let function = self.function(kernel)?;
-        eval::decorators(self, &function, signature)
+        eval::decorators(self, &function, signature, values)
     }
 
     fn function(&self, name: &str) -> Result<Arc<Function>> {

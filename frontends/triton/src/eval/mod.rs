@@ -15,7 +15,7 @@ use crate::affine::Range;
 use crate::module::{Function, Module, Source};
 use crate::signature::{Arg, Constant, Signature, parameters};
 use crate::value::{BlockPointer, Pointer, Tensor, Value};
-use crate::{Binding, Kernel, dce};
+use crate::{Binding, Kernel, dce, share};
 use girih_base::{DType, Diag, Dim, Loc, Result, Symbol};
 use girih_tile::{Access, Builder, ValueId};
 use ruff_python_ast::Expr;
@@ -84,7 +84,7 @@ pub(crate) fn compile(module: &Module, function: &Arc<Function>, signature: &Sig
             grid_names[axis] = Some(name.into());
         }
     }
-    let decided = decorators(module, function, signature)?;
+    let decided = decorators(module, function, signature, &BTreeMap::new())?;
     let mut vars = BTreeMap::new();
     let mut bindings = Vec::new();
     for p in function.def.parameters.iter_non_variadic_params() {
@@ -126,20 +126,22 @@ pub(crate) fn compile(module: &Module, function: &Arc<Function>, signature: &Sig
     }
     let [x, y, z] = e.grid.clone();
     let mut tile = e.b.finish(function.def.name.id.to_string(), vec![z, y, x]);
+    share::simplify(&mut tile);
     dce::clean(&mut tile);
     girih_tile::verify(&tile)?;
     Ok(Kernel { tile, bindings, grid: grid_names, checks: e.checks, notes: e.notes })
 }
 
-/// What `@triton.autotune` (its first configuration) and `@triton.heuristics` give to constants.
+/// What `@triton.autotune` (its first configuration) and `@triton.heuristics` give to constants; `values` are those of a launch.
 pub(crate) fn decorators(
     module: &Module,
     function: &Arc<Function>,
     signature: &Signature,
+    values: &BTreeMap<String, Constant>,
 ) -> Result<BTreeMap<String, Constant>> {
     let mut e = Eval::new(module);
     let mut out = BTreeMap::new();
-    let mut known: Vec<(Value, Value)> = Vec::new();
+    let mut known: Vec<(Value, Value)> = values.iter().map(|(n, v)| (Value::str(n), v.value())).collect();
     for (name, arg) in &signature.args {
         if let Arg::Constant(c) = arg {
             known.push((Value::str(name), c.value()));
@@ -155,7 +157,7 @@ pub(crate) fn decorators(
             e.here = d.range;
             let pairs = match wanted {
                 "autotune" => e.first_config(call)?,
-                _ => e.heuristics(call, &known)?,
+                _ => e.heuristics(call, &known, signature)?,
             };
             for (name, value) in pairs {
                 if signature.args.contains_key(&name) {
@@ -351,12 +353,16 @@ impl<'m> Eval<'m> {
         &mut self,
         call: &ruff_python_ast::ExprCall,
         known: &[(Value, Value)],
+        signature: &Signature,
     ) -> Result<Vec<(String, Value)>> {
         let Some(values) = call.arguments.find_argument_value("values", 0) else { return Ok(Vec::new()) };
         let Value::Dict(pairs) = self.expr(values)? else { return Ok(Vec::new()) };
         let args = Value::Dict(std::rc::Rc::new(known.to_vec()));
         let mut out = Vec::new();
         for (name, rule) in string_keys(&pairs) {
+            if signature.args.contains_key(&name) {
+                continue;
+            }
             out.push((name, self.apply(&rule, vec![args.clone()], Vec::new())?));
         }
         Ok(out)
