@@ -7,9 +7,11 @@ mod demo;
 mod devices;
 mod emit;
 mod generate;
+mod kernel;
 mod output;
 mod progress;
 mod rig;
+mod run;
 
 use clap::{Parser, Subcommand};
 use girih_base::Diag;
@@ -39,6 +41,10 @@ enum Command {
     Devices(devices::Devices),
     /// Continue a prompt with a language model
     Generate(generate::Generate),
+    /// Run one kernel of a Triton or CUDA file
+    Run(run::Run),
+    /// Run one kernel in the emulator, which finds accesses out of bounds, races, and reads of what nobody wrote
+    Check(run::Check),
     /// Print a program at any level: graph, kernels, shaders, plan
     Emit(emit::Emit),
     /// Measure named workloads, also beside a rival
@@ -77,6 +83,8 @@ fn run(command: Command, context: &Context, out: Out) -> Done {
         Command::Devices(c) => c.run(context, out),
         Command::Generate(c) => c.run(context, out),
         Command::Emit(c) => c.run(context, out),
+        Command::Run(c) => c.run(context, out),
+        Command::Check(c) => c.run(context, out),
         Command::Bench(c) => c.run(context, out),
     }
 }

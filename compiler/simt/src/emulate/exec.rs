@@ -5,7 +5,7 @@ use super::{Options, Stats};
 use crate::ir::*;
 use crate::op::*;
 use girih_base::{Diag, Loc, Result};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Most components that the values and arrays of one workgroup have together.
 const MOST_WORDS: u64 = 1 << 27;
@@ -26,6 +26,10 @@ pub struct Machine<'k> {
     loops: Vec<Frame>,
     pub(super) group: u32,
     pub(super) epoch: u32,
+    /// Statements that reached memory, and the number of the one that runs.
+    pub(super) sites: Vec<Loc>,
+    numbers: BTreeMap<usize, u32>,
+    pub(super) site: u32,
     /// Where printed lines go.
     pub(super) print: &'k mut dyn FnMut(&str),
     pub stats: Stats,
@@ -53,10 +57,10 @@ impl<'k> Machine<'k> {
             offsets.push(total);
             total += v.ty.lanes as usize * threads as usize;
         }
-        let open = |(b, raw): (&Buffer, &Vec<u8>)| {
+        let open = |(i, (b, raw)): (usize, (&Buffer, &Vec<u8>))| {
             let short =
                 || Diag::error("S106", format!("buffer `{}` of {} bytes is not whole elements", b.name, raw.len()));
-            Memory::buffer(b.elem, raw).ok_or_else(short)
+            Memory::buffer(b.elem, raw, i < 64 && options.unwritten >> i & 1 == 1).ok_or_else(short)
         };
         let mut atomics = BTreeSet::new();
         find_atomics(&kernel.body, &mut atomics);
@@ -65,7 +69,7 @@ impl<'k> Machine<'k> {
             options,
             uniforms,
             threads,
-            buffers: kernel.buffers.iter().zip(buffers).map(open).collect::<Result<_>>()?,
+            buffers: kernel.buffers.iter().zip(buffers).enumerate().map(open).collect::<Result<_>>()?,
             shared: kernel.shared.iter().map(|s| Memory::shared(s.elem, s.len as usize)).collect(),
             locals: Vec::new(),
             values: vec![0; total],
@@ -74,6 +78,9 @@ impl<'k> Machine<'k> {
             loops: Vec::new(),
             group: 0,
             epoch: 0,
+            sites: Vec::new(),
+            numbers: BTreeMap::new(),
+            site: 0,
             print,
             stats: Stats::default(),
         })
@@ -103,12 +110,13 @@ impl<'k> Machine<'k> {
                 break;
             }
             self.stats.statements += 1;
-            active = self.stmt(stmt, active).map_err(|d| self.locate(d, stmt))?;
+            active = self.stmt(stmt, active).map_err(|d| self.locate(d, stmt, None))?;
         }
         Ok(active)
     }
 
-    fn locate(&self, diag: Box<Diag>, stmt: &Stmt) -> Box<Diag> {
+    /// Says where a statement is that fails, once.
+    fn locate(&self, mut diag: Box<Diag>, stmt: &Stmt, thread: Option<u32>) -> Box<Diag> {
         if !diag.notes.is_empty() {
             return diag;
         }
@@ -125,7 +133,11 @@ impl<'k> Machine<'k> {
             _ => "a statement".to_string(),
         };
         let loc: &Loc = &stmt.loc;
-        diag.at(loc, "executed for this").note(format!("{what} in workgroup {} of `{}`", self.group, self.kernel.name))
+        let others = std::mem::take(&mut diag.labels);
+        diag = diag.at(loc, "executed for this");
+        diag.labels.extend(others);
+        let by = thread.map_or(String::new(), |t| format!(" by thread {t}"));
+        diag.note(format!("{what}{by} in workgroup {} of `{}`", self.group, self.kernel.name))
     }
 
     fn stmt(&mut self, stmt: &Stmt, active: Vec<u32>) -> Result<Vec<u32>> {
@@ -167,12 +179,24 @@ impl<'k> Machine<'k> {
                 Ok(active)
             }
             op => {
+                if matches!(op, Op::Load(..) | Op::Store(..) | Op::Atomic(..) | Op::CompareExchange(..)) {
+                    self.number(stmt);
+                }
                 for t in &active {
-                    self.thread(op, stmt.result, *t)?;
+                    self.thread(op, stmt.result, *t).map_err(|d| self.locate(d, stmt, Some(*t)))?;
                 }
                 Ok(active)
             }
         }
+    }
+
+    /// Makes a statement the one that runs. Statements stay where they are, so their address tells them apart.
+    fn number(&mut self, stmt: &Stmt) {
+        let sites = &mut self.sites;
+        self.site = *self.numbers.entry(std::ptr::from_ref(stmt) as usize).or_insert_with(|| {
+            sites.push(stmt.loc.clone());
+            sites.len() as u32 - 1
+        });
     }
 
     fn converged(&self, active: &[u32], what: &str) -> Result<()> {

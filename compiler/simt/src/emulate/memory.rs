@@ -2,7 +2,7 @@
 
 use super::scalar::bytes;
 use crate::ir::Ty;
-use girih_base::{Diag, Result};
+use girih_base::{Diag, Loc};
 
 /// Who accesses, and how.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -18,6 +18,27 @@ pub struct Who {
     pub group: u32,
     pub thread: u32,
     pub epoch: u32,
+    /// The statement, by its number among those that reached memory.
+    pub site: u32,
+}
+
+/// An access that is refused.
+pub struct Refused {
+    pub code: &'static str,
+    pub message: String,
+    /// The statement of the other access of a race.
+    pub other: Option<u32>,
+}
+
+impl Refused {
+    /// As an error; `sites` are the statements that reached memory.
+    pub fn explain(self, sites: &[Loc]) -> Box<Diag> {
+        let diag = Diag::error(self.code, self.message);
+        match self.other.and_then(|site| sites.get(site as usize)) {
+            Some(other) => diag.at(other, "the other access"),
+            None => diag,
+        }
+    }
 }
 
 /// More than one thread read the element in this epoch.
@@ -31,6 +52,8 @@ struct Shadow {
     /// The same of the last read.
     read: (u32, u32, u32),
     written: bool,
+    /// Statements of the last write and the last read.
+    sites: (u32, u32),
 }
 
 /// A storage buffer or workgroup array.
@@ -53,8 +76,8 @@ impl Memory {
         }
     }
 
-    /// A storage buffer from bytes.
-    pub fn buffer(ty: Ty, raw: &[u8]) -> Option<Memory> {
+    /// A storage buffer from bytes; `unwritten` where they are nothing that may be read.
+    pub fn buffer(ty: Ty, raw: &[u8], unwritten: bool) -> Option<Memory> {
         let size = bytes(ty.dtype);
         if !raw.len().is_multiple_of(size * ty.lanes as usize) {
             return None;
@@ -62,7 +85,7 @@ impl Memory {
         let component = |c: &[u8]| c.iter().rev().fold(0u64, |word, b| word << 8 | *b as u64);
         let data: Vec<u64> = raw.chunks_exact(size).map(component).collect();
         let len = data.len() / ty.lanes as usize;
-        Some(Memory { data, ty, shadow: vec![Shadow::default(); len], must_write_first: false })
+        Some(Memory { data, ty, shadow: vec![Shadow::default(); len], must_write_first: unwritten })
     }
 
     /// The bytes again.
@@ -84,12 +107,21 @@ impl Memory {
     }
 
     /// Where the components of element `index` start, after the checks.
-    pub fn access(&mut self, index: u64, kind: Kind, who: Who) -> Result<usize> {
+    pub fn access(&mut self, index: u64, kind: Kind, who: Who) -> Result<usize, Refused> {
+        let refuse = |code, message| Err(Refused { code, message, other: None });
+        let lanes = self.ty.lanes as u64;
+        // People count scalars; an index that wrapped was negative.
+        let scalars = |index: u64| match (index as u32 as i32 as i64, lanes) {
+            (i, 1) => format!("element {i}"),
+            (i, n) => format!("elements {} to {}", i * n as i64, (i + 1) * n as i64 - 1),
+        };
         let Some(shadow) = self.shadow.get_mut(index as usize) else {
-            return Err(Diag::error("S101", format!("element {index} of an array of {}", self.shadow.len())));
+            let len = self.shadow.len() as u64 * lanes;
+            return refuse("S101", format!("{} of an array of {len}", scalars(index)));
         };
         if self.must_write_first && kind != Kind::Write && !shadow.written {
-            return Err(Diag::error("S103", format!("element {index} is read before anything is written to it")));
+            let is = if lanes == 1 { "is" } else { "are" };
+            return refuse("S103", format!("{} {is} read before anything is written there", scalars(index)));
         }
         let me = (who.epoch, who.group + 1, who.thread);
         // Within a workgroup a barrier orders accesses; between workgroups nothing does.
@@ -102,23 +134,25 @@ impl Memory {
             Kind::Atomic => (clash(shadow.write) && !shadow.write_atomic) || clash(shadow.read),
         };
         if race {
-            let (what, other) = if clash(shadow.write) { ("written", shadow.write) } else { ("read", shadow.read) };
+            let (what, other, site) = match clash(shadow.write) {
+                true => ("written", shadow.write, shadow.sites.0),
+                false => ("read", shadow.read, shadow.sites.1),
+            };
             let whom = if other.2 == MANY { "several threads".to_string() } else { format!("thread {}", other.2) };
-            return Err(Diag::error(
-                "S102",
-                format!(
-                    "element {index} is also {what} by {whom} of workgroup {} without a barrier between",
-                    other.1 - 1
-                ),
-            ));
+            let (is, group) = (if lanes == 1 { "is" } else { "are" }, other.1 - 1);
+            let between = if other.1 == me.1 { ", without a barrier between" } else { "; workgroups run in any order" };
+            let message = format!("{} {is} also {what} by {whom} of workgroup {group}{between}", scalars(index));
+            return Err(Refused { code: "S102", message, other: Some(site) });
         }
         match kind {
             Kind::Read => {
                 let same_round = shadow.read.0 == me.0 && shadow.read.1 == me.1;
+                shadow.sites.1 = who.site;
                 shadow.read = if same_round && shadow.read.2 != me.2 { (me.0, me.1, MANY) } else { me };
             }
             Kind::Write | Kind::Atomic => {
                 shadow.write = me;
+                shadow.sites.0 = who.site;
                 shadow.write_atomic = kind == Kind::Atomic;
                 shadow.written = true;
             }

@@ -21,11 +21,13 @@ pub struct Options {
     pub subgroup: u32,
     /// Most rounds of one loop, so that a loop that never ends is reported.
     pub rounds: u64,
+    /// Buffers that hold nothing yet, one bit each from the first: an element must be written before it is read.
+    pub unwritten: u64,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { subgroup: 32, rounds: 1 << 24 }
+        Options { subgroup: 32, rounds: 1 << 24, unwritten: 0 }
     }
 }
 
@@ -43,7 +45,7 @@ pub struct Stats {
 /// Runs the kernel over its buffers (little-endian bytes, one per [`Buffer`], whole elements).
 ///
 /// # Errors
-/// `S101` an access outside an array, `S102` a data race, `S103` a read of workgroup memory that nothing wrote, `S104` a
+/// `S101` an access outside an array, `S102` a data race, `S103` a read of memory that nothing wrote, `S104` a
 /// barrier or subgroup operation that not every thread reaches, `S105` a loop without end, `S106` arguments that do not
 /// fit the kernel, `S107` an assertion that does not hold.
 pub fn run(kernel: &Kernel, buffers: &mut [Vec<u8>], sizes: &Bindings, options: Options) -> Result<Stats> {

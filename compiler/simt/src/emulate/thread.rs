@@ -9,7 +9,7 @@ use girih_base::{DType, Diag, Result, ScalarOp};
 
 impl Machine<'_> {
     fn memory(&mut self, space: Space, index: u64, kind: Kind, t: u32) -> Result<(&mut Memory, usize)> {
-        let who = Who { group: self.group, thread: t, epoch: self.epoch };
+        let who = Who { group: self.group, thread: t, epoch: self.epoch, site: self.site };
         let (memory, key) = match space {
             Space::Shared(i) => (&mut self.shared[i as usize], (true, i)),
             Space::Buffer(i) | Space::Local(i) => (&mut self.buffers[i as usize], (false, i)),
@@ -22,7 +22,7 @@ impl Machine<'_> {
             }
             (true, _) => Kind::Atomic,
         };
-        let at = memory.access(index, kind, who)?;
+        let at = memory.access(index, kind, who).map_err(|refused| refused.explain(&self.sites))?;
         Ok((memory, at))
     }
 

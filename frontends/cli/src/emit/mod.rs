@@ -1,10 +1,12 @@
 //! `girih emit`: any program at any level.
 
 pub mod examples;
+mod kernels;
 mod source;
 mod stages;
 
 use crate::Context;
+use crate::kernel::is_kernel_file;
 use crate::output::{Done, Failure, Out, note};
 use crate::progress::Progress;
 use crate::rig::DeviceSpec;
@@ -12,6 +14,7 @@ use girih_base::{Diag, Result};
 use girih_cpu::CpuTarget;
 use girih_driver::Target;
 use girih_wgpu::{WgpuDevice, WgpuTarget};
+use kernels::For;
 use stages::{Piece, Pieces};
 use std::path::{Path, PathBuf};
 
@@ -43,7 +46,7 @@ pub enum Stage {
 /// Arguments of `girih emit`.
 #[derive(clap::Args)]
 pub struct Emit {
-    /// A graph text file, a GGUF file, or the name of a built-in example
+    /// A graph text file, a GGUF file, a kernel of a Triton or CUDA file (softmax.py::softmax_kernel), or the name of a built-in example
     #[arg(required_unless_present = "list")]
     input: Option<String>,
     /// What to print
@@ -61,6 +64,8 @@ pub struct Emit {
     /// List the built-in examples
     #[arg(long)]
     list: bool,
+    #[command(flatten)]
+    compiled_for: For,
 }
 
 impl Emit {
@@ -73,8 +78,16 @@ impl Emit {
             return Ok(());
         };
         let spinner = Progress::spinner(format!("compiling {input}"));
-        let graph = source::load(input, &self.sizes)?;
-        let mut pieces = stages::stage(&graph, self.stage, &Targets::of(context.device)?)?;
+        let targets = Targets::of(context.device)?;
+        let mut pieces = if is_kernel_file(input) {
+            let file = self.compiled_for.open(input)?;
+            if file.kernel.is_none() {
+                return For::list(&file, out);
+            }
+            self.compiled_for.stage(&file, self.stage, &targets).map_err(|d| file.excerpt(d))?
+        } else {
+            stages::stage(&source::load(input, &self.sizes)?, self.stage, &targets)?
+        };
         if let Some(part) = &self.kernel {
             pieces.retain(|p| p.name.contains(part.as_str()));
         }

@@ -68,12 +68,15 @@ pub fn stage(graph: &Graph, stage: Stage, targets: &Targets) -> Result<Pieces> {
 }
 
 /// A kernel of a program at the level it was lowered or written at.
-enum Launched {
+pub enum Launched {
+    /// Blocks.
     Tile(Arc<Kernel>),
+    /// Threads.
     Simt(Arc<girih_simt::Kernel>),
 }
 
-fn kernel(name: &str, kernel: &Launched, stage: Stage, targets: &Targets) -> Result<Piece> {
+/// Takes a kernel as far as the stage and prints it.
+pub fn kernel(name: &str, kernel: &Launched, stage: Stage, targets: &Targets) -> Result<Piece> {
     let simt = match kernel {
         Launched::Tile(kernel) if stage == Stage::Tile => {
             return Ok(Piece::new(name, "tile", girih_tile::print_without_locs(kernel)));

@@ -1,0 +1,145 @@
+//! `girih run` and `girih check`: one kernel of a file over arrays named on the command line.
+
+pub mod argument;
+mod checker;
+mod launch;
+mod report;
+
+use crate::Context;
+use crate::kernel::File;
+use crate::output::{Done, Out, note, time};
+use crate::rig::{DeviceSpec, Rig, auto};
+use argument::Given;
+use girih_base::{Diag, Result};
+pub use launch::constant;
+use launch::{Outcome, Prepared};
+
+/// A kernel with everything it is launched with.
+#[derive(clap::Args)]
+pub struct Launch {
+    /// A file and a kernel in it: softmax.py::softmax_kernel, or "scale.cu::scale<float, 4>"
+    kernel: String,
+    /// Programs or blocks along X, or X,Y, or X,Y,Z
+    #[arg(long, default_value = "1")]
+    grid: String,
+    /// Threads of a block, for CUDA
+    #[arg(long)]
+    block: Option<String>,
+    /// Bytes of dynamic shared memory, for CUDA
+    #[arg(long, default_value_t = 0)]
+    shared: u32,
+    /// An argument, NAME=VALUE; values are npy:FILE, zeros:f32[4,128], ones:.., empty:.., full:f32[4]:1.5, arange:i32[8],
+    /// random:f32[4]:SEED, numbers, true, false, none, type:f16, or text
+    #[arg(long = "arg", value_name = "NAME=VALUE")]
+    args: Vec<String>,
+    /// A `tl.constexpr` argument; for CUDA a macro
+    #[arg(long = "const", value_name = "NAME=VALUE")]
+    constants: Vec<String>,
+}
+
+/// Arguments of `girih run`.
+#[derive(clap::Args)]
+pub struct Run {
+    #[command(flatten)]
+    launch: Launch,
+    /// Save an array that the kernel wrote, NAME=FILE.npy
+    #[arg(long = "out", value_name = "NAME=FILE")]
+    out: Vec<String>,
+    /// First run it in the emulator, which stops at accesses out of bounds, races, and reads of what nobody wrote
+    #[arg(long)]
+    check: bool,
+    /// Measure the time of this many launches, each with the arguments as given
+    #[arg(long, default_value_t = 0)]
+    reps: u32,
+}
+
+/// Arguments of `girih check`.
+#[derive(clap::Args)]
+pub struct Check {
+    #[command(flatten)]
+    launch: Launch,
+}
+
+impl Run {
+    /// Launches the kernel and says what it wrote.
+    pub fn run(self, context: &Context, out: Out) -> Done {
+        let files = self.out.iter().map(|t| argument::file(t)).collect::<Done<Vec<_>>>()?;
+        let prepared = self.launch.prepare()?;
+        for (name, _) in &files {
+            if !prepared.args.iter().any(|(n, v)| n == name && matches!(v, Given::Array(_))) {
+                return Err(Diag::error("C006", format!("there is no array `{name}` to save")).into());
+            }
+        }
+        if self.check {
+            prepared.check()?;
+        }
+        let spec = if context.device == DeviceSpec::Auto { auto() } else { context.device };
+        let mut rig = Rig::open(spec)?;
+        let outcome = prepared.run(&mut rig, self.reps)?;
+        for (name, path) in &files {
+            if let Some(b) = outcome.arrays.iter().find(|b| b.name == *name) {
+                report::save(&b.elements, path)?;
+            }
+        }
+        prepared.report(&outcome, &files, spec, context.json, out)
+    }
+}
+
+impl Check {
+    /// Runs the kernel in the emulator; the first finding is the error.
+    pub fn run(self, context: &Context, out: Out) -> Done {
+        let prepared = self.launch.prepare()?;
+        prepared.check()?;
+        if context.json {
+            let value = serde_json::json!({ "kernel": prepared.kernel, "grid": prepared.grid, "findings": [] });
+            serde_json::to_writer_pretty(&mut *out, &value)?;
+            return Ok(writeln!(out)?);
+        }
+        let [x, y, z] = prepared.grid;
+        Ok(writeln!(out, "{}: {} x {} x {} programs, nothing found", prepared.kernel, x, y, z)?)
+    }
+}
+
+impl Launch {
+    fn prepare(&self) -> Result<Prepared> {
+        let args = self.args.iter().map(|a| argument::parse(a)).collect::<Result<Vec<_>>>()?;
+        let constants = self.constants.iter().map(|a| argument::parse(a)).collect::<Result<Vec<_>>>()?;
+        let macros: Vec<(String, String)> =
+            self.constants.iter().filter_map(|c| c.split_once('=')).map(|(n, v)| (n.into(), v.into())).collect();
+        let file = File::open(&self.kernel, &macros)?;
+        let kernel = file.kernel()?;
+        let block = self.block.as_deref().map(argument::extents).transpose()?;
+        Prepared::new(file, kernel, argument::extents(&self.grid)?, block, self.shared, args, constants)
+    }
+}
+
+impl Prepared {
+    /// Runs in the emulator.
+    fn check(&self) -> Result<()> {
+        let done = self.run(&mut checker::rig(), 0);
+        done.map(|_| ()).map_err(|d| self.file.excerpt(report::explain(d, self)))
+    }
+
+    fn report(&self, outcome: &Outcome, files: &[(String, String)], spec: DeviceSpec, json: bool, out: Out) -> Done {
+        outcome.notes.iter().for_each(|n| note(n));
+        if json {
+            let value = serde_json::json!({
+                "kernel": self.kernel,
+                "grid": self.grid,
+                "device": spec.to_string(),
+                "seconds": outcome.seconds,
+                "arrays": outcome.arrays.iter().map(report::json).collect::<Vec<_>>(),
+                "files": files.iter().map(|(_, path)| path).collect::<Vec<_>>(),
+            });
+            serde_json::to_writer_pretty(&mut *out, &value)?;
+            return Ok(writeln!(out)?);
+        }
+        for b in &outcome.arrays {
+            writeln!(out, "{}", report::line(b))?;
+        }
+        if let Some(s) = outcome.seconds {
+            writeln!(out, "{} per launch on {spec}", time(std::time::Duration::from_secs_f64(s)))?;
+        }
+        Ok(())
+    }
+}
