@@ -52,10 +52,14 @@ impl Compiled {
     }
 }
 
-/// What a target offers.
+/// What kernels for a target may use.
+///
+/// Graphics drivers get 64-bit integers as pairs of words even where they offer them: Mesa 22.3 takes `255 > i64(x)` for false where
+/// `x` is a sign-extended byte, and of most 64-bit values in kernels, which are indices, the high word is never used.
 pub fn caps(target: &dyn Target) -> Caps {
     let native = &target.desc().native;
-    Caps { int64: native.contains(&DType::I64), double: native.contains(&DType::F64) }
+    let graphics = target.identity().starts_with("wgpu");
+    Caps { int64: native.contains(&DType::I64) && !graphics, double: native.contains(&DType::F64) }
 }
 
 /// A kernel on a device.

@@ -265,8 +265,7 @@ impl<'p> Lowerer<'p> {
                         if !self.caps.double {
                             return Err(self.no_double(at));
                         }
-                        let bits = self.wide(word, hi, Scalar::ULongLong);
-                        self.reinterpret(&Tv { v: bits, t: Type::Scalar(Scalar::ULongLong) }, t, at)?.v
+                        self.double(word, hi)
                     } else {
                         self.wide(word, hi, *s)
                     }

@@ -135,11 +135,7 @@ impl Lowerer<'_> {
             let hi = self.raw_load(space, next);
             let (lo, hi) = (self.as_words(lo), self.as_words(hi));
             if s == Scalar::Double {
-                if !self.caps.int64 {
-                    return Err(self.no_double(at));
-                }
-                let Val::One(bits) = self.wide(lo, hi, Scalar::ULong) else { return Err(self.no_double(at)) };
-                return Ok(Val::One(self.b.bitcast(bits, DType::F64)));
+                return Ok(self.double(lo, hi));
             }
             return Ok(self.wide(lo, hi, s));
         }
@@ -259,16 +255,7 @@ impl Lowerer<'_> {
             return Ok(());
         }
         if size == 8 {
-            let (lo, hi) = if s == Scalar::Double {
-                if !self.caps.int64 {
-                    return Err(self.no_double(at));
-                }
-                let id = self.id(v, s);
-                let bits = self.b.bitcast(id, DType::U64);
-                self.pair(&Val::One(bits))
-            } else {
-                self.pair(v)
-            };
+            let (lo, hi) = if s == Scalar::Double { self.words_of(v) } else { self.pair(v) };
             let (lo, hi) = (self.b_bits(lo, store.dtype), self.b_bits(hi, store.dtype));
             self.raw_store(space, index, lo);
             let next = self.ix_add(index, Ix::K(1));

@@ -36,9 +36,9 @@ use value::{Binding, Place, Tv};
 /// What a target offers beyond WebGPU's minimum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caps {
-    /// 64-bit integers; otherwise pairs of words stand for them.
+    /// Arithmetic on 64-bit integers; otherwise pairs of words stand for them.
     pub int64: bool,
-    /// Doubles; otherwise they are refused.
+    /// Doubles, and 64-bit integers to move their bits; otherwise they are refused.
     pub double: bool,
 }
 

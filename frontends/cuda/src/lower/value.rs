@@ -217,6 +217,24 @@ impl Lowerer<'_> {
         }
     }
 
+    /// A double from its words.
+    pub fn double(&mut self, lo: ValueId, hi: ValueId) -> Val {
+        let int64 = std::mem::replace(&mut self.caps.int64, true);
+        let bits = self.wide(lo, hi, Scalar::ULong);
+        self.caps.int64 = int64;
+        match bits {
+            Val::One(bits) => Val::One(self.b.bitcast(bits, DType::F64)),
+            other => other,
+        }
+    }
+
+    /// The words of a double.
+    pub fn words_of(&mut self, v: &Val) -> (ValueId, ValueId) {
+        let id = self.id(v, Scalar::Double);
+        let bits = self.b.bitcast(id, DType::U64);
+        self.pair(&Val::One(bits))
+    }
+
     /// A 64-bit integer from two words.
     pub fn wide(&mut self, lo: ValueId, hi: ValueId, s: Scalar) -> Val {
         match self.reg(s) {

@@ -161,7 +161,8 @@ impl Launch<'_> {
         let all = Caps { int64: true, double: true };
         let pairs = Caps { int64: false, double: false };
         let mut ran = Vec::new();
-        for (subgroup, caps) in [(8, all), (32, pairs), (64, all)] {
+        let graphics = Caps { int64: false, double: true };
+        for (subgroup, caps) in [(8, all), (32, pairs), (64, graphics)] {
             match self.emulate(subgroup, caps) {
                 Ok(r) => ran.push(r),
                 // Doubles are refused by name where there are none.
