@@ -5,10 +5,13 @@ mod carry;
 mod constant;
 mod control;
 mod expr;
+mod loops;
 mod memory;
 mod names;
+mod operators;
 pub(crate) mod promote;
 mod stmt;
+mod sums;
 pub(crate) mod tensor;
 
 use crate::affine::Range;

@@ -1,0 +1,330 @@
+//! Loops: what a round changes is carried, unless it grows by the same amount each round.
+
+use super::Eval;
+use super::carry::Carried;
+use super::stmt::{Flow, assigned};
+use crate::affine::{Affine, I32, Lin, within};
+use crate::value::{RangeOf, Tensor, Value};
+use girih_base::{DType, Dim, Result, ScalarOp};
+use girih_tile::{Block, Op, TileTy, ValueId};
+use ruff_python_ast::{Expr, Stmt, StmtFor, StmtWhile};
+use ruff_text_size::Ranged;
+use std::collections::BTreeMap;
+
+/// Passes over a loop's body before its carried values must be settled.
+const PASSES: usize = 24;
+
+impl Eval<'_> {
+    /// Runs a `for`.
+    pub fn for_stmt(&mut self, f: &StmtFor) -> Result<()> {
+        if !f.orelse.is_empty() {
+            return Err(self.error("K002", "`else` of a loop is not part of the language", "here"));
+        }
+        let over = self.expr(&f.iter)?;
+        let range = match &over {
+            Value::Range(r) if !r.unroll => r.clone(),
+            _ => {
+                let items = self.at(f.iter.range(), |e| e.items(&over))?;
+                for item in items {
+                    self.burn()?;
+                    self.assign(&f.target, item)?;
+                    if let Flow::Return(_) = self.body(&f.body, None)? {
+                        return Err(self.return_in_loop());
+                    }
+                }
+                return Ok(());
+            }
+        };
+        self.enter(f.iter.range());
+        let (lo, step, trips) = self.rounds(&range)?;
+        let at = f.range();
+        self.here = at;
+        let Expr::Name(target) = &*f.target else {
+            return Err(self.error("K002", "the target of a loop is a name", "here"));
+        };
+        let target = target.id.to_string();
+        let before = self.vars().clone();
+        let mut carried = self.carried(&f.body, &before, &target);
+        let mut try_steps = true;
+        for _ in 0..PASSES {
+            self.burn()?;
+            self.enter(at);
+            let round = self.b.fresh(TileTy::scalar(DType::I32));
+            let most = trips.dim().map(|d| d - Dim::ONE);
+            let top = self.lin_range(&trips).1.clamp(1, I32.1) - 1;
+            self.ranges.insert(round, ((0, top), most));
+            let (params, mut vars) = self.enter_region(&carried, &before, Some(&Lin::atom(round)), &[round])?;
+            let index = self.loop_index(&lo, &step, round)?;
+            self.b.name(round, None);
+            vars.insert(target.clone(), Value::Tensor(index));
+            let inside: Vec<Value> =
+                carried.iter().map(|c| vars.get(&c.name).cloned().unwrap_or(Value::None)).collect();
+            *self.vars() = vars;
+            if let Flow::Return(_) = self.body(&f.body, None)? {
+                return Err(self.return_in_loop());
+            }
+            self.enter(at);
+            let settled = self.settle(&mut carried, &inside, round.0, &mut try_steps)?;
+            if !settled {
+                self.b.end(Vec::new());
+                continue;
+            }
+            let body = self.leave_region(&carried, params)?;
+            let mut init = Vec::new();
+            for c in &carried {
+                self.pack(&c.before, &c.shape, &mut init)?;
+            }
+            let mut tys = Vec::new();
+            carried.iter().for_each(|c| self.carried_types(&c.shape, &mut tys));
+            let (zero, end) = (self.b.int(0), self.lin_value(&trips));
+            let ids = self.b.push(Op::For { lo: zero, hi: end, step: 1, init, body }, tys);
+            return self.after_loop(&carried, before, Some(&trips), ids);
+        }
+        self.enter(at);
+        Err(self.error("K013", "the types of this loop's variables do not settle", "this loop"))
+    }
+
+    /// Runs a `while`.
+    pub fn while_stmt(&mut self, w: &StmtWhile) -> Result<()> {
+        if !w.orelse.is_empty() {
+            return Err(self.error("K002", "`else` of a loop is not part of the language", "here"));
+        }
+        let at = w.range();
+        let before = self.vars().clone();
+        let mut carried = self.carried(&w.body, &before, "");
+        let mut try_steps = false;
+        for _ in 0..PASSES {
+            self.burn()?;
+            self.enter(at);
+            let (params, vars) = self.enter_region(&carried, &before, None, &[])?;
+            *self.vars() = vars;
+            let cond = self.expr(&w.test)?;
+            // What constants make true, the body may change: it is looked at first.
+            if cond.truth() == Some(false) {
+                self.b.end(Vec::new());
+                *self.vars() = before;
+                return Ok(());
+            }
+            let test_value = match cond.truth() {
+                Some(t) => self.number(&Value::Bool(t), DType::Bool)?,
+                None => self.at(w.test.range(), |e| e.scalar_condition(&cond))?,
+            };
+            let test = self.b.end(vec![test_value.id]);
+            let test = Block { params: params.clone(), ..test };
+            let (params, vars) = self.enter_region(&carried, &before, None, &[])?;
+            let inside: Vec<Value> =
+                carried.iter().map(|c| vars.get(&c.name).cloned().unwrap_or(Value::None)).collect();
+            *self.vars() = vars;
+            if let Flow::Return(_) = self.body(&w.body, None)? {
+                return Err(self.return_in_loop());
+            }
+            self.enter(at);
+            if !self.settle(&mut carried, &inside, u32::MAX, &mut try_steps)? {
+                self.b.end(Vec::new());
+                continue;
+            }
+            if cond.truth() == Some(true) {
+                return Err(self.at(w.test.range(), |e| {
+                    e.error("K013", "this loop never ends", "always true")
+                        .help("the condition must depend on what the body changes")
+                }));
+            }
+            let body = self.leave_region(&carried, params)?;
+            let mut init = Vec::new();
+            for c in &carried {
+                self.pack(&c.before, &c.shape, &mut init)?;
+            }
+            let mut tys = Vec::new();
+            carried.iter().for_each(|c| self.carried_types(&c.shape, &mut tys));
+            let ids = self.b.push(Op::While { init, test, body }, tys);
+            return self.after_loop(&carried, before, None, ids);
+        }
+        self.enter(at);
+        Err(self.error("K013", "the types of this loop's variables do not settle", "this loop"))
+    }
+
+    fn return_in_loop(&self) -> Box<girih_base::Diag> {
+        self.error("K002", "`return` inside a loop is not part of the language", "in this loop")
+            .help("carry a condition, or return after the loop")
+    }
+
+    /// The variables that a loop changes.
+    fn carried(&self, body: &[Stmt], before: &BTreeMap<String, Value>, target: &str) -> Vec<Carried> {
+        let mut names = Vec::new();
+        assigned(body, &mut names);
+        let one = |name: String| {
+            let value = before.get(&name)?;
+            Some(Carried { before: value.clone(), shape: self.shape_of(value), name })
+        };
+        names.into_iter().filter(|n| n != target).filter_map(one).collect()
+    }
+
+    /// Opens a loop's region; gives its parameters and the variables inside.
+    fn enter_region(
+        &mut self,
+        carried: &[Carried],
+        before: &BTreeMap<String, Value>,
+        rounds: Option<&Lin>,
+        first: &[ValueId],
+    ) -> Result<(Vec<ValueId>, BTreeMap<String, Value>)> {
+        let mut tys = Vec::new();
+        carried.iter().for_each(|c| self.carried_types(&c.shape, &mut tys));
+        let params: Vec<ValueId> = tys.into_iter().map(|t| self.b.fresh(t)).collect();
+        let all: Vec<ValueId> = first.iter().chain(&params).copied().collect();
+        self.b.begin(all.clone());
+        let mut vars = before.clone();
+        let mut ids = params.iter().copied();
+        for c in carried {
+            let v = self.unpack_carried(&c.shape, &c.before, rounds, &mut ids)?;
+            vars.insert(c.name.clone(), v);
+        }
+        Ok((all, vars))
+    }
+
+    fn leave_region(&mut self, carried: &[Carried], params: Vec<ValueId>) -> Result<Block> {
+        let vars = self.vars().clone();
+        let mut out = Vec::new();
+        for c in carried {
+            let v = vars.get(&c.name).cloned().unwrap_or(Value::None);
+            self.pack(&v, &c.shape, &mut out)?;
+        }
+        let block = self.b.end(out);
+        Ok(Block { params, ..block })
+    }
+
+    fn after_loop(
+        &mut self,
+        carried: &[Carried],
+        before: BTreeMap<String, Value>,
+        rounds: Option<&Lin>,
+        ids: Vec<ValueId>,
+    ) -> Result<()> {
+        let mut ids = ids.into_iter();
+        let mut vars = before;
+        for c in carried {
+            let v = self.unpack_carried(&c.shape, &c.before, rounds, &mut ids)?;
+            vars.insert(c.name.clone(), v);
+        }
+        *self.vars() = vars;
+        Ok(())
+    }
+
+    /// Compares what a round made of the carried values with how they are carried; whether that is settled.
+    fn settle(&mut self, carried: &mut [Carried], inside: &[Value], mark: u32, try_steps: &mut bool) -> Result<bool> {
+        let mut settled = true;
+        let mut fitting = true;
+        for (c, inside) in carried.iter_mut().zip(inside) {
+            let after = self.vars().get(&c.name).cloned().unwrap_or(Value::None);
+            if !self.fits(&after, &c.shape, &c.before) {
+                let wider = self.widen(&c.name, &c.shape, &c.before, &after);
+                c.shape = match wider {
+                    Ok(s) => s,
+                    Err(e) if e.code == "K011" => return Err(self.type_changes(&c.name, &c.before, &after)),
+                    Err(e) => return Err(e),
+                };
+                (settled, fitting) = (false, false);
+            } else if !self.steps_hold(&c.shape, inside, &after) {
+                c.shape = Self::without_steps(&c.shape);
+                *try_steps = false;
+                settled = false;
+            }
+        }
+        if fitting && *try_steps && settled {
+            *try_steps = false;
+            for (c, inside) in carried.iter_mut().zip(inside) {
+                let after = self.vars().get(&c.name).cloned().unwrap_or(Value::None);
+                let found = self.find_steps(&c.shape, inside, &after, mark);
+                if format!("{found:?}") != format!("{:?}", c.shape) {
+                    c.shape = found;
+                    settled = false;
+                }
+            }
+        }
+        Ok(settled)
+    }
+
+    /// First value, step and number of rounds of a range, as tensors and a sum; the number is not negative.
+    fn rounds(&mut self, r: &RangeOf) -> Result<(Tensor, Tensor, Lin)> {
+        let mut parts = Vec::new();
+        for v in [&r.lo, &r.hi, &r.step] {
+            let t = self.expect_tensor(v, "a bound of the range")?;
+            if !t.dtype.is_int() || t.shape.iter().any(|n| *n != 1) {
+                return Err(self.error(
+                    "K004",
+                    format!("the bounds of a range are integer scalars, got {v}"),
+                    "this range",
+                ));
+            }
+            parts.push(self.reshape(&t, &[])?);
+        }
+        let mut wide = false;
+        for t in &parts {
+            wide |= t.dtype != DType::I32 && !self.is_small(t);
+        }
+        let dtype = if wide { DType::I64 } else { DType::I32 };
+        let (step, hi, lo) = (parts.remove(2), parts.remove(1), parts.remove(0));
+        let (lo, hi, step) = (self.cast(&lo, dtype)?, self.cast(&hi, dtype)?, self.cast(&step, dtype)?);
+        let known = step.affine.as_ref().and_then(|a| a.base.dim()).and_then(|d| d.as_const());
+        if known == Some(0) {
+            return Err(self.error("K006", "the step of a range is zero", "this range"));
+        }
+        let (from, to) = if known.is_some_and(|s| s < 0) { (&hi, &lo) } else { (&lo, &hi) };
+        let span = self.map(ScalarOp::Sub, &[to, from])?;
+        let size = known.map(|s| s.unsigned_abs() as i64);
+        let symbolic = span.affine.as_ref().and_then(|a| a.base.dim()).filter(|_| !wide);
+        let by = step.affine.as_ref().and_then(|a| a.base.dim()).filter(|d| d.bounds().0 >= 1);
+        if let (Some(d), Some(by)) = (&symbolic, size.map(Dim::from).or(by)) {
+            let trips = d.ceil_div(&by).max_of(&Dim::ZERO);
+            if !trips.is_too_large() {
+                return Ok((lo, step, Lin::new(trips)));
+            }
+        }
+        let one = self.number(&Value::Int(1), dtype)?;
+        let trips = match size {
+            Some(1) => span,
+            Some(n) => {
+                let (less, by) =
+                    (self.number(&Value::Int(n as i128 - 1), dtype)?, self.number(&Value::Int(n as i128), dtype)?);
+                let up = self.map(ScalarOp::Add, &[&span, &less])?;
+                self.map(ScalarOp::Div, &[&up, &by])?
+            }
+            None => {
+                // (span + step - sign) / step, for steps of either sign.
+                let positive = step.range.is_some_and(|r| r.0 >= 1);
+                let sign = if positive { one } else { self.map(ScalarOp::Sign, &[&step])? };
+                let less = self.map(ScalarOp::Sub, &[&step, &sign])?;
+                let up = self.map(ScalarOp::Add, &[&span, &less])?;
+                self.map(ScalarOp::Div, &[&up, &step])?
+            }
+        };
+        let zero = self.number(&Value::Int(0), dtype)?;
+        let trips =
+            if trips.range.is_some_and(|r| r.0 >= 0) { trips } else { self.map(ScalarOp::Max, &[&trips, &zero])? };
+        let range = trips.range.filter(|r| within(*r, I32));
+        let low = self.low(&trips);
+        let lin = match (&trips.affine, dtype) {
+            (Some(a), DType::I32) => a.base.clone(),
+            _ => Lin::atom(low),
+        };
+        if lin.terms.len() == 1 && lin.terms.contains_key(&low) {
+            let (lo, hi) = range.unwrap_or((0, I32.1));
+            self.ranges.insert(low, ((lo.max(0), hi), None));
+        }
+        Ok((lo, step, lin))
+    }
+
+    /// `lo + round * step`.
+    fn loop_index(&mut self, lo: &Tensor, step: &Tensor, round: ValueId) -> Result<Tensor> {
+        let known = self.ranges.get(&round).cloned();
+        let mut r = self.affine_tensor(Affine::scalar(Lin::atom(round)), &[]);
+        r.range = known.map(|k| k.0);
+        let r = self.cast(&r, lo.dtype)?;
+        let part = self.map(ScalarOp::Mul, &[&r, step])?;
+        let mut index = self.map(ScalarOp::Add, &[lo, &part])?;
+        // Indices lie between the first value and the end, which are i32 where the index is.
+        if index.range.is_none() && lo.range.is_some_and(|r| r.0 >= 0) && step.range.is_some_and(|r| r.0 >= 0) {
+            index.range = Some((lo.range.map_or(0, |r| r.0), I32.1));
+        }
+        Ok(index)
+    }
+}
