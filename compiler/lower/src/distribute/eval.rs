@@ -5,7 +5,7 @@ mod keep;
 use super::emit::{Emit, Idx, Leaf};
 use super::layout::{Layout, linear_of};
 use super::plan::pulled;
-use girih_base::{DType, Diag, Result, ScalarOp};
+use girih_base::{DType, Diag, Loc, Result, ScalarOp};
 use girih_simt::{self as simt, Space, Ty, ValueId as Sv};
 use girih_tile::{Literal, Op, ValueId as Tv};
 
@@ -47,8 +47,12 @@ impl Emit<'_> {
                 let pull = pulled(&stmt.op, l, &self.bits(*x), &self.bits(v));
                 self.eval(*x, &pull, idx)?
             }
-            Op::Load { param, view, at, mask, other } => self.load(v, *param, view, at, *mask, *other, l, idx)?,
-            Op::LoadAt { param, index, mask, other } => self.load_at(v, *param, *index, *mask, *other, l, idx)?,
+            Op::Load { param, view, at, mask, other } => {
+                self.located(&stmt.loc, |e| e.load(v, *param, view, at, *mask, *other, l, idx))?
+            }
+            Op::LoadAt { param, index, mask, other } => {
+                self.located(&stmt.loc, |e| e.load_at(v, *param, *index, *mask, *other, l, idx))?
+            }
             Op::LoadQuant { param, format, columns, at, .. } => {
                 self.load_quant(*param, format, columns, *at, l, idx)?
             }
@@ -60,6 +64,19 @@ impl Emit<'_> {
         };
         self.remember(key, result);
         Ok(result)
+    }
+
+    /// Code of a load, which belongs to where the load was written and not to where its value is used.
+    fn located(&mut self, loc: &Loc, code: impl FnOnce(&mut Self) -> Result<Sv>) -> Result<Sv> {
+        if !loc.is_known() {
+            return code(self);
+        }
+        let user = std::mem::replace(&mut self.here, loc.clone());
+        self.b.set_loc(loc.clone());
+        let result = code(self);
+        self.b.set_loc(user.clone());
+        self.here = user;
+        result
     }
 
     /// A scalar value.

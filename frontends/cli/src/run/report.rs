@@ -74,16 +74,16 @@ pub fn save(e: &Elements, path: &str) -> Result<()> {
 /// Adds what a finding of the emulator means in the kernel's language.
 pub fn explain(mut diag: Box<Diag>, p: &Prepared) -> Box<Diag> {
     let triton = matches!(p.file.source, Source::Triton(_));
-    if diag.code.starts_with("S10") && p.grid[1..] != [1, 1] {
+    if diag.code.starts_with('S') && p.grid[1..] != [1, 1] {
         let [x, y, _] = p.grid;
         diag = diag.note(format!("workgroup x + {x} * y + {} * z is the program (x, y, z)", x as u64 * y as u64));
     }
-    let help = match (diag.code, triton) {
-        ("S101", true) => "mask what lies outside: `mask=offsets < n`; check strides against the array's shape",
-        ("S101", false) => "guard what lies outside: `if (i < n)`; check strides against the array's size",
-        ("S102", true) => "let each element be written by one program only, or use an atomic operation",
-        ("S102", false) => "put `__syncthreads()` between the two, or use an atomic operation",
-        ("S103", _) => "write it first; arrays of `zeros:` hold zeroes, those of `empty:` nothing",
+    let help = match (diag.code.strip_prefix('S'), triton) {
+        (Some("101"), true) => "mask what lies outside: `mask=offsets < n`; check strides against the array's shape",
+        (Some("101"), false) => "guard what lies outside: `if (i < n)`; check strides against the array's size",
+        (Some("102"), true) => "let each element be written by one program only, or use an atomic operation",
+        (Some("102"), false) => "put `__syncthreads()` between the two, or use an atomic operation",
+        (Some("103"), _) => "write it first; arrays of `zeros:` hold zeroes, those of `empty:` nothing",
         _ => return diag,
     };
     if diag.help.is_none() { diag.help(help) } else { diag }
