@@ -55,9 +55,14 @@ enum Stmt {
     For(u32, Vec<Stmt>),
     Break(Expr),
     Continue(Expr),
+    /// `v += popc(ballot(e))`.
+    Vote(usize, Expr),
+    /// Writes the results and returns.
+    Return(Expr),
 }
 
-struct Gen(u64);
+/// The state, and whether warps vote.
+struct Gen(u64, bool);
 
 impl Gen {
     fn n(&mut self, n: usize) -> usize {
@@ -103,6 +108,8 @@ impl Gen {
                 let e = self.expr(vars, 2);
                 if self.n(2) == 0 { Stmt::Break(e) } else { Stmt::Continue(e) }
             }
+            0 if self.1 => Stmt::Vote(self.n(vars.len()), self.expr(vars, 2)),
+            1 if self.1 && self.n(8) == 0 => Stmt::Return(self.expr(vars, 2)),
             _ => {
                 const OPS: [&str; 6] = ["+", "-", "*", "^", "|", "&"];
                 let op = if self.n(3) == 0 { Some(OPS[self.n(6)]) } else { None };
@@ -205,6 +212,12 @@ fn write(list: &[Stmt], depth: usize, out: &mut String) {
                 write(body, depth + 1, out);
                 out.push_str("}\n");
             }
+            Stmt::Vote(i, e) => out.push_str(&format!("v{i} += __popc(__ballot_sync(0xffffffff, {}));\n", text(e))),
+            Stmt::Return(c) => {
+                out.push_str(&format!("if ({}) {{\n", text(c)));
+                (0..5).for_each(|i| out.push_str(&format!("out[t * 5 + {i}] = v{i};\n")));
+                out.push_str("return;\n}\n");
+            }
             Stmt::Break(c) => out.push_str(&format!("if ({}) break;\n", text(c))),
             Stmt::Continue(c) => out.push_str(&format!("if ({}) continue;\n", text(c))),
         }
@@ -241,6 +254,7 @@ fn run(list: &[Stmt], vars: &mut [(i128, Ty)]) -> Flow {
             }
             Stmt::Break(c) if eval(c, vars).0 != 0 => return Flow::Break,
             Stmt::Continue(c) if eval(c, vars).0 != 0 => return Flow::Continue,
+            // Votes and returns are the business of whole warps.
             _ => {}
         }
     }
@@ -253,7 +267,7 @@ fn random_programs_agree_everywhere() {
     let number = |name: &str, default: u64| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
     let (count, first) = (number("GIRIH_FUZZ_CUDA_PROGRAMS", 24), number("GIRIH_FUZZ_SEED", 1));
     for seed in first..first + count {
-        let mut g = Gen(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut g = Gen(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), false);
         let types: Vec<Ty> = (0..5).map(|_| TYPES[g.n(8)]).collect();
         let body: Vec<Stmt> = (0..4).flat_map(|_| g.block(&types, 2, false)).collect();
         let mut src = String::from("__global__ void k(const int* in, long long* out) {\nint t = threadIdx.x;\n");
@@ -283,6 +297,89 @@ fn random_programs_agree_everywhere() {
                 "seed {seed} on {}: (thread, variable, got, want) {wrong:?}\n{src}\n{input:?}",
                 r.on
             );
+        }
+    }
+}
+
+/// The threads of a warp in lockstep: those that go on, those that left the loop, those that go to its next round.
+fn together(list: &[Stmt], vars: &mut [Vec<(i128, Ty)>], mut on: Vec<usize>) -> [Vec<usize>; 3] {
+    let (mut broken, mut continued) = (Vec::new(), Vec::new());
+    for s in list {
+        let part = |on: &[usize], vars: &[Vec<(i128, Ty)>], e: &Expr| -> (Vec<usize>, Vec<usize>) {
+            on.iter().partition(|t| eval(e, &vars[**t]).0 != 0)
+        };
+        match s {
+            Stmt::Set(..) => on.iter().for_each(|t| drop(run(std::slice::from_ref(s), &mut vars[*t]))),
+            Stmt::Vote(i, e) => {
+                let votes = part(&on, vars, e).0.len() as i128;
+                for t in &on {
+                    let (v, ty) = vars[*t][*i];
+                    vars[*t][*i].0 = wrap(binary("+", (v, ty), (votes, TYPES[0])).0, ty);
+                }
+            }
+            Stmt::If(c, a, b) => {
+                let (yes, no) = part(&on, vars, c);
+                let ([mut x, p, q], [y, r, s]) = (together(a, vars, yes), together(b, vars, no));
+                x.extend(y);
+                x.sort_unstable();
+                on = x;
+                broken.extend(p.into_iter().chain(r));
+                continued.extend(q.into_iter().chain(s));
+            }
+            Stmt::For(n, body) => {
+                let (mut inside, mut out) = (on, Vec::new());
+                for _ in 0..*n {
+                    let [mut x, left, next] = together(body, vars, inside);
+                    out.extend(left);
+                    x.extend(next);
+                    x.sort_unstable();
+                    inside = x;
+                }
+                out.extend(inside);
+                out.sort_unstable();
+                on = out;
+            }
+            Stmt::Break(c) | Stmt::Continue(c) | Stmt::Return(c) => {
+                let (leave, stay) = part(&on, vars, c);
+                on = stay;
+                match s {
+                    Stmt::Break(_) => broken.extend(leave),
+                    Stmt::Continue(_) => continued.extend(leave),
+                    _ => {}
+                }
+            }
+        }
+    }
+    [on, broken, continued]
+}
+
+/// Warps vote under conditions, in loops that their threads leave one by one, and after returns.
+#[test]
+fn random_votes_agree_everywhere() {
+    let number = |name: &str, default: u64| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
+    let (count, first) = (number("GIRIH_FUZZ_CUDA_PROGRAMS", 24), number("GIRIH_FUZZ_SEED", 1));
+    for seed in first..first + count {
+        let mut g = Gen(seed.wrapping_mul(0xd134_2543_de82_ef95), true);
+        let types: Vec<Ty> = (0..5).map(|_| TYPES[g.n(8)]).collect();
+        let body: Vec<Stmt> = (0..3).flat_map(|_| g.block(&types, 2, false)).collect();
+        let mut src = String::from("__global__ void k(const int* in, long long* out) {\nint t = threadIdx.x;\n");
+        for (i, t) in types.iter().enumerate() {
+            src.push_str(&format!("{} v{i} = in[t * 5 + {i}];\n", t.name));
+        }
+        write(&body, 0, &mut src);
+        (0..5).for_each(|i| src.push_str(&format!("out[t * 5 + {i}] = v{i};\n")));
+        src.push('}');
+        let input: Vec<i32> = (0..64 * 5).map(|_| [g.n(1 << 31) as i32, -(g.n(200) as i32), g.n(9) as i32][g.n(3)]).collect();
+        let mut vars: Vec<Vec<(i128, Ty)>> =
+            input.chunks(5).map(|row| row.iter().zip(&types).map(|(v, t)| (wrap(*v as i128, *t), *t)).collect()).collect();
+        for warp in 0..2 {
+            together(&body, &mut vars, (warp * 32..warp * 32 + 32).collect());
+        }
+        let want: Vec<i64> = vars.iter().flatten().map(|(v, _)| *v as i64).collect();
+        for r in launch(&src, "k", 1, 64, vec![i(&input), zeros(640)]).run() {
+            let got: Vec<i64> = r.memory[1].chunks(8).map(|c| i64::from_le_bytes(c.try_into().unwrap())).collect();
+            let wrong: Vec<_> = (0..320).filter(|i| got[*i] != want[*i]).map(|i| (i / 5, i % 5, got[i], want[i])).take(9).collect();
+            assert!(wrong.is_empty(), "seed {seed} on {}: (thread, variable, got, want) {wrong:?}\n{src}\n{input:?}", r.on);
         }
     }
 }
