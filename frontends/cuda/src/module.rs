@@ -121,9 +121,12 @@ impl Module {
 /// Runs on a stack that holds the deepest nesting the parser lets through, whatever thread the caller has.
 fn deep<T: Send>(f: impl FnOnce() -> T + Send) -> Result<T> {
     std::thread::scope(|scope| {
-        let failed = || Diag::error("U006", "the translation found no room for its stack");
-        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, f).map_err(|_| failed())?;
-        thread.join().map_err(|_| failed())
+        let none = || Diag::error("U006", "there is no room for the translator's stack");
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, f).map_err(|_| none())?;
+        thread.join().map_err(|_| {
+            Diag::error("U011", "the translator failed on this program")
+                .help("this is a fault of the compiler: please report it with the kernel's source")
+        })
     })
 }
 

@@ -369,17 +369,25 @@ fn random_votes_agree_everywhere() {
         write(&body, 0, &mut src);
         (0..5).for_each(|i| src.push_str(&format!("out[t * 5 + {i}] = v{i};\n")));
         src.push('}');
-        let input: Vec<i32> = (0..64 * 5).map(|_| [g.n(1 << 31) as i32, -(g.n(200) as i32), g.n(9) as i32][g.n(3)]).collect();
-        let mut vars: Vec<Vec<(i128, Ty)>> =
-            input.chunks(5).map(|row| row.iter().zip(&types).map(|(v, t)| (wrap(*v as i128, *t), *t)).collect()).collect();
+        let input: Vec<i32> =
+            (0..64 * 5).map(|_| [g.n(1 << 31) as i32, -(g.n(200) as i32), g.n(9) as i32][g.n(3)]).collect();
+        let mut vars: Vec<Vec<(i128, Ty)>> = input
+            .chunks(5)
+            .map(|row| row.iter().zip(&types).map(|(v, t)| (wrap(*v as i128, *t), *t)).collect())
+            .collect();
         for warp in 0..2 {
             together(&body, &mut vars, (warp * 32..warp * 32 + 32).collect());
         }
         let want: Vec<i64> = vars.iter().flatten().map(|(v, _)| *v as i64).collect();
         for r in launch(&src, "k", 1, 64, vec![i(&input), zeros(640)]).run() {
             let got: Vec<i64> = r.memory[1].chunks(8).map(|c| i64::from_le_bytes(c.try_into().unwrap())).collect();
-            let wrong: Vec<_> = (0..320).filter(|i| got[*i] != want[*i]).map(|i| (i / 5, i % 5, got[i], want[i])).take(9).collect();
-            assert!(wrong.is_empty(), "seed {seed} on {}: (thread, variable, got, want) {wrong:?}\n{src}\n{input:?}", r.on);
+            let wrong: Vec<_> =
+                (0..320).filter(|i| got[*i] != want[*i]).map(|i| (i / 5, i % 5, got[i], want[i])).take(9).collect();
+            assert!(
+                wrong.is_empty(),
+                "seed {seed} on {}: (thread, variable, got, want) {wrong:?}\n{src}\n{input:?}",
+                r.on
+            );
         }
     }
 }

@@ -141,8 +141,10 @@ fn hostile_files_stay_within_bounds() {
     list.push(format!("__global__ void k(int* o) {{ o[0] = 1 {}; }}", "+ o[1]".repeat(50_000)));
     for text in list {
         let include = |_: &str, _: bool| Some("#include \"self.h\"\n#include \"self.h\"\n".to_string());
-        if let Ok(m) = Module::parse(&text, "k.cu", &include) {
-            let _ = m.compile("k", &LaunchShape::new([32, 1, 1], 1), Caps { int64: true, double: true });
+        if let Ok(m) = Module::parse(&text, "k.cu", &include)
+            && let Err(e) = m.compile("k", &LaunchShape::new([32, 1, 1], 1), Caps { int64: true, double: true })
+        {
+            assert_ne!(e.code, "U011", "{}", &text[..text.len().min(300)]);
         }
     }
 }
@@ -206,13 +208,71 @@ fn broken_files_are_answered() {
             }
         }
         let text = String::from_utf8_lossy(&text).into_owned();
-        let Ok(m) = Module::parse(&text, "fuzz.cu", &|_, _| None) else { continue };
+        let m = match Module::parse(&text, "fuzz.cu", &|_, _| None) {
+            Ok(m) => m,
+            Err(e) => {
+                assert_ne!(e.code, "U011", "{text}");
+                continue;
+            }
+        };
         for k in m.kernels() {
             for shape in
                 [LaunchShape::new([64, 1, 1], 1), LaunchShape { dynamic_shared: 256, ..LaunchShape::new([8, 4, 1], 2) }]
             {
-                let _ = m.compile(&k.name, &shape, Caps { int64: true, double: true });
-                let _ = m.compile(&format!("{}<float, 4>", k.name), &shape, Caps { int64: false, double: false });
+                for (name, wide) in [(k.name.clone(), true), (format!("{}<float, 4>", k.name), false)] {
+                    if let Err(e) = m.compile(&name, &shape, Caps { int64: wide, double: wide }) {
+                        assert_ne!(e.code, "U011", "{text}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `GIRIH_CUDA_CORPUS` names a folder of `.cu` files; each is broken at random and translated.
+#[test]
+#[ignore = "needs a folder of programs"]
+fn broken_programs_of_a_corpus_are_answered() {
+    fn walk(folder: &std::path::Path, out: &mut Vec<String>) {
+        for e in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let p = e.path();
+            if p.is_dir() {
+                walk(&p, out);
+            } else if p.extension().is_some_and(|e| e == "cu") {
+                out.extend(std::fs::read_to_string(&p));
+            }
+        }
+    }
+    let mut list = Vec::new();
+    walk(std::path::Path::new(&std::env::var("GIRIH_CUDA_CORPUS").unwrap()), &mut list);
+    let rounds = std::env::var("GIRIH_FUZZ_CUDA").ok().and_then(|v| v.parse().ok()).unwrap_or(300);
+    let mut seed = 99u64;
+    let mut next = move |n: usize| {
+        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (seed >> 33) as usize % n.max(1)
+    };
+    for _ in 0..rounds {
+        let mut text: Vec<u8> = list[next(list.len())].bytes().collect();
+        for _ in 0..8 {
+            let (at, from) = (next(text.len()), next(text.len()));
+            let piece: Vec<u8> = text[from..(from + next(30)).min(text.len())].to_vec();
+            let end = (at + next(20)).min(text.len());
+            drop(text.splice(at..end, piece));
+        }
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let m = match Module::parse(&text, "fuzz.cu", &|_, _| None) {
+            Ok(m) => m,
+            Err(e) => {
+                assert_ne!(e.code, "U011", "{text}");
+                continue;
+            }
+        };
+        for k in m.kernels() {
+            let shape = LaunchShape { dynamic_shared: 4096, ..LaunchShape::new([64, 2, 1], 2) };
+            for name in [k.name.clone(), format!("{}<float>", k.name), format!("{}<float, 16>", k.name)] {
+                if let Err(e) = m.compile(&name, &shape, Caps { int64: false, double: true }) {
+                    assert_ne!(e.code, "U011", "{name}: {text}");
+                }
             }
         }
     }

@@ -196,6 +196,9 @@ impl Lowerer<'_> {
             id => {
                 let what = format!("`{id}`");
                 return Err(match id {
+                    "clock_t" => {
+                        self.refuse(at, "the device clock", "WGSL has no clock: time whole kernels from the host")
+                    }
                     "cudaTextureObject_t" | "cudaSurfaceObject_t" | "texture" | "surface" => self.refuse(
                         at,
                         "textures and surfaces",

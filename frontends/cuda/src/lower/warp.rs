@@ -47,7 +47,7 @@ impl Lowerer<'_> {
     }
 
     /// The lane in the warp.
-    fn warp_lane(&mut self) -> ValueId {
+    pub fn warp_lane(&mut self) -> ValueId {
         let (lane, mask) = (self.lane, self.b.uint(31));
         self.m(S::And, &[lane, mask])
     }

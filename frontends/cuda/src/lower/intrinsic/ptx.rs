@@ -26,6 +26,9 @@ impl Lowerer<'_> {
 
     fn operand_of(&mut self, name: &str, asm: &Asm, at: At) -> R<Tv> {
         let name = name.trim().trim_start_matches('[').trim_end_matches(']').trim();
+        if name.trim_start_matches('%') == "laneid" && name.starts_with('%') {
+            return Ok(Tv::one(self.warp_lane(), Scalar::UInt));
+        }
         if let Some(n) = name.strip_prefix('%').and_then(|n| n.parse::<usize>().ok()) {
             let e = match n.checked_sub(asm.outputs.len()) {
                 None => &asm.outputs[n].1,
