@@ -54,20 +54,18 @@ impl CudaModule {
         Ok(raise(rows)?.into_iter().map(|k| (k.name, k.template, k.params, k.place)).collect())
     }
 
-    /// Compiles a kernel, named with its template arguments, for a shape of launch, and loads it.
-    #[pyo3(signature = (kernel, device, block, grid_axes, dynamic_shared, nulls))]
+    /// Compiles a kernel, named with its template arguments, and loads it. The shape of launch is threads of a block, axes of
+    /// the grid, bytes of dynamic shared memory, and one bit for each parameter that is null.
     fn compile(
         &self,
         py: Python<'_>,
         kernel: &str,
         device: &str,
-        block: [u32; 3],
-        grid_axes: u8,
-        dynamic_shared: u32,
-        nulls: u64,
+        shape: ([u32; 3], u8, u32, u64),
     ) -> PyResult<CudaKernel> {
         raise(py.detach(|| {
             let rig = rig(device)?;
+            let (block, grid_axes, dynamic_shared, nulls) = shape;
             let shape = LaunchShape { block, grid_axes, dynamic_shared, nulls };
             let compiled = self.parse()?.compile(kernel, &shape, caps(&*rig.target))?;
             let loaded = rig.session.load_kernel(rig.target.compile_simt(&compiled.kernel)?)?;

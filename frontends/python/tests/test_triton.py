@@ -147,6 +147,21 @@ def test_a_helper_may_be_given_tensors_for_constants(device):
     np.testing.assert_array_equal(out, np.arange(8) * 4 + 1)
 
 
+def test_what_is_printed_when_a_kernel_is_compiled(device, capsys):
+    @triton.jit
+    def kernel(out_ptr, BLOCK: tl.constexpr):
+        tl.static_print("block of", BLOCK)
+        tl.static_assert(BLOCK > 4, "too small")
+        tl.store(out_ptr + tl.arange(0, BLOCK), BLOCK)
+
+    out = np.zeros(8, np.int32)
+    kernel[(1,)](out, BLOCK=8)
+    kernel[(1,)](out, BLOCK=8)
+    assert capsys.readouterr().out.count("block of 8") == 1
+    with pytest.raises(girih.Error, match="too small"):
+        kernel[(1,)](out, BLOCK=4)
+
+
 def test_a_stride_of_one_is_a_constant(device):
     @triton.jit
     def first(out_ptr, n):
@@ -210,11 +225,19 @@ def test_autotune_and_heuristics(device, monkeypatch):
 
 def test_texts_of_a_kernel(device):
     types = {"x_ptr": "*fp32", "y_ptr": "*fp32", "out_ptr": "*fp32", "n": "i32", "BLOCK": 64}
-    marks = {"tile": "kernel add_kernel", "wgsl": "@compute", "msl": "kernel void", "hlsl": "numthreads", "spirv": "07230203"}
+    marks = {
+        "tile": "kernel add_kernel",
+        "wgsl": "@compute",
+        "msl": "kernel void",
+        "hlsl": "numthreads",
+        "spirv": "07230203",
+    }
     for target, mark in marks.items():
         assert mark in kernels.add_kernel.emit(target, **types), target
     assert "add_kernel" in kernels.add_kernel.emit("simt", **types)
-    assert kernels.add_kernel.emit("wgsl", device=device, **types) == kernels.add_kernel.emit("wgsl", device=device, **types)
+    assert kernels.add_kernel.emit("wgsl", device=device, **types) == kernels.add_kernel.emit(
+        "wgsl", device=device, **types
+    )
     with pytest.raises(girih.Error) as e:
         kernels.add_kernel.emit("ptx", **types)
     assert e.value.code == "Y015"
@@ -258,7 +281,7 @@ def test_mistakes_name_the_line(device):
         assert e.value.code == "X011"
 
 
-SCRIPT = '''
+SCRIPT = """
 import numpy as np
 import triton
 import triton.language as tl
@@ -278,7 +301,7 @@ square[(triton.cdiv(100, 64),)](x, 100, BLOCK=64)
 triton.testing.assert_close(x, np.arange(100.0) ** 2, rtol=1e-5)
 target = driver.active.get_current_target().backend
 milliseconds = triton.testing.do_bench(lambda: square[(2,)](x, 100, BLOCK=64), warmup=1, rep=1)
-'''
+"""
 
 
 def test_files_for_triton_run_as_they_are(tmp_path, device):
@@ -302,7 +325,9 @@ def test_another_triton_is_left_alone(tmp_path):
 
 def test_reports(capsys, tmp_path):
     @triton.testing.perf_report(
-        triton.testing.Benchmark(["n"], [1, 2], "provider", ["a", "b"], ["A", "B"], "report", {"offset": 1}, ylabel="GB/s")
+        triton.testing.Benchmark(
+            ["n"], [1, 2], "provider", ["a", "b"], ["A", "B"], "report", {"offset": 1}, ylabel="GB/s"
+        )
     )
     def bench(n, provider, offset):
         return (n + offset) * (10 if provider == "b" else 1)

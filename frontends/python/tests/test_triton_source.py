@@ -1,6 +1,8 @@
 """What the compiler is given: functions at their lines, names with their values."""
 
 import linecache
+import pathlib
+import re
 
 import kernels
 import pytest
@@ -117,8 +119,19 @@ def test_the_language_outside_of_kernels():
         assert e.value.code == "Y010"
     assert tl.load.__doc__ and "mask" in tl.load.__doc__
     assert (tl.float32.primitive_bitwidth, str(tl.float16), tl.int1.is_int()) == (32, "fp16", True)
-    assert tl.constexpr(3) + 1 == 4 and 2 * tl.constexpr(3) == tl.constexpr(6) and list(range(tl.constexpr(2))) == [0, 1]
+    assert (
+        tl.constexpr(3) + 1 == 4 and 2 * tl.constexpr(3) == tl.constexpr(6) and list(range(tl.constexpr(2))) == [0, 1]
+    )
     assert tl.pointer_type(tl.float32).element_ty is tl.float32
+
+
+def test_every_name_of_the_table_is_here():
+    page = (pathlib.Path(__file__).resolve().parents[3] / "docs/triton.md").read_text(encoding="utf-8")
+    rows = [row for row in page.splitlines() if "not in Triton" not in row]
+    names = re.findall(r"^\| `([\w.]+)` \|", "\n".join(rows), re.M)
+    assert len(names) > 150
+    missing = [n for n in names if not any(hasattr(m, n.split(".")[-1]) for m in (tl, tl.extra.libdevice))]
+    assert not missing
 
 
 def test_small_functions():

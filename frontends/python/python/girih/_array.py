@@ -18,7 +18,8 @@ from girih._host import host_view, raw
 class Array:
     """Elements of one dtype on a device, dense and in row-major order.
 
-    Made by `girih.array`, `girih.zeros` and compiled programs; kernels read and write it in place. `numpy()` copies it to the host.
+    Made by `girih.array`, `girih.zeros` and compiled programs; kernels read and write it in place. `numpy()` copies it to
+    the host.
     """
 
     __slots__ = ("_buffer", "_dtype", "_shape", "__weakref__")
@@ -118,7 +119,9 @@ class Array:
             known = math.prod(n for n in sizes if n != -1)
             sizes[sizes.index(-1)] = self.size // known if known else 0
         if any(n < 0 for n in sizes) or math.prod(sizes) != self.size:
-            raise Error("Y006", f"{self.size} elements do not reshape to {tuple(sizes)}", notes=[f"the shape is {self._shape}"])
+            raise Error(
+                "Y006", f"{self.size} elements do not reshape to {tuple(sizes)}", notes=[f"the shape is {self._shape}"]
+            )
         return Array(self._buffer, sizes, self._dtype)
 
     def to(self, device: str) -> Array:

@@ -45,8 +45,8 @@ def devices() -> list[Device]:
 def current_device() -> str:
     """The device that is meant where none is given, by its full name.
 
-    The innermost `with girih.device(...)`, else what `set_device` chose, else the environment variable `GIRIH_DEVICE`, else the first
-    real GPU, else the CPU.
+    The innermost `with girih.device(...)`, else what `set_device` chose, else the environment variable `GIRIH_DEVICE`, else
+    the first real GPU, else the CPU.
     """
     return full_name(_scope.get() or _default or os.environ.get("GIRIH_DEVICE") or "auto")
 
@@ -60,9 +60,10 @@ def set_device(name: str) -> None:
 @contextlib.contextmanager
 def device(name: str) -> Iterator[str]:
     """Chooses the device for the code inside the `with` statement; gives its full name."""
-    token = _scope.set(full_name(name))
+    chosen = full_name(name)
+    token = _scope.set(chosen)
     try:
-        yield _scope.get()
+        yield chosen
     finally:
         _scope.reset(token)
 

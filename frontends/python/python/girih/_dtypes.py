@@ -68,7 +68,7 @@ class DType(str):
             return np.dtype(_NUMPY[self])
         if self in _ML_DTYPES:
             try:
-                import ml_dtypes
+                import ml_dtypes  # type: ignore[import-not-found,unused-ignore]
             except ImportError:
                 return None
             found = getattr(ml_dtypes, _ML_DTYPES[self], None)

@@ -49,7 +49,7 @@ class Answer:
         return self._result()["finish"]
 
     def _result(self) -> dict[str, Any]:
-        self.text
+        _ = self.text  # waits for the end
         return self._source.result or {}
 
     def __str__(self) -> str:

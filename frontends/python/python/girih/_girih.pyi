@@ -80,7 +80,12 @@ class TritonModule:
         self, kernel: str, device: str, args: Sequence[tuple[Any, ...]], single: Sequence[bool]
     ) -> TritonKernel: ...
     def emit(
-        self, kernel: str, target: str, args: Sequence[tuple[Any, ...]], single: Sequence[bool], device: str | None = None
+        self,
+        kernel: str,
+        target: str,
+        args: Sequence[tuple[Any, ...]],
+        single: Sequence[bool],
+        device: str | None = None,
     ) -> str: ...
 
 class TritonKernel:
@@ -102,9 +107,7 @@ class CudaModule:
     ) -> Self: ...
     @property
     def kernels(self) -> list[tuple[str, list[str], list[str], str]]: ...
-    def compile(
-        self, kernel: str, device: str, block: Sequence[int], grid_axes: int, dynamic_shared: int, nulls: int
-    ) -> CudaKernel: ...
+    def compile(self, kernel: str, device: str, shape: tuple[Sequence[int], int, int, int]) -> CudaKernel: ...
 
 class CudaKernel:
     @property

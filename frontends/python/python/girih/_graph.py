@@ -16,8 +16,8 @@ from girih._dtypes import dtype_of
 class Function:
     """A compiled graph. Call it with arrays in the order of its inputs, or by their names.
 
-    It gives one `girih.Array`, or a tuple of them; they stay on the device. States that the graph keeps start at zero and live as long
-    as the function.
+    It gives one `girih.Array`, or a tuple of them; they stay on the device. States that the graph keeps start at zero and
+    live as long as the function.
     """
 
     def __init__(self, program: _girih.Program) -> None:
@@ -68,8 +68,12 @@ class Function:
         return f"<girih function {self.__name__}({takes}) -> ({gives}) on {self.device}>"
 
 
-def compile(text: str | os.PathLike[str], device: str | None = None, weights: Mapping[str, Any] | None = None) -> Function:
-    """Compiles a graph in text form (docs/tour.md), or the file at a `pathlib.Path`, for a device. `weights` gives the graph's weight parameters, by name.
+def compile(
+    text: str | os.PathLike[str], device: str | None = None, weights: Mapping[str, Any] | None = None
+) -> Function:
+    """Compiles a graph in text form (docs/tour.md), or the file at a `pathlib.Path`, for a device.
+
+    `weights` gives the graph's weight parameters, by name.
 
     Compiled plans are kept in the user's cache folder, or in `GIRIH_CACHE`.
     """

@@ -44,7 +44,7 @@ def _torch_view(x: Any) -> tuple[np.ndarray, DType]:
     dtype = dtype_of(x.dtype)
     x = x.detach()
     if dtype.numpy is None or dtype not in _TORCH_HAS:
-        import torch
+        import torch  # type: ignore[import-not-found,unused-ignore]
 
         same_size = {1: torch.uint8, 2: torch.int16}[dtype.itemsize]
         return x.view(same_size).numpy().view(f"u{dtype.itemsize}"), dtype

@@ -78,7 +78,10 @@ class Kernel:
 
     def __getitem__(self, shape: Any) -> Callable[..., None]:
         if not isinstance(shape, tuple) or not 2 <= len(shape) <= 3:
-            raise Error("Y013", f"`{self.__name__}` is launched as `kernel[grid, block]`, or with bytes of shared memory as third")
+            raise Error(
+                "Y013",
+                f"`{self.__name__}` is launched as `kernel[grid, block]`, or with bytes of shared memory as third",
+            )
         grid, block = (_extents(self.__name__, n) for n in shape[:2])
         shared = int(shape[2]) if len(shape) == 3 else 0
         return lambda *args: self._launch(grid, block, shared, args)
@@ -93,7 +96,7 @@ class Kernel:
         key = (device or current_device(), block, axes, shared, mask)
         found = self._compiled.get(key)
         if found is None:
-            found = self._compiled[key] = self._module.compile(self.__name__, key[0], block, axes, shared, mask)
+            found = self._compiled[key] = self._module.compile(self.__name__, key[0], (block, axes, shared, mask))
         return found
 
     def _launch(self, grid: tuple[int, ...], block: tuple[int, ...], shared: int, args: Sequence[Any]) -> None:
@@ -139,7 +142,9 @@ class Kernel:
     def _bytes(self, index: int, value: Any, parts: list[tuple[str, int]]) -> bytes:
         """A number or struct as C lays it out."""
         name = self.parameters[index]
-        if isinstance(value, (bytes, bytearray, np.void)):
+        if isinstance(value, np.void):
+            return value.tobytes()
+        if isinstance(value, (bytes, bytearray)):
             return bytes(value)
         if len(parts) != 1 or parts[0][1] != 0:
             raise Error(
@@ -158,7 +163,9 @@ class Kernel:
             if isinstance(value, (bool, int, float)) and dtype_of(dtype).kind == "float":
                 return bytes(_girih.convert(struct.pack("<f", value), "f32", dtype))
         except (struct.error, OverflowError) as why:
-            raise Error("Y013", f"{value!r} does not fit argument `{name}` of kernel `{self.__name__}`, which is {dtype}") from why
+            raise Error(
+                "Y013", f"{value!r} does not fit argument `{name}` of kernel `{self.__name__}`, which is {dtype}"
+            ) from why
         raise Error("Y013", f"argument `{name}` of kernel `{self.__name__}` is {dtype}, got {type(value).__name__}")
 
     def __repr__(self) -> str:

@@ -43,7 +43,9 @@ class HostArgument:
         if self.view.flags.c_contiguous:
             return self.view.reshape(-1)
         strides = (self.view.itemsize,)
-        return np.lib.stride_tricks.as_strided(self.view, (self.elements,), strides, writeable=self.view.flags.writeable)
+        return np.lib.stride_tricks.as_strided(
+            self.view, (self.elements,), strides, writeable=self.view.flags.writeable
+        )
 
     def upload(self, device: str, written: bool) -> _girih.Buffer:
         """A copy on the device. What is not written may stay in host memory."""
@@ -95,8 +97,8 @@ def pointer(name: str, value: Any) -> Array | HostArgument | None:
         if found is not None:
             found.dtype = dtype
         return found
-    found = host_view(value)
-    return None if found is None else HostArgument(name, *found)
+    view = host_view(value)
+    return None if view is None else HostArgument(name, *view)
 
 
 def duplicate(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -46,7 +47,9 @@ class KernelParam:
 
 # Types by the names that annotations and signatures use: `i32`, `fp32`, `int32`.
 _NAMED = {name: row for name, row in vars(_core).items() if isinstance(row, _core.dtype) and not row.is_ptr()}
-_NAMED |= {row.name: row for row in _NAMED.values()} | {row.girih_name: row for row in _NAMED.values() if row.girih_name}
+_NAMED |= {row.name: row for row in _NAMED.values()} | {
+    row.girih_name: row for row in _NAMED.values() if row.girih_name
+}
 _NAMED["i1"] = _NAMED["u1"] = _core.int1
 
 
@@ -68,7 +71,7 @@ class CompiledKernel:
 
     @property
     def notes(self) -> list[str]:
-        """What the compiler wants the user to know."""
+        """What `tl.static_print` said."""
         return self.compiled.notes
 
     def __getitem__(self, grid: Any) -> Callable[..., CompiledKernel | None]:
@@ -200,6 +203,9 @@ class JITFunction:
         found = self._compiled.get(key)
         if found is None:
             compiled = self._parsed().compile(self.__name__, device, specs, single)
+            for line in compiled.notes:
+                # What `tl.static_print` says, when the kernel is compiled, as in Triton.
+                sys.stdout.write(f"{line}\n")
             found = self._compiled[key] = CompiledKernel(self, compiled, hints)
         return found
 
@@ -224,7 +230,9 @@ class _Launch:
         self._specs = tuple(self._spec(p, self.values[p.name]) for p in kernel.params)
         devices = {str(x.device) for x in self.pointers.values() if isinstance(x, Array)}
         if len(devices) > 1:
-            raise Error("X011", f"arguments of `{kernel.__name__}` are on several devices: {', '.join(sorted(devices))}")
+            raise Error(
+                "X011", f"arguments of `{kernel.__name__}` are on several devices: {', '.join(sorted(devices))}"
+            )
         self.device = devices.pop() if devices else current_device()
 
     def _bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -322,7 +330,9 @@ class _Launch:
         row = _NAMED.get(kind.removeprefix("*").strip())
         if row is None or (multiple and not multiple.isdecimal()):
             known = ", ".join(sorted({r.name for r in _NAMED.values()}))
-            raise Error("Y003", f"`{text}` is no type for argument `{p.name}`", help=f"`*` for a pointer, and one of {known}")
+            raise Error(
+                "Y003", f"`{text}` is no type for argument `{p.name}`", help=f"`*` for a pointer, and one of {known}"
+            )
         times = int(multiple or 1)
         if kind.startswith("*"):
             return (p.name, "pointer", row.girih_name, times, None)
@@ -382,7 +392,9 @@ def _constant(kernel: str, name: str, value: Any) -> Any:
     raise Error(
         "Y013",
         f"`{name}` of kernel `{kernel}` cannot be a {type(value).__module__}.{type(value).__name__}",
-        notes=["arguments are arrays, integers and floats; constants are numbers, text, None, dtypes and tuples of them"],
+        notes=[
+            "arguments are arrays, integers and floats; constants are numbers, text, None, dtypes and tuples of them"
+        ],
     )
 
 

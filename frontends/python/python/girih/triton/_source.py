@@ -198,7 +198,9 @@ def _read(fn: Callable[..., Any], decorator: str | None) -> _Function:
     except (SyntaxError, IndexError):
         tree = None
     if not isinstance(tree, ast.FunctionDef):
-        raise Error("Y011", f"`{name}` is not a function with `def`", labels=[(file, first, 1, "its source starts here")])
+        raise Error(
+            "Y011", f"`{name}` is not a function with `def`", labels=[(file, first, 1, "its source starts here")]
+        )
     indent = len(lines[0]) - len(lines[0].lstrip())
     lines = lines[tree.lineno - 1 :]
     line = first + tree.lineno - 1

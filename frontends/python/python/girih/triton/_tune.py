@@ -9,7 +9,18 @@ from typing import Any
 from girih._errors import Error
 
 # Parameters of a configuration that are hints for one vendor's chips.
-HINTS = ("num_warps", "num_stages", "num_ctas", "maxnreg", "num_buffers_warp_spec", "ir_override", "warp_size", "waves_per_eu", "matrix_instr_nonkdim", "kpack")
+HINTS = (
+    "num_warps",
+    "num_stages",
+    "num_ctas",
+    "maxnreg",
+    "num_buffers_warp_spec",
+    "ir_override",
+    "warp_size",
+    "waves_per_eu",
+    "matrix_instr_nonkdim",
+    "kpack",
+)
 
 
 class Config:
@@ -223,4 +234,6 @@ def heuristics(values: Mapping[str, Callable[[dict[str, Any]], Any]]) -> Callabl
 
 
 def _key(value: Any) -> Any:
-    return value if isinstance(value, (int, float, str, bool, type(None))) else str(getattr(value, "dtype", type(value)))
+    return (
+        value if isinstance(value, (int, float, str, bool, type(None))) else str(getattr(value, "dtype", type(value)))
+    )

@@ -44,7 +44,7 @@ class _Driver:
 
     def get_active_torch_device(self) -> Any:
         """torch's CPU device: tensors live in host memory, and kernels run on girih's device."""
-        import torch
+        import torch  # type: ignore[import-not-found,unused-ignore]
 
         return torch.device("cpu")
 
@@ -59,7 +59,7 @@ class _Driver:
 
     def get_device_interface(self) -> Any:
         """torch's module for the CPU."""
-        import torch
+        import torch  # type: ignore[import-not-found,unused-ignore]
 
         return torch.cpu
 

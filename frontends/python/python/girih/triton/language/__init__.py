@@ -9,10 +9,15 @@ from girih.triton.language import extra, math
 from girih.triton.language import _random as random
 from girih.triton.language._core import (
     bfloat16,
+    block_type,
+    const,
     constexpr,
     dtype,
+    float8e4b8,
+    float8e4b15,
     float8e4nv,
     float8e5,
+    float8e5b16,
     float16,
     float32,
     float64,
@@ -25,6 +30,7 @@ from girih.triton.language._core import (
     pi32_t,
     pointer_type,
     tensor,
+    tensor_descriptor,
     uint8,
     uint16,
     uint32,
@@ -35,6 +41,7 @@ from girih.triton.language._fold import *  # noqa: F403
 from girih.triton.language._hints import *  # noqa: F403
 from girih.triton.language._memory import *  # noqa: F403
 from girih.triton.language._random import *  # noqa: F403
+from girih.triton.language._rare import *  # noqa: F403
 from girih.triton.language._shape import *  # noqa: F403
 from girih.triton.language.math import *  # noqa: F403
 
@@ -69,6 +76,10 @@ class condition:
 
     @in_kernels
     def __init__(self, arg1: object, disable_licm: bool = False) -> None: ...
+
+
+class target_info:
+    """What Triton tells of one vendor's chips; kernels that ask are refused."""
 
 
 TRITON_MAX_TENSOR_NUMEL = 1 << 20

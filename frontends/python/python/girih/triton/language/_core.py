@@ -26,7 +26,7 @@ def in_kernels(function: F) -> F:
             help="call it in a function with `@triton.jit`, and launch that as `kernel[grid](...)`",
         )
 
-    refuse.__girih_language__ = (function.__module__, name)
+    setattr(refuse, "__girih_language__", (function.__module__, name))
     return refuse  # type: ignore[return-value]
 
 
@@ -129,6 +129,8 @@ class pointer_type(dtype):
 class constexpr:
     """A value that is known when a kernel is compiled. `x: tl.constexpr` marks a parameter, `tl.constexpr(2)` a constant."""
 
+    value: Any
+
     def __init__(self, value: Any) -> None:
         self.value = value.value if isinstance(value, constexpr) else value
 
@@ -180,9 +182,6 @@ def _operators() -> None:
 
 
 _operators()
-# Assigning `__eq__` to a class drops nothing, but be explicit: equal constants hash equal.
-constexpr.__hash__ = lambda self: hash(self.value)  # type: ignore[method-assign]
-
 void = dtype("void", "", 0, "void")
 int1 = dtype("int1", "bool", 1, "bool")
 int8 = dtype("int8", "i8", 8, "signed")
@@ -201,9 +200,41 @@ float32 = dtype("fp32", "f32", 32, "float")
 float64 = dtype("fp64", "f64", 64, "float")
 pi32_t = pointer_type(int32)
 
+# 8-bit floats of one vendor's chips: kernels that use them are refused.
+float8e4b8 = dtype("fp8e4b8", "", 8, "float")
+float8e4b15 = dtype("fp8e4b15", "", 8, "float")
+float8e5b16 = dtype("fp8e5b16", "", 8, "float")
+
+
+class block_type(dtype):
+    """The type of a block of elements."""
+
+    def __init__(self, element_ty: dtype, shape: list[int]) -> None:
+        sizes = "x".join(map(str, shape))
+        super().__init__(f"<{sizes}x{element_ty.name}>", "", element_ty.primitive_bitwidth, "block")
+        self.element_ty = element_ty
+        self.shape = tuple(shape)
+
+    @property
+    def scalar(self) -> dtype:
+        return self.element_ty
+
+    def is_block(self) -> bool:
+        return True
+
+
+class const:
+    """Marks a pointer parameter that is only read."""
+
+
+class tensor_descriptor:
+    """What `make_tensor_descriptor` gives; there are none on the host."""
+
 
 class tensor:
     """The values of a kernel. There are none on the host; `isinstance` may be asked."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise Error("Y010", "tl.tensor was made outside of a kernel", help="tensors come from tl.load, tl.zeros and the like")
+        raise Error(
+            "Y010", "tl.tensor was made outside of a kernel", help="tensors come from tl.load, tl.zeros and the like"
+        )
