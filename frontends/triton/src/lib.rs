@@ -33,6 +33,7 @@ mod launch;
 mod module;
 mod share;
 mod signature;
+mod steps;
 mod value;
 
 pub use builtins::markdown;

@@ -18,7 +18,7 @@ use crate::affine::Range;
 use crate::module::{Function, Module, Source};
 use crate::signature::{Arg, Constant, Signature, parameters};
 use crate::value::{BlockPointer, Pointer, Tensor, Value};
-use crate::{Binding, Kernel, dce, share};
+use crate::{Binding, Kernel, dce, share, steps};
 use girih_base::{DType, Diag, Dim, Loc, Result, Symbol};
 use girih_tile::{Access, Builder, ValueId};
 use ruff_python_ast::Expr;
@@ -130,6 +130,7 @@ pub(crate) fn compile(module: &Module, function: &Arc<Function>, signature: &Sig
     let [x, y, z] = e.grid.clone();
     let mut tile = e.b.finish(function.def.name.id.to_string(), vec![z, y, x]);
     share::simplify(&mut tile);
+    steps::compute(&mut tile);
     dce::clean(&mut tile);
     girih_tile::verify(&tile)?;
     Ok(Kernel { tile, bindings, grid: grid_names, checks: e.checks, notes: e.notes })
