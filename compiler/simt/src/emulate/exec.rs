@@ -1,6 +1,6 @@
 //! Statements over the active threads of one workgroup: control flow.
 
-use super::memory::Memory;
+use super::memory::{Memory, Order};
 use super::{Options, Stats};
 use crate::ir::*;
 use crate::op::*;
@@ -26,6 +26,7 @@ pub struct Machine<'k> {
     loops: Vec<Frame>,
     pub(super) group: u32,
     pub(super) epoch: u32,
+    pub(super) order: Order,
     /// Statements that reached memory, and the number of the one that runs.
     pub(super) sites: Vec<Loc>,
     numbers: BTreeMap<usize, u32>,
@@ -78,6 +79,7 @@ impl<'k> Machine<'k> {
             loops: Vec::new(),
             group: 0,
             epoch: 0,
+            order: Order::default(),
             sites: Vec::new(),
             numbers: BTreeMap::new(),
             site: 0,
@@ -94,6 +96,7 @@ impl<'k> Machine<'k> {
 
     pub fn run_group(&mut self, group: u32) -> Result<()> {
         self.group = group;
+        self.order.known.clear();
         self.epoch += 1;
         self.stats.groups += 1;
         self.shared.iter_mut().for_each(Memory::clear);

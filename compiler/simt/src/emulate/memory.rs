@@ -3,6 +3,7 @@
 use super::scalar::bytes;
 use crate::ir::Ty;
 use girih_base::{Diag, Loc};
+use std::collections::BTreeMap;
 
 /// Who accesses, and how.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,56 @@ pub struct Who {
     pub epoch: u32,
     /// The statement, by its number among those that reached memory.
     pub site: u32,
+    /// Statements that ran before, over all workgroups.
+    pub time: u64,
+}
+
+/// For each other workgroup (plus 1), the time up to which its accesses come first: it then changed an element atomically that
+/// this one looked at, as a lock or a counter does.
+pub type Known = BTreeMap<u32, u64>;
+
+/// What atomic operations order between workgroups.
+#[derive(Default)]
+pub struct Order {
+    /// What the workgroup that runs knows of the others.
+    pub known: Known,
+    /// What a workgroup learns that looks at an element of a buffer.
+    told: BTreeMap<(u32, u64), Known>,
+}
+
+/// Most elements that tell others something; a histogram's cells need not.
+const MOST_TOLD: usize = 1 << 16;
+
+/// Most workgroups that one knows of: an element remembers its last access only, which is of a late one.
+const MOST_KNOWN: usize = 64;
+
+impl Order {
+    /// An atomic access to an element of a buffer.
+    pub fn pass(&mut self, element: (u32, u64), kind: Kind, who: Who) {
+        let me = who.group + 1;
+        let told = self.told.get(&element);
+        // Workgroups run one after the other: what this one has passed before has nothing new to say.
+        if let Some(told) = told.filter(|t| kind != Kind::Write && !t.contains_key(&me)) {
+            join(&mut self.known, told);
+        }
+        if kind != Kind::Read && (told.is_some() || self.told.len() < MOST_TOLD) {
+            let told = self.told.entry(element).or_default();
+            if told.insert(me, who.time).is_none() {
+                join(told, &self.known);
+            }
+        }
+    }
+}
+
+/// The later times of both, for the last workgroups.
+fn join(to: &mut Known, from: &Known) {
+    for (group, time) in from {
+        let t = to.entry(*group).or_default();
+        *t = (*t).max(*time);
+    }
+    while to.len() > MOST_KNOWN {
+        to.pop_first();
+    }
 }
 
 /// An access that is refused.
@@ -54,6 +105,8 @@ struct Shadow {
     written: bool,
     /// Statements of the last write and the last read.
     sites: (u32, u32),
+    /// When they were.
+    times: (u64, u64),
 }
 
 /// A storage buffer or workgroup array.
@@ -107,7 +160,7 @@ impl Memory {
     }
 
     /// Where the components of element `index` start, after the checks.
-    pub fn access(&mut self, index: u64, kind: Kind, who: Who) -> Result<usize, Refused> {
+    pub fn access(&mut self, index: u64, kind: Kind, who: Who, known: &Known) -> Result<usize, Refused> {
         let refuse = |code, message| Err(Refused { code, message, other: None });
         let lanes = self.ty.lanes as u64;
         // People count scalars; an index that wrapped was negative.
@@ -124,17 +177,20 @@ impl Memory {
             return refuse("S103", format!("{} {is} read before anything is written there", scalars(index)));
         }
         let me = (who.epoch, who.group + 1, who.thread);
-        // Within a workgroup a barrier orders accesses; between workgroups nothing does.
-        let clash = |(epoch, group, thread): (u32, u32, u32)| {
-            group != 0 && if group == me.1 { epoch == me.0 && thread != me.2 } else { true }
+        // Within a workgroup a barrier orders accesses; between workgroups only atomic operations do.
+        let clash = |(epoch, group, thread): (u32, u32, u32), time: u64| {
+            let apart = || known.get(&group).is_none_or(|t| *t < time);
+            group != 0 && if group == me.1 { epoch == me.0 && thread != me.2 } else { apart() }
         };
+        let after_write = clash(shadow.write, shadow.times.0);
+        let after_read = clash(shadow.read, shadow.times.1);
         let race = match kind {
-            Kind::Read => clash(shadow.write),
-            Kind::Write => clash(shadow.write) || clash(shadow.read),
-            Kind::Atomic => (clash(shadow.write) && !shadow.write_atomic) || clash(shadow.read),
+            Kind::Read => after_write,
+            Kind::Write => after_write || after_read,
+            Kind::Atomic => (after_write && !shadow.write_atomic) || after_read,
         };
         if race {
-            let (what, other, site) = match clash(shadow.write) {
+            let (what, other, site) = match after_write {
                 true => ("written", shadow.write, shadow.sites.0),
                 false => ("read", shadow.read, shadow.sites.1),
             };
@@ -147,12 +203,12 @@ impl Memory {
         match kind {
             Kind::Read => {
                 let same_round = shadow.read.0 == me.0 && shadow.read.1 == me.1;
-                shadow.sites.1 = who.site;
+                (shadow.sites.1, shadow.times.1) = (who.site, who.time);
                 shadow.read = if same_round && shadow.read.2 != me.2 { (me.0, me.1, MANY) } else { me };
             }
             Kind::Write | Kind::Atomic => {
                 shadow.write = me;
-                shadow.sites.0 = who.site;
+                (shadow.sites.0, shadow.times.0) = (who.site, who.time);
                 shadow.write_atomic = kind == Kind::Atomic;
                 shadow.written = true;
             }

@@ -266,3 +266,22 @@ fn unreasonable_kernels_are_refused() {
     assert_eq!(crate::verify::verify(&wide).unwrap_err().code, "S004");
     assert_eq!(run(&wide, &mut [], &Bindings::new(), Options::default()).unwrap_err().code, "S106");
 }
+
+/// What a lock or a counter orders between workgroups is no race; the same without it is one.
+#[test]
+fn atomic_operations_order_workgroups() {
+    let kernel = |counts: bool| {
+        let count = if counts { "%2 = atomic_add count[%0], %1 : u32" } else { "%2 = load count[%0] : u32" };
+        let text = format!(
+            "kernel @k workgroup [1, 1, 1] groups 3 {{\n  buffer count: u32 written\n  buffer sum: u32 written\n  %0 = 0 : u32\n  \
+             %1 = 1 : u32\n  {count}\n  %3 = load sum[%0] : u32\n  %4 = add %3, %1 : u32\n  store sum[%0] = %4\n  {again}\n}}\n",
+            again = count.replace("%2", "%5"),
+        );
+        crate::parse(&text).unwrap_or_else(|e| panic!("{e}\n{text}"))
+    };
+    let mut buffers = [vec![0; 4], vec![0; 4]];
+    run(&kernel(true), &mut buffers, &Bindings::new(), Options::default()).unwrap();
+    assert_eq!(buffers[1], 3u32.to_le_bytes());
+    let race = run(&kernel(false), &mut buffers, &Bindings::new(), Options::default()).unwrap_err();
+    assert_eq!(race.code, "S102", "{race}");
+}

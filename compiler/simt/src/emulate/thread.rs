@@ -9,11 +9,12 @@ use girih_base::{DType, Diag, Result, ScalarOp};
 
 impl Machine<'_> {
     fn memory(&mut self, space: Space, index: u64, kind: Kind, t: u32) -> Result<(&mut Memory, usize)> {
-        let who = Who { group: self.group, thread: t, epoch: self.epoch, site: self.site };
+        let who = Who { group: self.group, thread: t, epoch: self.epoch, site: self.site, time: self.stats.statements };
         let (memory, key) = match space {
             Space::Shared(i) => (&mut self.shared[i as usize], (true, i)),
             Space::Buffer(i) | Space::Local(i) => (&mut self.buffers[i as usize], (false, i)),
         };
+        let asked = kind;
         let kind = match (self.atomics.contains(&key), kind) {
             (false, kind) => kind,
             (true, Kind::Write) => {
@@ -22,7 +23,10 @@ impl Machine<'_> {
             }
             (true, _) => Kind::Atomic,
         };
-        let at = memory.access(index, kind, who).map_err(|refused| refused.explain(&self.sites))?;
+        if kind == Kind::Atomic && !key.0 {
+            self.order.pass((key.1, index), asked, who);
+        }
+        let at = memory.access(index, kind, who, &self.order.known).map_err(|refused| refused.explain(&self.sites))?;
         Ok((memory, at))
     }
 
