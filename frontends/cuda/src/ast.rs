@@ -134,6 +134,10 @@ pub enum ExprKind {
 /// A lambda expression.
 #[derive(Debug)]
 pub struct Lambda {
+    /// What is not named is captured by value (`=`).
+    pub copies: bool,
+    /// Names captured by value, or by reference (`true`).
+    pub captures: Vec<(Arc<str>, bool)>,
     /// Parameters.
     pub params: Vec<Param>,
     /// The body.

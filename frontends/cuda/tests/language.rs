@@ -526,3 +526,17 @@ fn arrays_of_structs_and_unions() {
     want.extend(x.iter().map(|v| (v.to_bits() >> 24) as i32));
     launch(src, "k", 1, 8, vec![f(&x), zeros(24)]).ints(1, &want);
 }
+
+#[test]
+fn lambdas_copy_what_they_capture_by_value() {
+    let src = "__global__ void k(int* out) {
+        int t = threadIdx.x, a = t, b = t;
+        auto copy = [=]() { return a + b; };
+        auto mixed = [=, &b]() { return a + b; };
+        auto named = [a]() { return a; };
+        a += 100; b += 1000;
+        out[t * 3] = copy(); out[t * 3 + 1] = mixed(); out[t * 3 + 2] = named();
+    }";
+    let want: Vec<i32> = (0..4).flat_map(|t| [2 * t, 2 * t + 1000, t]).collect();
+    launch(src, "k", 1, 4, vec![zeros(12)]).ints(0, &want);
+}

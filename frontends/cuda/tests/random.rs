@@ -309,7 +309,9 @@ fn together(list: &[Stmt], vars: &mut [Vec<(i128, Ty)>], mut on: Vec<usize>) -> 
             on.iter().partition(|t| eval(e, &vars[**t]).0 != 0)
         };
         match s {
-            Stmt::Set(..) => on.iter().for_each(|t| drop(run(std::slice::from_ref(s), &mut vars[*t]))),
+            Stmt::Set(..) => on.iter().for_each(|t| {
+                run(std::slice::from_ref(s), &mut vars[*t]);
+            }),
             Stmt::Vote(i, e) => {
                 let votes = part(&on, vars, e).0.len() as i128;
                 for t in &on {

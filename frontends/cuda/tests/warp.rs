@@ -271,3 +271,21 @@ fn matrix_fragments() {
     let le = |v: &[f16]| bytes(&v.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>());
     launch(src, "k", 1, 64, vec![le(&a), le(&b), f(&c), common::n(32)]).floats(2, &want, 0.0, 0.0);
 }
+
+#[test]
+fn a_host_function_does_not_hide_a_built_in_one() {
+    let src = "#include <cooperative_groups.h>
+    namespace cg = cooperative_groups;
+    void reduce(int n) { n++; }
+    template <typename T, typename G> __device__ T fold(T v, G& g) { return cg::reduce(g, v, cg::plus<T>()); }
+    __global__ void k(const int* in, int* out) {
+        cg::thread_block_tile<32> tile = cg::tiled_partition<32>(cg::this_thread_block());
+        int v = in[threadIdx.x];
+        if (tile.meta_group_rank() == 1) v = fold(v, tile);
+        out[threadIdx.x] = v;
+    }";
+    let a: Vec<i32> = (0..64).map(|i| i * 3).collect();
+    let sum: i32 = a[32..].iter().sum();
+    let want: Vec<i32> = (0..64).map(|t| if t < 32 { a[t] } else { sum }).collect();
+    launch(src, "k", 1, 64, vec![i(&a), zeros(64)]).ints(1, &want);
+}

@@ -112,7 +112,8 @@ impl Lowerer<'_> {
             }
             ExprKind::Lambda(l) => {
                 let index = self.closures.len() as u32;
-                let scopes = self.scopes.clone();
+                let mut scopes = self.scopes.clone();
+                scopes.push(self.captured(l, e.at)?);
                 self.closures.push(Rc::new(value::Closure { lambda: l.clone(), scopes }));
                 value(Tv { v: Val::Opaque, t: Type::Lambda(index) })
             }
@@ -122,6 +123,38 @@ impl Lowerer<'_> {
                 "launch it from the host after this kernel",
             )),
         }
+    }
+
+    /// Copies of the variables that a lambda captures by value: later changes are not its business.
+    fn captured(&mut self, l: &Lambda, at: At) -> R<BTreeMap<Arc<str>, Binding>> {
+        let mut names = BTreeSet::new();
+        scan::any_stmt(&l.body, &mut |n| {
+            if let scan::Node::Expr(Expr { kind: ExprKind::Name(n), .. }) = n {
+                names.insert(n.parts[0].id.clone());
+            }
+            false
+        });
+        let mut out = BTreeMap::new();
+        for name in names {
+            let explicit = l.captures.iter().find(|c| c.0 == name).map(|c| !c.1);
+            if !explicit.unwrap_or(l.copies) {
+                continue;
+            }
+            let Some(Binding::Place(place @ Place::Tree { .. })) = self.lookup(&name).cloned() else { continue };
+            if matches!(place.ty(), Type::Array(..) | Type::Fragment(..)) {
+                return Err(self.refuse(at, format!("array `{name}` captured by value"), "capture it by reference"));
+            }
+            // A pointer to which nothing was assigned has no value to copy.
+            match self.load(&place, at) {
+                Ok(tv) => {
+                    let home = self.home(tv, &name, at)?;
+                    out.insert(name, Binding::Place(home));
+                }
+                Err(Fail::Retry) => return Err(Fail::Retry),
+                Err(_) => {}
+            }
+        }
+        Ok(out)
     }
 
     /// The address of a place.

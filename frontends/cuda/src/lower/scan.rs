@@ -111,7 +111,9 @@ impl Lowerer<'_> {
 
     /// Whether a function of that name, built-in or in the program, contains such an operation.
     pub fn collective_name(&self, name: &Arc<str>) -> bool {
-        if is_collective(name) && !self.p.functions.iter().any(|f| f.name == *name && !f.body.is_empty()) {
+        if is_collective(name)
+            && !self.p.functions.iter().any(|f| f.name == *name && !f.body.is_empty() && f.role == Role::Device)
+        {
             return true;
         }
         if let Some(value::Binding::Place(value::Place::Value(value::Tv { t: Type::Callable(f), .. }))) =

@@ -361,7 +361,16 @@ impl Parser<'_> {
 
     fn lambda(&mut self) -> Result<Expr> {
         let at = self.here();
+        let start = self.at;
         self.skip_group()?;
+        let list = &self.tokens[start + 1..self.at - 1];
+        let copies = list.first().is_some_and(|t| t.is("="));
+        let captures = list
+            .iter()
+            .enumerate()
+            .filter(|(_, t)| t.kind == Kind::Name)
+            .map(|(i, t)| (t.text.clone(), i > 0 && list[i - 1].is("&")))
+            .collect();
         let params = if self.is("(") { self.params()? } else { Vec::new() };
         while self.eat("mutable")
             || self.eat("__device__")
@@ -373,7 +382,7 @@ impl Parser<'_> {
             self.full_type()?;
         }
         let body = self.block()?;
-        Ok(make(ExprKind::Lambda(Arc::new(Lambda { params, body })), at))
+        Ok(make(ExprKind::Lambda(Arc::new(Lambda { copies, captures, params, body })), at))
     }
 
     /// After `operator`: `operator+`, `operator[]`, `operator()`, or a conversion.
