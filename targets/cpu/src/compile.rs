@@ -1,9 +1,11 @@
 //! Tile IR to programs: flattens regions, finds products with quantised matrices and stores that can be computed in
 //! place, and places every value.
 
+use crate::exec::Inner;
 use crate::memory::Aligned;
 use crate::place;
 use crate::program::{Code, Direct, Inst, Lane, ParamInfo, Program, Slot, Tile};
+use crate::simd::strided;
 use girih_base::{DType, Diag, Result};
 use girih_tile::verify::MAX_RANK;
 use girih_tile::{AtomicOp, Block, Kernel, Literal, Op, ValueId};
@@ -31,7 +33,8 @@ pub(crate) fn compile(kernel: &Kernel) -> Result<Program> {
         .map(|v| {
             let shape: Vec<usize> = v.ty.shape.iter().map(|e| *e as usize).collect();
             let (lane, len) = (Lane::of(v.ty.dtype), shape.iter().product());
-            Slot { dtype: v.ty.dtype, lane, shape, len, offset: 0, storage: 0 }
+            let strides = strided::contiguous(&shape);
+            Slot { dtype: v.ty.dtype, lane, shape, strides, len, offset: 0, storage: 0 }
         })
         .collect();
     let scratch = place::place(&body, &mut slots);
@@ -103,10 +106,18 @@ impl Compiler<'_> {
             self.dots |= matches!(stmt.op, Op::Dot { .. });
             let blocks = stmt.op.blocks().into_iter().map(|b| self.block(b)).collect();
             if let Op::Store { param, at: coords, value, mask: None, .. } = &stmt.op {
-                self.forward(block, at, &mut insts, *value, Direct { param: *param, table, at: ids(coords) });
+                let direct = Direct { param: *param, table, at: ids(coords), unit: 0 };
+                self.forward(block, at, &mut insts, *value, direct);
             }
             let dst = ids(&stmt.results);
-            insts.push(Inst { op: stmt.op.clone(), dst, table, direct: None, split: None, blocks, quant: None });
+            let inner = match &stmt.op {
+                Op::Map(op, args) => {
+                    let dtypes: Vec<DType> = args.iter().map(|v| self.kernel.values[v.0 as usize].ty.dtype).collect();
+                    Some(Inner::of(*op, &dtypes))
+                }
+                _ => None,
+            };
+            insts.push(Inst { op: stmt.op.clone(), dst, table, direct: None, split: None, blocks, quant: None, inner });
             self.matrix(stmt, &mut insts);
         }
         Code { params: ids(&block.params), insts, results: ids(&block.results) }
@@ -129,6 +140,15 @@ impl Compiler<'_> {
             return;
         }
         let Some(from) = block.stmts[..store].iter().position(|s| s.results.contains(&value)) else { return };
+        if let Op::Reshape(x) = &block.stmts[from].op {
+            let shape = |v: ValueId| &self.kernel.values[v.0 as usize].ty.shape;
+            let unit = shape(value).len().saturating_sub(shape(*x).len());
+            let same = shape(value)[unit..] == shape(*x)[..] && shape(value)[..unit].iter().all(|e| *e == 1);
+            if same && direct.unit == 0 {
+                self.forward(block, store, insts, *x, Direct { unit, ..direct });
+            }
+            return;
+        }
         if !matches!(block.stmts[from].op, Op::Map(..) | Op::Dot { .. } | Op::Cast(_)) {
             return;
         }

@@ -1,5 +1,6 @@
 //! Compiled kernels: Tile IR with every value placed.
 
+use crate::exec::Inner;
 use crate::memory::Aligned;
 use girih_base::{DType, Dim};
 use girih_tile::{Op, View};
@@ -54,6 +55,8 @@ pub(crate) struct Slot {
     pub dtype: DType,
     pub lane: Lane,
     pub shape: Vec<usize>,
+    /// Strides of its room, which has no gaps.
+    pub strides: [isize; girih_tile::verify::MAX_RANK],
     /// Number of elements.
     pub len: usize,
     /// Byte offset of its room in a worker's scratch.
@@ -85,6 +88,8 @@ pub(crate) struct Inst {
     pub blocks: Vec<Code>,
     /// `dot`: the right operand is this quantised matrix, transposed.
     pub quant: Option<usize>,
+    /// `map`: the loop over a run.
+    pub inner: Option<Inner>,
 }
 
 /// A store whose operand may be computed in place.
@@ -93,6 +98,8 @@ pub(crate) struct Direct {
     pub param: usize,
     pub table: usize,
     pub at: Vec<usize>,
+    /// The store sees so many axes of extent 1 before those of the value.
+    pub unit: usize,
 }
 
 /// A region.

@@ -231,16 +231,20 @@ impl Worker {
         let id = inst.dst[0];
         let Some(d) = &inst.direct else { return self.room(l, id) };
         let slot = &l.program.slots[id];
-        let (view, rank) = (&l.views[d.table], slot.shape.len());
-        let mut at = [0; MAX_RANK];
+        let (view, unit, rank) = (&l.views[d.table], d.unit, slot.shape.len());
+        let (mut at, mut shape) = ([0; MAX_RANK], [1; MAX_RANK]);
         at.iter_mut().zip(&d.at).for_each(|(o, v)| *o = self.i32(*v));
-        let w = view.window(&at, &slot.shape);
-        let rows = (0..rank).rev().find(|i| slot.shape[*i] > 1).is_none_or(|i| w.strides[i] == 1);
-        if !w.whole || !rows || !view.guards.is_empty() || w.check(rank, elements(l, d.param)).is_err() {
+        shape[unit..unit + rank].copy_from_slice(&slot.shape);
+        let w = view.window(&at, &shape[..unit + rank]);
+        let rows = (0..rank).rev().find(|i| slot.shape[*i] > 1).is_none_or(|i| w.strides[unit + i] == 1);
+        let fits = || w.check(unit + rank, elements(l, d.param)).is_ok();
+        if !w.whole || !rows || !view.guards.is_empty() || !fits() {
             return self.room(l, id);
         }
         let ptr = l.args[d.param].ptr.wrapping_offset(w.origin as isize * slot.lane.bytes() as isize);
-        Tile { ptr, strides: w.strides }
+        let mut strides = [0; MAX_RANK];
+        strides[..rank].copy_from_slice(&w.strides[unit..unit + rank]);
+        Tile { ptr, strides }
     }
 }
 

@@ -64,7 +64,14 @@ impl Worker {
 
     /// Copies values into the rooms of others, all at once: values that lie in a room that another value of the list
     /// is about to fill are set aside first.
+    ///
+    /// Values outside of scratch never change (literals, parameters that are only read), and are used where they lie.
     fn assign(&mut self, l: &Launch<'_>, to: &[usize], from: &[usize]) -> Result<()> {
+        if to.is_empty() {
+            return Ok(());
+        }
+        let scratch = self.scratch.as_ptr() as usize;
+        let scratch = scratch..scratch + l.program.scratch;
         let room_of = |w: &Worker, id: usize| {
             let slot = &l.program.slots[id];
             let start = w.scratch.as_ptr() as usize + slot.offset;
@@ -90,6 +97,10 @@ impl Worker {
         }
         let mut rooms = Vec::with_capacity(to.len());
         for (n, (dst, src)) in to.iter().zip(from).enumerate() {
+            if !scratch.contains(&(self.tiles[*src].ptr as usize)) {
+                rooms.push(self.tiles[*src]);
+                continue;
+            }
             let room = self.room(l, *dst);
             let slot = &l.program.slots[*dst];
             let tile = match aside.iter().find(|(k, _)| *k == n) {

@@ -27,17 +27,19 @@ impl Worker {
         }
         // SAFETY: index and mask have the shape of the result; `stretch` checks the indices.
         stretches(mask, slot.len, |from, to| unsafe {
-            let (all, dst) = (std::slice::from_raw_parts(index.add(from), to - from), room.ptr.add(from * bytes));
-            if stretch(l, *param, all)? {
-                memory::load(dtype, base, all[0] as isize, 1, dst, all.len());
-                return Ok(());
-            }
-            match (Lane::is_memory(dtype), bytes) {
-                (true, 4) => gather::gather::<u32>(base.cast(), all, dst.cast()),
-                (true, _) => gather::gather::<u64>(base.cast(), all, dst.cast()),
-                _ => {
-                    for (i, at) in all.iter().enumerate() {
-                        memory::load(dtype, base, *at as isize, 1, dst.add(i * bytes), 1);
+            for (from, to) in pieces(&slot.shape, from, to) {
+                let (all, dst) = (std::slice::from_raw_parts(index.add(from), to - from), room.ptr.add(from * bytes));
+                if stretch(l, *param, all)? {
+                    memory::load(dtype, base, all[0] as isize, 1, dst, all.len());
+                    continue;
+                }
+                match (Lane::is_memory(dtype), bytes) {
+                    (true, 4) => gather::gather::<u32>(base.cast(), all, dst.cast()),
+                    (true, _) => gather::gather::<u64>(base.cast(), all, dst.cast()),
+                    _ => {
+                        for (i, at) in all.iter().enumerate() {
+                            memory::load(dtype, base, *at as isize, 1, dst.add(i * bytes), 1);
+                        }
                     }
                 }
             }
@@ -170,6 +172,21 @@ fn stretches(mask: Option<*mut u8>, n: usize, run: impl Fn(usize, usize) -> Resu
         None => run(0, n),
         Some(mask) => each_true(mask, 0, 0, n as i64, |from, to| run(from as usize, to as usize)),
     }
+}
+
+/// Rows at least this long are looked at one by one.
+const ROW: usize = 32;
+
+/// The rows of a stretch of elements of a tile, or all of it where rows are short: neighbours in memory are usually those of a
+/// row.
+fn pieces(shape: &[usize], from: usize, to: usize) -> impl Iterator<Item = (usize, usize)> {
+    let row = shape.last().copied().filter(|n| *n >= ROW).unwrap_or(usize::MAX);
+    let mut at = from;
+    std::iter::from_fn(move || {
+        let start = at;
+        at = (start - start % row).saturating_add(row).min(to);
+        (start < to).then_some((start, at))
+    })
 }
 
 /// Whether the indices (i32, not negative) are neighbours in order; all of them were found inside the parameter.

@@ -26,11 +26,37 @@ pub(crate) struct Inner {
 impl Worker {
     pub(super) fn map(&mut self, l: &Launch<'_>, inst: &Inst, op: ScalarOp, args: &[ValueId]) -> Result<()> {
         let slot = &l.program.slots[inst.dst[0]];
-        let inner = Inner::new(&l.program.slots, op, args);
+        let inner = inst.inner.unwrap_or_else(|| Inner::new(&l.program.slots, op, args));
         let out = self.place(l, inst);
+        if slot.len == 1 {
+            let at = [0, 1, 2].map(|i: usize| self.tiles[args[i.min(args.len() - 1)].0 as usize].ptr.cast_const());
+            let strips = self.strips.as_mut_ptr();
+            // SAFETY: every value has at least one element, and this one no more.
+            unsafe {
+                inner.along((out.ptr, slot.lane.bytes()), at, [1; 3], 1, || strips);
+                inner.finish(slot.dtype, out.ptr, 1);
+            }
+            self.tiles[inst.dst[0]] = out;
+            return Ok(());
+        }
         let mut tiles = [out; 3];
         tiles.iter_mut().zip(args).for_each(|(t, arg)| *t = self.tiles[arg.0 as usize]);
         let [a, b, c] = [0, 1, 2].map(|i: usize| &tiles[i.min(args.len() - 1)]);
+        if let ([n], 1, true) = (&slot.shape[..], out.strides[0], slot.len > 1) {
+            let (step, from) = ([a, b, c].map(|t| t.strides[0]), [a, b, c].map(|t| t.ptr.cast_const()));
+            let strips = self.strips.as_mut_ptr();
+            // SAFETY: the operands have `n` elements this far apart; results never overlap operands.
+            unsafe {
+                if inner.direct(step, *n) {
+                    inner.call(out.ptr, from, step.map(|s| s as usize), *n);
+                } else {
+                    inner.run((out.ptr, slot.lane.bytes()), from, step, *n, strips);
+                }
+                inner.finish(slot.dtype, out.ptr, *n);
+            }
+            self.tiles[inst.dst[0]] = out;
+            return Ok(());
+        }
         let nest = Nest::new(&slot.shape, [&out.strides, &a.strides, &b.strides, &c.strides]);
         let out_bytes = slot.lane.bytes();
         let (strips, n) = (self.strips.as_mut_ptr(), nest.inner);

@@ -138,7 +138,7 @@ impl Worker {
     /// The room of a value in scratch, contiguous.
     fn room(&mut self, l: &Launch<'_>, id: usize) -> Tile {
         let slot = &l.program.slots[id];
-        Tile { ptr: self.scratch.as_mut_ptr().wrapping_add(slot.offset), strides: strided::contiguous(&slot.shape) }
+        Tile { ptr: self.scratch.as_mut_ptr().wrapping_add(slot.offset), strides: slot.strides }
     }
 
     fn i32(&self, id: usize) -> i64 {
@@ -172,6 +172,10 @@ impl Worker {
         // One element repeated keeps its shape-free form.
         if shape.iter().zip(&from.strides).all(|(n, s)| *n == 1 || *s == 0) {
             self.tiles[dst] = Tile { ptr: from.ptr, strides: [0; MAX_RANK] };
+            return;
+        }
+        if strided::is_contiguous(shape, &from.strides) {
+            self.tiles[dst] = Tile { ptr: from.ptr, strides: to.strides };
             return;
         }
         if let Some(strides) = strided::reshaped(shape, &from.strides, &to.shape) {

@@ -163,6 +163,16 @@ pub(super) fn each_true(
     let mut j = lo;
     while j < hi {
         let start = j;
+        // Eight at a time, as long as none of them is zero.
+        const LOW: u64 = 0x0101_0101_0101_0101;
+        while j + 8 <= hi {
+            // SAFETY: as above; the eight bytes lie in the row.
+            let eight = unsafe { mask.add(row + j as usize).cast::<u64>().read_unaligned() };
+            if eight.wrapping_sub(LOW) & !eight & (LOW << 7) != 0 {
+                break;
+            }
+            j += 8;
+        }
         while j < hi && on(j) {
             j += 1;
         }
