@@ -149,18 +149,7 @@ impl Eval<'_> {
                 self.frames.pop();
                 vars.insert(key.clone(), v?);
             }
-            let constexpr = p.parameter.annotation.as_deref().is_some_and(|a| match a {
-                Expr::Attribute(a) => a.attr.id.as_str() == "constexpr",
-                Expr::Name(n) => n.id.as_str() == "constexpr",
-                _ => false,
-            });
-            if let (true, Some(v)) = (constexpr, vars.get(&key))
-                && !v.is_const()
-            {
-                return Err(self
-                    .error("K007", format!("`{key}` of `{name}` is a constexpr, got {v}"), "called here")
-                    .help("pass a constant, or drop the annotation"));
-            }
+            // `tl.constexpr` on a helper's parameter is no promise: Triton's own attention tutorial gives tensors for it.
         }
         self.here = here;
         self.push_frame(Frame { source, vars, site })?;
