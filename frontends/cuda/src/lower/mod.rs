@@ -4,13 +4,17 @@
 
 mod arith;
 mod call;
+mod choice;
 mod convert;
 mod expr;
+mod groups;
 mod intrinsic;
 mod kernel;
 mod layout;
 mod matrix;
 mod memory;
+mod names;
+mod object;
 mod scan;
 mod stmt;
 mod template;

@@ -28,18 +28,18 @@ impl Lowerer<'_> {
         Ok(())
     }
 
-    fn bool_id(&mut self, tv: Tv, at: At) -> R<ValueId> {
+    pub(super) fn bool_id(&mut self, tv: Tv, at: At) -> R<ValueId> {
         let v = self.truth(tv, at)?;
         Ok(self.id(&v.v, Scalar::Bool))
     }
 
     /// Whether this thread takes part.
-    fn active(&mut self) -> Option<ValueId> {
+    pub(super) fn active(&mut self) -> Option<ValueId> {
         let mask = self.masks.last().filter(|_| !self.plain).map(|m| m.local)?;
         Some(self.b.get(mask))
     }
 
-    fn and_active(&mut self, v: ValueId) -> ValueId {
+    pub(super) fn and_active(&mut self, v: ValueId) -> ValueId {
         match self.active() {
             Some(on) => self.m(S::And, &[on, v]),
             None => v,
@@ -53,13 +53,13 @@ impl Lowerer<'_> {
     }
 
     /// The first thread of the warp.
-    fn warp_base(&mut self) -> ValueId {
+    pub(super) fn warp_base(&mut self) -> ValueId {
         let (lane, mask) = (self.lane, self.b.uint(!31));
         self.m(S::And, &[lane, mask])
     }
 
     /// Publishes a word of every thread; a barrier lies before and after.
-    fn publish(&mut self, word: ValueId) -> Space {
+    pub(super) fn publish(&mut self, word: ValueId) -> Space {
         let space = Space::Shared(self.scratch_array("exchange", self.threads));
         self.b.effect(Op::Barrier);
         let lane = self.lane;
@@ -69,13 +69,13 @@ impl Lowerer<'_> {
     }
 
     /// The word of another thread of the block.
-    fn fetch(&mut self, word: ValueId, from: ValueId) -> ValueId {
+    pub(super) fn fetch(&mut self, word: ValueId, from: ValueId) -> ValueId {
         let space = self.publish(word);
         self.b.load(space, from)
     }
 
     /// Every scalar of a value from another thread.
-    fn fetch_value(&mut self, v: &Val, t: &Type, from: ValueId, at: At) -> R<Val> {
+    pub(super) fn fetch_value(&mut self, v: &Val, t: &Type, from: ValueId, at: At) -> R<Val> {
         Ok(match (t, v) {
             (Type::Scalar(s), v) if s.size() == 8 => {
                 if *s == Scalar::Double {
@@ -117,7 +117,7 @@ impl Lowerer<'_> {
     }
 
     /// One bit for each lane of the warp.
-    fn ballot(&mut self, pred: ValueId) -> ValueId {
+    pub(super) fn ballot(&mut self, pred: ValueId) -> ValueId {
         let warps = self.threads.div_ceil(32);
         let space = Space::Shared(self.scratch_array("ballots", warps));
         let (five, zero, one) = (self.b.uint(5), self.b.uint(0), self.b.uint(1));
@@ -136,7 +136,7 @@ impl Lowerer<'_> {
     }
 
     /// A count or mask over the whole block.
-    fn block_vote(&mut self, op: AtomicOp, v: ValueId, when: ValueId) -> ValueId {
+    pub(super) fn block_vote(&mut self, op: AtomicOp, v: ValueId, when: ValueId) -> ValueId {
         let space = Space::Shared(self.scratch_array("block_vote", 1));
         let zero = self.b.uint(0);
         let thread = self.lane;
@@ -150,7 +150,7 @@ impl Lowerer<'_> {
         self.b.load(space, zero)
     }
 
-    fn bool_const(&mut self, v: bool) -> ValueId {
+    pub(super) fn bool_const(&mut self, v: bool) -> ValueId {
         self.b.constant(girih_simt::Literal::Int(v as i64), Ty::scalar(DType::Bool))
     }
 
@@ -263,7 +263,7 @@ impl Lowerer<'_> {
         }))
     }
 
-    fn sync_threads_allowed(&mut self, at: At) -> R<()> {
+    pub(super) fn sync_threads_allowed(&mut self, at: At) -> R<()> {
         // The barrier itself is part of the vote.
         self.open();
         let done = self.sync_threads(at);
@@ -271,7 +271,7 @@ impl Lowerer<'_> {
         done
     }
 
-    fn any_all(&mut self, all: bool, p: ValueId) -> Tv {
+    pub(super) fn any_all(&mut self, all: bool, p: ValueId) -> Tv {
         let zero = self.b.uint(0);
         if all {
             let not = self.m(S::Not, &[p]);
@@ -285,7 +285,7 @@ impl Lowerer<'_> {
         Tv::one(self.b.cast(v, DType::I32), Scalar::Int)
     }
 
-    fn shuffle(&mut self, op: &str, args: &[Operand], at: At) -> R<Tv> {
+    pub(super) fn shuffle(&mut self, op: &str, args: &[Operand], at: At) -> R<Tv> {
         let sync = op.ends_with("_sync");
         let op = op.trim_end_matches("_sync").trim_start_matches('_');
         let args = if sync { args.get(1..).unwrap_or_default() } else { args };
@@ -367,7 +367,7 @@ impl Lowerer<'_> {
         Ok(Tv { v: got, t: v.t })
     }
 
-    fn match_any(&mut self, v: Tv, at: At) -> R<ValueId> {
+    pub(super) fn match_any(&mut self, v: Tv, at: At) -> R<ValueId> {
         let yes = self.bool_const(true);
         let active = self.ballot(yes);
         let Some(s) = v.t.scalar() else { return Err(self.err("U004", at, "a match is of numbers")) };
@@ -404,7 +404,7 @@ impl Lowerer<'_> {
     }
 
     /// Combines the values of a tile's active threads, in the order of lanes.
-    fn reduce(&mut self, width: u32, v: Tv, at: At, mut f: impl FnMut(&mut Self, Tv, Tv) -> R<Tv>) -> R<Tv> {
+    pub(super) fn reduce(&mut self, width: u32, v: Tv, at: At, mut f: impl FnMut(&mut Self, Tv, Tv) -> R<Tv>) -> R<Tv> {
         if self.guarded() || !self.threads.is_multiple_of(width) {
             // Inactive lanes count for nothing: every lane folds those that are there.
             let yes = self.bool_const(true);
@@ -446,161 +446,5 @@ impl Lowerer<'_> {
             step /= 2;
         }
         Ok(v)
-    }
-
-    /// A member of a cooperative group.
-    pub fn group_call(&mut self, g: Group, object: &Place, name: &str, args: &[Operand], at: At) -> R<Tv> {
-        let uint = |v: ValueId| Ok(Tv::one(v, Scalar::UInt));
-        let size = match g {
-            Group::Tile(n) => n,
-            Group::Block => self.threads,
-            Group::Coalesced => 32,
-            Group::Grid => {
-                return Err(self.refuse(
-                    at,
-                    "a grid group",
-                    "workgroups need not run at the same time: split the kernel where the grid waits",
-                ));
-            }
-        };
-        let mut values = Vec::new();
-        for a in args {
-            values.push(self.operand_value(a, at)?);
-        }
-        if let Group::Coalesced = g {
-            return self.coalesced(object, name, &values, at);
-        }
-        let block = g == Group::Block;
-        match (name, &values[..]) {
-            ("sync" | "barrier_wait", _) => {
-                if block {
-                    self.sync_threads(at)?;
-                } else {
-                    self.b.effect(Op::Barrier);
-                }
-                Ok(Tv::void())
-            }
-            ("size" | "num_threads", []) => Ok(Tv::int(size as i128, Scalar::UInt)),
-            ("thread_rank", []) => {
-                let (lane, mask) = (self.lane, self.b.uint(size - 1));
-                if block { uint(lane) } else { uint(self.m(S::And, &[lane, mask])) }
-            }
-            ("meta_group_rank", []) => {
-                let (lane, n) = (self.lane, self.b.uint(size.trailing_zeros()));
-                uint(self.m(S::Shr, &[lane, n]))
-            }
-            ("meta_group_size", []) => Ok(Tv::int(self.threads.div_ceil(size) as i128, Scalar::UInt)),
-            ("group_index", []) if block => Ok(Tv {
-                v: Val::Group(self.block_index.iter().map(|t| t.v.clone()).collect()),
-                t: Type::Vector(Scalar::UInt, 3),
-            }),
-            ("thread_index", []) if block => Ok(Tv {
-                v: Val::Group(self.thread.iter().map(|t| t.v.clone()).collect()),
-                t: Type::Vector(Scalar::UInt, 3),
-            }),
-            ("group_dim" | "dim_threads", []) if block => Ok(Tv {
-                v: Val::Group(self.shape.block.iter().map(|n| Val::Int(*n as i128)).collect()),
-                t: Type::Vector(Scalar::UInt, 3),
-            }),
-            ("shfl" | "shfl_up" | "shfl_down" | "shfl_xor", [v, n]) if !block => {
-                let op = name.strip_prefix("shfl").unwrap_or_default().trim_start_matches('_');
-                self.shuffle_value(op, v.clone(), n.clone(), size, at)
-            }
-            ("any" | "all", [p]) if !block => {
-                let p = self.bool_id(p.clone(), at)?;
-                let not = if name == "all" { self.m(S::Not, &[p]) } else { p };
-                let mask = self.ballot(not);
-                let mine = self.tile_bits(mask, size);
-                let zero = self.b.uint(0);
-                let v = self.m(if name == "all" { S::Eq } else { S::Ne }, &[mine, zero]);
-                let v = self.b.cast(v, DType::I32);
-                Ok(Tv::one(v, Scalar::Int))
-            }
-            ("ballot", [p]) if !block => {
-                let p = self.bool_id(p.clone(), at)?;
-                let mask = self.ballot(p);
-                uint(self.tile_bits(mask, size))
-            }
-            ("match_any", [v]) if !block => {
-                let mask = self.match_any(v.clone(), at)?;
-                uint(self.tile_bits(mask, size))
-            }
-            ("reduce", [v, op]) if !block => {
-                let op = op.clone();
-                let lambda = op.t.clone();
-                self.reduce(size, v.clone(), at, |l, a, b| match &lambda {
-                    Type::Functor(name) => l.functor(name, a, b, at),
-                    Type::Lambda(i) => {
-                        let o = l.call_lambda(*i, &[Operand::Value(a), Operand::Value(b)], at)?;
-                        l.operand_value(&o, at)
-                    }
-                    Type::Struct(id) => {
-                        let this = Place::Value(op.clone());
-                        match l.call_named(
-                            "operator()",
-                            None,
-                            &[Operand::Value(a), Operand::Value(b)],
-                            Some((this, *id)),
-                            at,
-                        )? {
-                            Some(o) => l.operand_value(&o, at),
-                            None => Err(l.err("U004", at, "this struct has no `operator()`")),
-                        }
-                    }
-                    Type::Callable(name) => {
-                        match l.call_named(name, None, &[Operand::Value(a), Operand::Value(b)], None, at)? {
-                            Some(o) => l.operand_value(&o, at),
-                            None => Err(l.err("U003", at, format!("`{name}` is not a known function"))),
-                        }
-                    }
-                    other => Err(l.err("U004", at, format!("{} cannot be called", l.type_name(other)))),
-                })
-            }
-            _ => Err(self.refuse(
-                at,
-                format!("`{name}` of this cooperative group"),
-                "use sync, thread_rank, size, shfl, vote or reduce of a tile of up to 32 threads",
-            )),
-        }
-    }
-
-    /// The bits of this thread's tile in a warp's mask.
-    fn tile_bits(&mut self, mask: ValueId, size: u32) -> ValueId {
-        if size == 32 {
-            return mask;
-        }
-        let (lane, high, ones) = (self.warp_lane(), self.b.uint(!(size - 1) & 31), self.b.uint((1 << size) - 1));
-        let shift = self.m(S::And, &[lane, high]);
-        let down = self.m(S::Shr, &[mask, shift]);
-        self.m(S::And, &[down, ones])
-    }
-
-    fn coalesced(&mut self, object: &Place, name: &str, args: &[Tv], at: At) -> R<Tv> {
-        let group = self.load(object, at)?;
-        let Val::One(mask) = group.v else { return Err(self.err("U004", at, "this group has no threads")) };
-        let one = self.b.uint(1);
-        match (name, args) {
-            ("sync", []) => {
-                self.b.effect(Op::Barrier);
-                Ok(Tv::void())
-            }
-            ("size" | "num_threads", []) => Ok(Tv::one(self.m(S::Popcount, &[mask]), Scalar::UInt)),
-            ("thread_rank", []) => {
-                let lane = self.warp_lane();
-                let bit = self.m(S::Shl, &[one, lane]);
-                let below = self.m(S::Sub, &[bit, one]);
-                let lower = self.m(S::And, &[mask, below]);
-                Ok(Tv::one(self.m(S::Popcount, &[lower]), Scalar::UInt))
-            }
-            ("shfl", [v, n]) if n.known() == Some(0) => {
-                let first = self.m(S::Ctz, &[mask]);
-                self.shuffle_value("", v.clone(), Tv::one(first, Scalar::UInt), 32, at)
-            }
-            _ => Err(self.refuse(
-                at,
-                format!("`{name}` of a coalesced group"),
-                "use sync, size, thread_rank, or shfl from its first thread",
-            )),
-        }
     }
 }

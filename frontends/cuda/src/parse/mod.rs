@@ -8,6 +8,7 @@ mod expr;
 mod item;
 pub mod number;
 mod stmt;
+mod structs;
 mod types;
 
 use crate::ast::*;
