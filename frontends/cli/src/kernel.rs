@@ -10,7 +10,7 @@ pub enum Source {
     /// In Triton's language.
     Triton(girih_triton::Module),
     /// In CUDA C++.
-    Cuda(girih_cuda::Module),
+    Cuda(Box<girih_cuda::Module>),
 }
 
 /// A file, and the kernel that was named behind `::`.
@@ -50,7 +50,7 @@ impl File {
         } else {
             let folder = Path::new(path).parent().unwrap_or(Path::new("")).to_path_buf();
             let include = move |name: &str, _: bool| std::fs::read_to_string(folder.join(name)).ok();
-            Source::Cuda(girih_cuda::Module::parse_with(&text, path, macros, &include)?)
+            Source::Cuda(Box::new(girih_cuda::Module::parse_with(&text, path, macros, &include)?))
         };
         Ok(File { path: path.into(), text, kernel, source })
     }
