@@ -20,7 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("wgpu", &["base", "tile", "simt", "lower", "driver", "plan", "exec"]),
     ("macros", &[]),
     ("gguf", &["base", "graph", "driver", "plan", "exec"]),
-    ("cuda", &["base", "simt", "driver", "plan", "exec"]),
+    ("cuda", &["base", "simt", "driver", "exec"]),
     ("triton", &["base", "tile", "driver", "exec"]),
     ("girih", &["base", "graph", "tile", "triton", "macros", "driver", "plan", "exec", "cpu", "wgpu", "gguf"]),
     (
