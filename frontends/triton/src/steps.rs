@@ -57,7 +57,7 @@ fn block(kernel: &mut Kernel, facts: &Facts, at: &mut Block) {
                 kernel.values.push(Value { ty, name: None });
                 ValueId(kernel.values.len() as u32 - 1)
             };
-            let (moved, tile, sum) = (fresh(TileTy::new(DType::I32, &[])), fresh(ty.clone()), fresh(ty));
+            let (moved, tile, sum) = (fresh(TileTy::new(DType::I32, [])), fresh(ty.clone()), fresh(ty));
             replace(body, p, sum);
             let one = |result, op| Stmt { results: vec![result], op, loc: loc.clone() };
             let new = [
