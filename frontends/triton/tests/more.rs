@@ -77,7 +77,7 @@ def k(a_ptr, s_ptr, b_ptr, c_ptr):
     let b: Vec<f64> = random(34, 1024).iter().map(|v| (v * 16.0).round() / 16.0).collect();
     let value = |row: usize, k: usize| {
         let byte = codes[row * 32 + k / 2] as u32;
-        let code = if k % 2 == 0 { byte & 15 } else { byte >> 4 };
+        let code = if k.is_multiple_of(2) { byte & 15 } else { byte >> 4 };
         let v = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0][code as usize % 8];
         (if code >= 8 { -v } else { v }) * 2f64.powi(scales[row * 2 + k / 32] as i32 - 127)
     };
@@ -213,7 +213,7 @@ fn a_launch_that_does_not_fit_is_refused() {
         go(2, 3).unwrap();
         // Sizes whose product is beyond int32 would be masked wrongly.
         assert_eq!(go(1 << 20, 1 << 20).unwrap_err().code, "K012");
-        assert_eq!(launcher.launch(&*rig.target, &mut *rig.device, [1, 1, 1], &[y.clone()]).unwrap_err().code, "K012");
+        assert_eq!(launcher.launch(&*rig.target, &mut *rig.device, [1, 1, 1], std::slice::from_ref(&y)).unwrap_err().code, "K012");
         let wrong = [y.clone(), ("n", int(4)), ("m", int(4)), ("o", int(4))];
         assert_eq!(launcher.launch(&*rig.target, &mut *rig.device, [1, 1, 1], &wrong).unwrap_err().code, "K012");
     }
