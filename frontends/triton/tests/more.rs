@@ -213,7 +213,10 @@ fn a_launch_that_does_not_fit_is_refused() {
         go(2, 3).unwrap();
         // Sizes whose product is beyond int32 would be masked wrongly.
         assert_eq!(go(1 << 20, 1 << 20).unwrap_err().code, "K012");
-        assert_eq!(launcher.launch(&*rig.target, &mut *rig.device, [1, 1, 1], std::slice::from_ref(&y)).unwrap_err().code, "K012");
+        assert_eq!(
+            launcher.launch(&*rig.target, &mut *rig.device, [1, 1, 1], std::slice::from_ref(&y)).unwrap_err().code,
+            "K012"
+        );
         let wrong = [y.clone(), ("n", int(4)), ("m", int(4)), ("o", int(4))];
         assert_eq!(launcher.launch(&*rig.target, &mut *rig.device, [1, 1, 1], &wrong).unwrap_err().code, "K012");
     }
