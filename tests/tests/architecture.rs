@@ -23,10 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cuda", &["base", "simt", "driver", "exec"]),
     ("triton", &["base", "tile", "driver", "exec"]),
     ("girih", &["base", "graph", "tile", "triton", "macros", "driver", "plan", "exec", "cpu", "wgpu", "gguf"]),
-    (
-        "python",
-        &["base", "graph", "tile", "lower", "driver", "plan", "exec", "cpu", "wgpu", "gguf", "triton", "cuda"],
-    ),
+    ("python", &["base", "graph", "tile", "lower", "driver", "plan", "exec", "cpu", "wgpu", "gguf", "triton", "cuda"]),
     (
         "cli",
         &[
