@@ -1,4 +1,4 @@
-//! Kernels in the tile language, as functions of tensors: [`#[kernel]`](crate::kernel).
+//! Kernels in the tile language, as functions of tensors: [`#[kernel]`](macro@crate::kernel).
 //!
 //! A kernel says what one program instance does with blocks of elements; the grid says how many instances there are. It runs
 //! on every device, eagerly and inside of [`jit`](crate::jit), where it is one node of the graph. It has no derivative:
@@ -100,7 +100,7 @@ macro_rules! scalars {
 }
 scalars!(i32: I32, u32: U32, i64: I64, u64: U64, f32: F32, f64: F64);
 
-/// Applies a kernel; one tensor for each `Out`. What [`#[kernel]`](crate::kernel) functions call.
+/// Applies a kernel; one tensor for each `Out`. What [`#[kernel]`](macro@crate::kernel) functions call.
 #[track_caller]
 pub fn call(
     source: &'static Source,

@@ -28,8 +28,8 @@ pub struct Launch {
     /// Bytes of dynamic shared memory, for CUDA
     #[arg(long, default_value_t = 0)]
     shared: u32,
-    /// An argument, NAME=VALUE; values are npy:FILE, zeros:f32[4,128], ones:.., empty:.., full:f32[4]:1.5, arange:i32[8],
-    /// random:f32[4]:SEED, numbers, true, false, none, type:f16, or text
+    /// An argument, NAME=VALUE; values are `npy:FILE`, `zeros:f32[4,128]`, `ones:..`, `empty:..`, `full:f32[4]:1.5`, `arange:i32[8]`,
+    /// `random:f32[4]:SEED`, numbers, `true`, `false`, `none`, `type:f16`, or text
     #[arg(long = "arg", value_name = "NAME=VALUE")]
     args: Vec<String>,
     /// A `tl.constexpr` argument; for CUDA a macro
