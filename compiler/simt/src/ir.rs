@@ -19,7 +19,7 @@ pub struct Kernel {
     pub locals: Vec<Local>,
     /// Threads of a workgroup along x, y, z.
     pub workgroup: [u32; 3],
-    /// Number of workgroups, all axes multiplied; the body sees its index as [`Builtin::WorkgroupIndex`].
+    /// Number of workgroups, all axes multiplied; the body sees its index as [`Builtin::WorkgroupIndex`](crate::Builtin::WorkgroupIndex).
     pub groups: Dim,
     /// Every value's type, indexed by [`ValueId`].
     pub values: Vec<Value>,

@@ -1,4 +1,4 @@
-//! The text form of SIMT IR: declarations, then statements in order, one to a line. [`print`] and [`parse`] are exact
+//! The text form of SIMT IR: declarations, then statements in order, one to a line. [`print()`] and [`parse`] are exact
 //! inverses on verified kernels.
 //!
 //! ```text

@@ -45,7 +45,7 @@ pub struct Collective {
     pub groups: Vec<Vec<usize>>,
 }
 
-/// The exchanges; see the table of [this module](self).
+/// The exchanges; each with what a replica gets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CollectiveKind {
     /// The fold of all members' values (sum, prod, max, min), given to each.
