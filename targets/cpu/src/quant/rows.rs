@@ -66,29 +66,36 @@ pub(super) fn decode(format: QuantFormat, row: &[u8], out: &mut [f32]) {
     with_format!(format, B => unsafe { decode_version::<B>(row, out) });
 }
 
+/// Elements decoded at a time in front of a product: whole blocks of every format, well inside the first cache.
+const AHEAD: usize = 256;
+
 /// The product of one row of blocks with `M` rows of f32, each decoded element used `M` times. Sums run in 32 lanes.
+///
+/// Decoding and multiplying are loops of their own: in one, compilers unroll both before they see vectors.
 ///
 /// # Safety
 /// Each of `x` points to as many elements as the blocks hold.
 #[inline(always)]
 unsafe fn row_dot<const FMA: bool, const M: usize, B: Block>(row: &[u8], x: [*const f32; M]) -> [f32; M] {
     let mut sums = [[0f32; 32]; M];
+    let mut decoded = [0f32; AHEAD];
     let mut at = 0;
-    for block in row.chunks_exact(B::BYTES) {
-        for p in 0..B::N / 32 {
-            let mut part = [0f32; 32];
-            B::part(block, p, &mut part);
-            for m in 0..M {
-                // SAFETY: the caller's promise.
-                let x = unsafe { x[m].add(at).cast::<[f32; 32]>().read_unaligned() };
-                let mut sum = sums[m];
+    for blocks in row.chunks(B::BYTES * (AHEAD / B::N)) {
+        let count = blocks.len() / B::BYTES * B::N;
+        // SAFETY: no conditions.
+        unsafe { generic_decode::<FMA, B>(blocks, &mut decoded[..count]) };
+        for m in 0..M {
+            // SAFETY: the caller's promise.
+            let x = unsafe { std::slice::from_raw_parts(x[m].add(at), count) };
+            let mut sum = sums[m];
+            for (part, x) in decoded[..count].chunks_exact(32).zip(x.chunks_exact(32)) {
                 for i in 0..32 {
                     sum[i] = fma::<FMA>(part[i], x[i], sum[i]);
                 }
-                sums[m] = sum;
             }
-            at += 32;
+            sums[m] = sum;
         }
+        at += count;
     }
     sums.map(|mut lanes| {
         let mut half = 16;
