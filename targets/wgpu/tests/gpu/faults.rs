@@ -80,6 +80,32 @@ fn last(group: u32) -> u32 {
 }
 
 #[test]
+fn synchronizing_waits_for_all_of_it() {
+    let Some(mut device) = device() else { return };
+    let code = device.compiler().code(&slow()).unwrap();
+    let kernel = device.load(&code).unwrap();
+    let buffer = device.allocate(4 * MOST as u64).unwrap();
+    let args = [MemRef { buffer, offset: 0, bytes: 4 * MOST as u64 }];
+    let mut groups = 16;
+    loop {
+        let sizes = Bindings::from([("groups".into(), groups)]);
+        let start = Instant::now();
+        device.submit(&[Command::Launch { kernel, args: &args, bindings: &sizes }]).unwrap();
+        device.synchronize().unwrap();
+        let waited = start.elapsed();
+        let mut back = [0; 4];
+        device.read(buffer, 4 * (groups as u64 - 1), &mut back).unwrap();
+        let read = start.elapsed() - waited;
+        assert_eq!(u32::from_le_bytes(back), last(groups as u32 - 1));
+        if waited > Duration::from_millis(200) || groups == MOST {
+            assert!(read < waited / 2, "{groups} groups: waited {waited:?}, and then reading four bytes took {read:?}");
+            break;
+        }
+        groups *= 2;
+    }
+}
+
+#[test]
 fn a_kernel_that_takes_too_long() {
     let options = Options { timeout: Duration::from_millis(60), ..Options::default() };
     let Some(mut device) = device_with(options) else { return };
