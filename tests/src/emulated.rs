@@ -183,6 +183,8 @@ impl Device for Machine {
         Ok(KernelRef(self.kernels.len() as u32 - 1))
     }
 
+    fn unload(&mut self, _: KernelRef) {}
+
     fn submit(&mut self, commands: &[Command<'_>]) -> Result<()> {
         commands.iter().try_for_each(|c| match c {
             Command::Launch { kernel, args, bindings } => self.launch(*kernel, args, bindings),

@@ -3,7 +3,7 @@
 
 use girih_base::{Bindings, DType, Loc, ScalarOp};
 use girih_driver::{Options, compile};
-use girih_exec::{Session, Weight};
+use girih_exec::{Command, Device, KernelRef, MemRef, Session, Weight};
 use girih_graph::{Graph, ParamKind, TensorTy};
 use girih_tests::{Rig, cpu, gpu};
 use std::sync::Arc;
@@ -72,5 +72,35 @@ fn arrays_are_checked() {
         assert_eq!(short.write(&[0; 16]).unwrap_err().code, "X006");
         let elsewhere = Session::new((cpu().device)()).upload(&bytes([0.0; 4])).unwrap();
         assert_eq!(program.run(&[&elsewhere], &Bindings::new()).err().unwrap().code, "X011");
+    }
+}
+
+#[test]
+fn kernels_go_with_their_last_owner() {
+    for rig in [Some(cpu()), gpu::gpu()].into_iter().flatten() {
+        let plan = compile(&add(), &*rig.target, &Options::for_target(&*rig.target)).unwrap().plan;
+        let mut device = (rig.device)();
+        let buffers = [bytes([1.0; 4]), bytes([2.0; 4]), bytes([0.0; 4])].map(|data| {
+            let buffer = device.allocate(16).unwrap();
+            device.write(buffer, 0, &data).unwrap();
+            MemRef { buffer, offset: 0, bytes: 16 }
+        });
+        let launch = |device: &mut dyn Device, kernel: KernelRef| {
+            device.submit(&[Command::Launch { kernel, args: &buffers, bindings: &Bindings::new() }])
+        };
+        let (first, second) = (device.load(&plan.kernels[0]).unwrap(), device.load(&plan.kernels[0]).unwrap());
+        launch(&mut *device, first).unwrap();
+        device.unload(first);
+        launch(&mut *device, second).unwrap();
+        let mut sum = vec![0; 16];
+        device.read(buffers[2].buffer, 0, &mut sum).unwrap();
+        assert_eq!(floats(&sum), [3.0; 4]);
+        device.unload(second);
+        assert!(launch(&mut *device, second).is_err(), "{} still has the kernel", device.name());
+        // A later kernel does not take the place of one that went.
+        let third = device.load(&plan.kernels[0]).unwrap();
+        assert!(third != first && third != second);
+        device.unload(second);
+        launch(&mut *device, third).unwrap();
     }
 }

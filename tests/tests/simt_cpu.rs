@@ -83,6 +83,10 @@ impl Device for Padded {
         self.0.load(code)
     }
 
+    fn unload(&mut self, kernel: KernelRef) {
+        self.0.unload(kernel);
+    }
+
     fn submit(&mut self, commands: &[Command<'_>]) -> Result<()> {
         for command in commands {
             match command {

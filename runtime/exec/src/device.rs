@@ -76,6 +76,9 @@ pub trait Device: Send {
     /// Compiles a kernel.
     fn load(&mut self, code: &KernelCode) -> Result<KernelRef>;
 
+    /// Gives a kernel back. One that was loaded several times goes when each load was given back.
+    fn unload(&mut self, kernel: KernelRef);
+
     /// Submits commands as one batch.
     fn submit(&mut self, commands: &[Command<'_>]) -> Result<()>;
 

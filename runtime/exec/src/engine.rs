@@ -66,10 +66,11 @@ impl Engine {
                 .help("compile the model again for this device"));
         }
         self.group(group)?.check(&plan)?;
-        let kernels = plan.kernels.iter().map(|k| self.device.load(k)).collect::<Result<Vec<_>>>()?;
-        let (slots, fresh) = self.place(group, &plan)?;
-        let loaded = Loaded { plan, kernels, slots, group, ports: None };
-        self.initialise(&loaded, &fresh)?;
+        let mut loaded = Loaded { plan, kernels: Vec::new(), slots: Vec::new(), group, ports: None };
+        if let Err(why) = self.prepare(&mut loaded) {
+            loaded.kernels.iter().for_each(|k| self.device.unload(*k));
+            return Err(why);
+        }
         let id = ProgramId(self.fresh());
         self.programs.insert(id, loaded);
         let of_group = self.programs.values().filter(|p| p.group == group);
@@ -82,6 +83,7 @@ impl Engine {
     /// Gives back what only this plan used; its group goes with its last plan, but for the first group.
     pub fn unload(&mut self, program: ProgramId) {
         let Some(loaded) = self.programs.remove(&program) else { return };
+        loaded.kernels.iter().for_each(|k| self.device.unload(*k));
         for (slot, b) in loaded.slots.iter().zip(&loaded.plan.buffers) {
             if let (Place::Constant(_), Some((buffer, _))) = (&b.place, slot) {
                 self.device.free(*buffer);
@@ -116,17 +118,26 @@ impl Engine {
         self.next
     }
 
+    /// Compiles a plan's kernels, allocates its memory, runs its init steps.
+    fn prepare(&mut self, loaded: &mut Loaded) -> Result<()> {
+        for code in &loaded.plan.kernels {
+            loaded.kernels.push(self.device.load(code)?);
+        }
+        let (slots, fresh) = self.place(loaded.group, &loaded.plan)?;
+        loaded.slots = slots;
+        self.initialise(loaded, &fresh)
+    }
+
     fn group(&mut self, id: GroupId) -> Result<&mut Group> {
-        self.groups.get_mut(&id).ok_or_else(|| {
-            Diag::error("X007", "these weights were given back").help("load the plan into a group that still has plans")
-        })
+        self.groups.get_mut(&id).ok_or_else(given_back)
     }
 
     /// Memory for every buffer of a plan but its inputs and outputs, and the derived ones that nobody computed yet.
     fn place(&mut self, group: GroupId, plan: &Plan) -> Result<(Vec<Slot>, BTreeSet<usize>)> {
         let arena = self.arena(plan.arena_bytes)?;
-        let Some(group) = self.groups.get_mut(&group) else { return Ok((Vec::new(), BTreeSet::new())) };
-        let device = &mut *self.device;
+        let Engine { groups, device, .. } = self;
+        let group = groups.get_mut(&group).ok_or_else(given_back)?;
+        let device = &mut **device;
         let mut fresh = BTreeSet::new();
         let mut slots = Vec::with_capacity(plan.buffers.len());
         for (i, b) in plan.buffers.iter().enumerate() {
@@ -203,4 +214,8 @@ impl Engine {
         }
         Ok(grown)
     }
+}
+
+fn given_back() -> Box<Diag> {
+    Diag::error("X007", "these weights were given back").help("load the plan into a group that still has plans")
 }

@@ -28,6 +28,7 @@ struct Dropped {
     results: Vec<(BufferRef, u64)>,
     adopted: Vec<BufferRef>,
     programs: Vec<ProgramId>,
+    kernels: Vec<KernelRef>,
 }
 
 /// Memory of results nobody holds any more, by size in bytes.
@@ -55,12 +56,11 @@ pub struct Program {
     id: ProgramId,
 }
 
-/// A kernel loaded into a session.
-#[derive(Clone)]
+/// A kernel loaded into a session; unloaded when dropped.
 pub struct Kernel {
     session: Session,
     id: KernelRef,
-    code: Arc<KernelCode>,
+    code: KernelCode,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -118,7 +118,7 @@ impl Session {
     /// Loads a single kernel.
     pub fn load_kernel(&self, code: KernelCode) -> Result<Kernel> {
         let id = self.engine().device().load(&code)?;
-        Ok(Kernel { session: self.clone(), id, code: Arc::new(code) })
+        Ok(Kernel { session: self.clone(), id, code })
     }
 
     /// Waits until everything submitted is done.
@@ -131,6 +131,7 @@ impl Session {
         let mut engine = lock(&self.0.engine);
         let dropped = std::mem::take(&mut *lock(&self.0.dropped));
         dropped.programs.into_iter().for_each(|p| engine.unload(p));
+        dropped.kernels.into_iter().for_each(|k| engine.device().unload(k));
         dropped.adopted.into_iter().for_each(|b| engine.device().free(b));
         let mut idle = lock(&self.0.idle);
         for (buffer, bytes) in dropped.results {
@@ -279,5 +280,11 @@ impl Drop for Owned {
 impl Drop for Program {
     fn drop(&mut self) {
         lock(&self.session.0.dropped).programs.push(self.id);
+    }
+}
+
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        lock(&self.session.0.dropped).kernels.push(self.id);
     }
 }

@@ -10,6 +10,7 @@ use crate::{compile, launch, simt};
 use girih_base::{Diag, Result};
 use girih_exec::{BufferRef, Command, Device, KernelRef, MemRef, SharedBytes};
 use girih_plan::{Format, KernelCode};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Mutex;
 
@@ -19,7 +20,9 @@ pub const TARGET: &str = "cpu";
 /// Runs Tile IR and SIMT IR kernels on the processor, in host memory.
 pub struct CpuDevice {
     buffers: Vec<Option<Buffer>>,
-    kernels: Vec<Loaded>,
+    kernels: BTreeMap<KernelRef, Loaded>,
+    /// Number of kernels loaded so far: one that was given back is never taken for a later one.
+    loaded: u32,
     pool: Pool,
     workers: Vec<Mutex<Worker>>,
     simt_workers: Vec<Mutex<SimtWorker>>,
@@ -65,7 +68,7 @@ impl CpuDevice {
         let pool = Pool::new(threads.max(1));
         let workers = (0..pool.threads()).map(|_| Mutex::default()).collect();
         let simt_workers = (0..pool.threads()).map(|_| Mutex::default()).collect();
-        CpuDevice { buffers: Vec::new(), kernels: Vec::new(), pool, workers, simt_workers, isa }
+        CpuDevice { buffers: Vec::new(), kernels: BTreeMap::new(), loaded: 0, pool, workers, simt_workers, isa }
     }
 
     fn insert(&mut self, buffer: Buffer) -> BufferRef {
@@ -202,8 +205,14 @@ impl Device for CpuDevice {
                     .help("compile the graph again for the cpu target"));
             }
         };
-        self.kernels.push(kernel);
-        Ok(KernelRef(self.kernels.len() as u32 - 1))
+        let id = KernelRef(self.loaded);
+        self.loaded += 1;
+        self.kernels.insert(id, kernel);
+        Ok(id)
+    }
+
+    fn unload(&mut self, kernel: KernelRef) {
+        self.kernels.remove(&kernel);
     }
 
     fn submit(&mut self, commands: &[Command<'_>]) -> Result<()> {
@@ -211,14 +220,14 @@ impl Device for CpuDevice {
         for command in commands {
             match command {
                 Command::Launch { kernel, args, bindings } => {
-                    let simt = matches!(self.kernels.get(kernel.0 as usize), Some(Loaded::Simt(_)));
+                    let simt = matches!(self.kernels.get(kernel), Some(Loaded::Simt(_)));
                     let range = |m: &MemRef| match simt {
                         true => self.words(m),
                         false => self.range(m.buffer, m.offset, m.bytes),
                     };
                     let args = args.iter().map(range).collect::<Result<Vec<_>>>()?;
                     let pool = &mut self.pool;
-                    match self.kernels.get(kernel.0 as usize) {
+                    match self.kernels.get(kernel) {
                         Some(Loaded::Tile(p)) => launch::launch(p, args, bindings, pool, &self.workers, isa)?,
                         Some(Loaded::Simt(p)) => simt::launch(p, args, bindings, pool, &self.simt_workers, isa)?,
                         None => return Err(Diag::error("X104", format!("no kernel {}", kernel.0))),

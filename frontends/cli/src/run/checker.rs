@@ -179,6 +179,8 @@ impl Device for Machine {
         Ok(KernelRef(number))
     }
 
+    fn unload(&mut self, _: KernelRef) {}
+
     fn submit(&mut self, commands: &[Command<'_>]) -> Result<()> {
         commands.iter().try_for_each(|c| match c {
             Command::Launch { kernel, args, bindings } => self.launch(*kernel, args, bindings),

@@ -33,7 +33,7 @@ impl WgpuDevice {
         let whole = |end: u64| u32::try_from(end / element).ok().filter(|_| end.is_multiple_of(element));
         ends.map(|end| {
             whole(end).ok_or_else(|| {
-                let name = &self.pipelines[kernel.0 as usize].code.name;
+                let name = &self.pipelines[&kernel].code.name;
                 Diag::error("W017", format!("kernel `{name}`: an argument cannot be cut after {end} bytes"))
                     .note(format!("its elements have {element} bytes"))
             })
@@ -43,7 +43,7 @@ impl WgpuDevice {
 
     /// WebGPU's rules for one dispatch: a buffer is bound read-only or writable, not both; writable ranges do not overlap.
     pub(super) fn check_bindings(&self, kernel: KernelRef, args: &[MemRef]) -> Result<()> {
-        let code = &self.pipelines[kernel.0 as usize].code;
+        let code = &self.pipelines[&kernel].code;
         let refuse = |why: String| Diag::error("W017", format!("kernel `{}`: {why}", code.name));
         for (i, (a, x)) in args.iter().zip(&code.args).enumerate() {
             for (b, y) in args.iter().zip(&code.args).skip(i + 1).filter(|(b, _)| b.buffer == a.buffer) {
@@ -62,7 +62,7 @@ impl WgpuDevice {
 
     /// Binds the first parts of the arguments, then their further parts.
     pub(super) fn bind(&self, kernel: KernelRef, variant: &Variant, pieces: &[Vec<Piece>]) -> Result<wgpu::BindGroup> {
-        let name = &self.pipelines[kernel.0 as usize].code.name;
+        let name = &self.pipelines[&kernel].code.name;
         let first = pieces.iter().map(|p| &p[0]);
         let mut entries = Vec::new();
         for p in first.chain(pieces.iter().flat_map(|p| &p[1..])) {

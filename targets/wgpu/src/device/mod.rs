@@ -34,7 +34,9 @@ pub struct WgpuDevice {
     faults: Faults,
     memory: Memory,
     layouts: Layouts,
-    pipelines: Vec<Pipeline>,
+    pipelines: BTreeMap<KernelRef, Pipeline>,
+    /// Number of pipelines built so far: one that was given back is never taken for a later one.
+    built: u32,
     by_text: BTreeMap<u64, Vec<KernelRef>>,
     bind_groups: BTreeMap<BindKey, wgpu::BindGroup>,
     uniforms: Uniforms,
@@ -117,6 +119,10 @@ impl Device for WgpuDevice {
 
     fn load(&mut self, code: &KernelCode) -> Result<KernelRef> {
         self.load_kernel(code)
+    }
+
+    fn unload(&mut self, kernel: KernelRef) {
+        self.unload_kernel(kernel);
     }
 
     fn submit(&mut self, commands: &[Command<'_>]) -> Result<()> {

@@ -18,6 +18,8 @@ pub struct Pipeline {
     pub code: KernelCode,
     /// Number of workgroups.
     pub groups: Dim,
+    /// How often it was loaded and not given back.
+    loads: u32,
     /// By the number of bindings of each argument: all ones when it is loaded, others when a launch needs them.
     variants: BTreeMap<Vec<u32>, Variant>,
 }
@@ -81,15 +83,35 @@ impl Layouts {
 impl WgpuDevice {
     pub(super) fn load_kernel(&mut self, code: &KernelCode) -> Result<KernelRef> {
         let key = fnv1a(code.text.as_bytes());
-        let same = |k: &&KernelRef| self.pipelines[k.0 as usize].code == *code;
-        if let Some(known) = self.by_text.get(&key).and_then(|all| all.iter().find(same)) {
-            return Ok(*known);
+        for kernel in self.by_text.get(&key).into_iter().flatten() {
+            if let Some(known) = self.pipelines.get_mut(kernel).filter(|p| p.code == *code) {
+                known.loads += 1;
+                return Ok(*kernel);
+            }
         }
         let pipeline = self.build(code)?;
-        self.pipelines.push(pipeline);
-        let kernel = KernelRef(self.pipelines.len() as u32 - 1);
+        let kernel = KernelRef(self.built);
+        self.built += 1;
+        self.pipelines.insert(kernel, pipeline);
         self.by_text.entry(key).or_default().push(kernel);
         Ok(kernel)
+    }
+
+    pub(super) fn unload_kernel(&mut self, kernel: KernelRef) {
+        let Some(pipeline) = self.pipelines.get_mut(&kernel) else { return };
+        pipeline.loads -= 1;
+        if pipeline.loads > 0 {
+            return;
+        }
+        let key = fnv1a(pipeline.code.text.as_bytes());
+        self.pipelines.remove(&kernel);
+        self.bind_groups.retain(|group, _| group.kernel != kernel);
+        if let Some(same) = self.by_text.get_mut(&key) {
+            same.retain(|k| *k != kernel);
+            if same.is_empty() {
+                self.by_text.remove(&key);
+            }
+        }
     }
 
     fn build(&mut self, code: &KernelCode) -> Result<Pipeline> {
@@ -106,7 +128,7 @@ impl WgpuDevice {
         let parts = vec![1; code.args.len()];
         let plain = self.compile(code, &code.text, !code.uniforms.is_empty(), &parts, Vec::new())?;
         let groups = code.grid.iter().fold(Dim::ONE, |n, d| &n * d);
-        Ok(Pipeline { code: code.clone(), groups, variants: BTreeMap::from([(parts, plain)]) })
+        Ok(Pipeline { code: code.clone(), groups, loads: 1, variants: BTreeMap::from([(parts, plain)]) })
     }
 
     /// The kernel for arguments of so many bindings.
@@ -114,7 +136,7 @@ impl WgpuDevice {
     /// # Errors
     /// `W016` more bindings than the device has, and whatever compiling the variant gives.
     pub(super) fn variant(&mut self, kernel: KernelRef, parts: Vec<u32>) -> Result<Variant> {
-        let Pipeline { code, variants, .. } = &self.pipelines[kernel.0 as usize];
+        let Pipeline { code, variants, .. } = &self.pipelines[&kernel];
         if let Some(known) = variants.get(&parts) {
             return Ok(known.clone());
         }
@@ -133,7 +155,9 @@ impl WgpuDevice {
                 .note(format!("and its text cannot be changed to take several: {why}"))
         })?;
         let made = self.compile(&code, &split.text, true, &parts, split.elements)?;
-        self.pipelines[kernel.0 as usize].variants.insert(parts, made.clone());
+        if let Some(p) = self.pipelines.get_mut(&kernel) {
+            p.variants.insert(parts, made.clone());
+        }
         Ok(made)
     }
 

@@ -78,7 +78,7 @@ impl WgpuDevice {
 
     /// Looks up pipeline, bind group and sizes; nothing for an empty grid.
     fn prepare(&mut self, kernel: KernelRef, args: &[MemRef], bindings: &Bindings) -> Result<Option<Ready>> {
-        let Some(p) = self.pipelines.get(kernel.0 as usize) else {
+        let Some(p) = self.pipelines.get(&kernel) else {
             return Err(Diag::error("W018", format!("there is no kernel {}", kernel.0)));
         };
         let name = &p.code.name;
