@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod ast;
+mod bundle;
 mod headers;
 mod launch;
 mod lex;
@@ -19,7 +20,8 @@ mod pp;
 mod source;
 mod types;
 
+pub use bundle::Bundle;
 pub use launch::{Loaded, Value, caps};
-pub use lower::{Argument, Caps, Compiled, LaunchShape};
+pub use lower::{Argument, Caps, Compiled, LaunchShape, Pointers};
 pub use module::{KernelInfo, Module};
 pub use pp::Resolver;

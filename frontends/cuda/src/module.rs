@@ -116,6 +116,14 @@ impl Module {
         let special = self.program.functions[function].special.is_some();
         deep(|| lower::lower(&self.program, function, if special { &[] } else { &args }, *shape, caps))?
     }
+
+    /// The bytes of a `__constant__` or `__device__` variable before the first launch; `None` where there is no such variable.
+    ///
+    /// # Errors
+    /// As [`Module::compile`], for its type and initial value.
+    pub fn initial(&self, variable: &str, caps: Caps) -> Result<Option<Vec<u8>>> {
+        deep(|| lower::initial(&self.program, variable, caps))?
+    }
 }
 
 /// Runs on a stack that holds the deepest nesting the parser lets through, whatever thread the caller has.

@@ -66,7 +66,7 @@ impl CudaModule {
         raise(py.detach(|| {
             let rig = rig(device)?;
             let (block, grid_axes, dynamic_shared, nulls) = shape;
-            let shape = LaunchShape { block, grid_axes, dynamic_shared, nulls };
+            let shape = LaunchShape { dynamic_shared, nulls, ..LaunchShape::new(block, grid_axes) };
             let compiled = self.parse()?.compile(kernel, &shape, caps(&*rig.target))?;
             let loaded = rig.session.load_kernel(rig.target.compile_simt(&compiled.kernel)?)?;
             let mut symbols = BTreeMap::new();
@@ -94,9 +94,9 @@ impl CudaKernel {
     /// Name, and whether it is written, of each pointer, in the order of the parameters.
     #[getter]
     fn pointers(&self) -> Vec<(String, bool)> {
-        let buffers = self.compiled.arguments.iter().filter(|a| !matches!(a, Argument::Scalar { .. }));
+        let buffers = self.compiled.arguments.iter().filter(|a| matches!(a, Argument::Buffer { .. } | Argument::Symbol { .. }));
         let rows = buffers.zip(&self.compiled.kernel.buffers).filter_map(|(argument, buffer)| match argument {
-            Argument::Buffer { name } => Some((name.clone(), buffer.written)),
+            Argument::Buffer { name, .. } => Some((name.clone(), buffer.written)),
             _ => None,
         });
         rows.collect()
@@ -151,7 +151,7 @@ impl CudaKernel {
             let mut args = Vec::new();
             for argument in &self.compiled.arguments {
                 args.push(match argument {
-                    Argument::Scalar { .. } => continue,
+                    Argument::Scalar { .. } | Argument::Start { .. } => continue,
                     Argument::Symbol { name, .. } => self.symbols.get(name),
                     Argument::Buffer { .. } => arrays.next(),
                 });

@@ -210,9 +210,9 @@ impl Prepared {
             });
         }
         let buffers = compiled.arguments.iter().filter_map(|a| match a {
-            girih_cuda::Argument::Buffer { name } => Some(Some(name.clone())),
+            girih_cuda::Argument::Buffer { name, .. } => Some(Some(name.clone())),
             girih_cuda::Argument::Symbol { .. } => Some(None),
-            girih_cuda::Argument::Scalar { .. } => None,
+            girih_cuda::Argument::Scalar { .. } | girih_cuda::Argument::Start { .. } => None,
         });
         let flags = compiled.kernel.buffers.iter().map(|b| b.written);
         let written = buffers.zip(flags).filter(|(_, w)| *w).filter_map(|(name, _)| name).collect();

@@ -14,6 +14,21 @@ pub enum Argument {
     Buffer {
         /// Name of the parameter.
         name: String,
+        /// Its offset in the parameter's bytes, for structs.
+        offset: u32,
+        /// Number of the parameter.
+        parameter: usize,
+    },
+    /// Where a pointer begins in its buffer, which may be that of a pointer before.
+    Start {
+        /// Name of the uniform.
+        name: String,
+        /// Bytes that it counts.
+        unit: u32,
+        /// The pointer's offset in the parameter's bytes, for structs.
+        offset: u32,
+        /// Number of the parameter.
+        parameter: usize,
     },
     /// A number, bound by name: an integer, or a float's bits.
     Scalar {
@@ -63,6 +78,19 @@ pub fn lower(p: &Program, function: usize, args: &[TemplateArg], shape: LaunchSh
     Err(p.sources.error("U006", at, "this kernel needs more decisions than are tried", "here"))
 }
 
+/// The bytes of a `__constant__` or `__device__` variable before the first launch; `None` where there is no such variable.
+pub fn initial(p: &Program, name: &str, caps: Caps) -> Result<Option<Vec<u8>>> {
+    let device = |v: &&Var| &*v.name == name && matches!(v.place, Storage::Constant | Storage::Device);
+    let Some(var) = p.globals.iter().find(device) else { return Ok(None) };
+    let mut l = Lowerer::new(p, LaunchShape::new([1, 1, 1], 1), caps, Choices::default());
+    let bytes = l.declared(&var.ty, var.init.as_ref(), var.at).and_then(|t| l.initial_bytes(var, &t));
+    match bytes {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(Fail::Diag(d)) => Err(d),
+        Err(Fail::Retry) => Err(p.sources.error("U004", var.at, "the initial value must be a constant", "here")),
+    }
+}
+
 impl<'p> Lowerer<'p> {
     fn new(p: &'p Program, shape: LaunchShape, caps: Caps, choices: Choices) -> Lowerer<'p> {
         let zero = || Tv::int(0, Scalar::UInt);
@@ -97,6 +125,7 @@ impl<'p> Lowerer<'p> {
             collective_memo: RefCell::new(BTreeMap::new()),
             instances: BTreeSet::new(),
             args: Vec::new(),
+            pointers: Vec::new(),
             changed: scan::Changed::default(),
             not_negative: BTreeSet::new(),
             flow: 0,
@@ -245,15 +274,7 @@ impl<'p> Lowerer<'p> {
     /// Uniforms and buffers for a parameter, or a part of one.
     fn parameter_value(&mut self, name: &str, t: &Type, promise: bool, index: usize, offset: u32, at: At) -> R<Val> {
         match t {
-            Type::Pointer(to) if index < 64 && self.shape.nulls >> index & 1 == 1 => {
-                Ok(Val::Pointer(super::convert::null((**to).clone())))
-            }
-            Type::Pointer(to) => {
-                let space = self.buffer(name, to, promise, at)?;
-                self.args.push(Argument::Buffer { name: name.into() });
-                let unit = self.store_of(space).size;
-                Ok(Val::Pointer(Ptr { base: Base::Space(space), unit, ix: Ix::K(0), plus: 0, to: (**to).clone() }))
-            }
+            Type::Pointer(to) => self.pointer_parameter(name, to, promise, index, offset, at),
             Type::Scalar(s) => {
                 let unique = self.unique(name);
                 let (name, dtype, size) = (unique.to_string(), s.dtype(), s.size());
@@ -302,6 +323,45 @@ impl<'p> Lowerer<'p> {
                 "pass numbers, structs of numbers, or pointers",
             )),
         }
+    }
+
+    fn pointer_parameter(
+        &mut self,
+        name: &str,
+        to: &Type,
+        promise: bool,
+        parameter: usize,
+        offset: u32,
+        at: At,
+    ) -> R<Val> {
+        let (pointers, number) = (self.shape.pointers, self.pointers.len());
+        let null = offset == 0 && parameter < 64 && self.shape.nulls >> parameter & 1 == 1;
+        if null || Pointers::bit(pointers.nulls, number) {
+            self.pointers.push(None);
+            return Ok(Val::Pointer(super::convert::null(to.clone())));
+        }
+        let before = self.pointers.get(pointers.first(number)).copied().flatten();
+        let space = match before {
+            Some(space) => space,
+            None => {
+                // A promise that nobody writes what this points to does not hold for the others.
+                let space = self.buffer(name, to, promise && !pointers.shared(number), at)?;
+                self.args.push(Argument::Buffer { name: name.into(), offset, parameter });
+                space
+            }
+        };
+        self.pointers.push(Some(space));
+        let base = Base::Space(space);
+        if !Pointers::bit(pointers.starts, number) {
+            let unit = self.store_of(space).size;
+            return Ok(Val::Pointer(Ptr { base, unit, ix: Ix::K(0), plus: 0, to: to.clone() }));
+        }
+        let unit = self.size_align(to).1;
+        let uniform = self.unique(&format!("{name}_start"));
+        self.args.push(Argument::Start { name: uniform.to_string(), unit, offset, parameter });
+        let start = self.b.uniform(&uniform);
+        self.not_negative.insert(start);
+        Ok(Val::Pointer(Ptr { base, unit, ix: Ix::V(start), plus: 0, to: to.clone() }))
     }
 
     /// A new storage buffer.

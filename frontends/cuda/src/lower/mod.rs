@@ -23,7 +23,7 @@ mod varying;
 mod warp;
 mod wide;
 
-pub use kernel::{Argument, Compiled, lower};
+pub use kernel::{Argument, Compiled, initial, lower};
 
 use crate::parse::Program;
 use crate::source::At;
@@ -57,12 +57,48 @@ pub struct LaunchShape {
     pub dynamic_shared: u32,
     /// Parameters that are null pointers, one bit each from the first: branches on them are decided now.
     pub nulls: u64,
+    /// How the pointers lie in memory.
+    pub pointers: Pointers,
+}
+
+/// How the pointers of a launch lie in memory. They are counted through all parameters, those inside structs included; of the
+/// first 32 more can be said than that each has a buffer of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pointers {
+    /// Null pointers, one bit each from the first.
+    pub nulls: u32,
+    /// Pointers that do not begin where their buffer does: [`Argument::Start`] says where.
+    pub starts: u32,
+    /// How many pointers back is the first one into the same buffer; 0 for a buffer that none before points into.
+    pub back: [u8; 32],
+}
+
+impl Pointers {
+    fn bit(set: u32, pointer: usize) -> bool {
+        pointer < 32 && set >> pointer & 1 == 1
+    }
+
+    /// The first pointer into the same buffer.
+    fn first(&self, pointer: usize) -> usize {
+        pointer - self.back.get(pointer).map_or(0, |n| *n as usize).min(pointer)
+    }
+
+    /// Whether a later pointer points into the buffer too.
+    fn shared(&self, pointer: usize) -> bool {
+        (0..32).any(|other| other != pointer && self.first(other) == pointer)
+    }
 }
 
 impl LaunchShape {
     /// A launch of blocks of this size over a grid of this many axes, without dynamic shared memory or null pointers.
     pub const fn new(block: [u32; 3], grid_axes: u8) -> LaunchShape {
-        LaunchShape { block, grid_axes, dynamic_shared: 0, nulls: 0 }
+        LaunchShape {
+            block,
+            grid_axes,
+            dynamic_shared: 0,
+            nulls: 0,
+            pointers: Pointers { nulls: 0, starts: 0, back: [0; 32] },
+        }
     }
 }
 
@@ -199,6 +235,8 @@ pub(crate) struct Lowerer<'p> {
     pub collective_memo: RefCell<BTreeMap<Arc<str>, bool>>,
     pub instances: BTreeSet<String>,
     pub args: Vec<Argument>,
+    /// The buffer of each pointer among the parameters; null pointers have none.
+    pub pointers: Vec<Option<Space>>,
     /// Names that the functions being lowered may change.
     pub changed: scan::Changed,
     /// Depth of expressions and types.

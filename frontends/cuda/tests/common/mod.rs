@@ -105,7 +105,7 @@ impl Launch<'_> {
                     b.resize(b.len().next_multiple_of(8), 0);
                     buffers.push(b);
                 }
-                Argument::Scalar { .. } => {}
+                Argument::Scalar { .. } | Argument::Start { .. } => {}
             }
         }
         let options = girih_simt::emulate::Options { subgroup, ..Default::default() };
