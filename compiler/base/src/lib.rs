@@ -8,6 +8,7 @@
 
 pub mod atomic;
 pub mod codec;
+pub mod debug;
 pub mod diag;
 pub mod dim;
 pub mod dtype;
@@ -15,12 +16,14 @@ pub mod launch;
 pub mod literal;
 pub mod loc;
 pub mod page;
+pub mod print;
 pub mod quant;
 pub mod scalar;
 pub mod text;
 
 pub use atomic::AtomicOp;
 pub use codec::Scalar;
+pub use debug::DebugInfo;
 pub use diag::{Diag, Label, Result, Severity};
 pub use dim::{Bindings, Dim, Known, Symbol};
 pub use dtype::{Class, DType};
