@@ -46,6 +46,7 @@ use girih_graph::TensorTy;
 use girih_graph::ops::{Kernel, KernelLevel};
 use girih_triton::{Binding, Embedded, Module, Signature};
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use girih_triton::Constant;
 
@@ -131,8 +132,7 @@ pub fn call(
 }
 
 /// The graph operation of a call: the kernel compiled for these sizes, numbers and constants.
-fn node(source: &Source, constants: &[(&str, Constant)], grid: &[usize], args: &[Arg<'_>]) -> Result<Kernel> {
-    let mut bindings = BTreeMap::new();
+fn node(source: &'static Source, constants: &[(&str, Constant)], grid: &[usize], args: &[Arg<'_>]) -> Result<Kernel> {
     let mut signature = Signature::new();
     for (name, value) in constants {
         signature = signature.constant(name, value.clone());
@@ -177,29 +177,66 @@ fn node(source: &Source, constants: &[(&str, Constant)], grid: &[usize], args: &
         lengths.insert(name.to_string(), i64::try_from(length).unwrap_or(i64::MAX));
         signature = signature.arg(name, girih_triton::Arg::pointer(dtype));
     }
-    let mut helpers = Vec::new();
-    collect(source, &mut helpers);
-    let helpers: Vec<Embedded<'_>> = helpers.into_iter().map(embedded).collect();
-    let compiled = Module::embedded(embedded(source), &helpers)?.compile(source.name, &signature)?;
-    for (symbol, extent) in compiled.grid.iter().zip(extents) {
-        if let Some(symbol) = symbol {
-            bindings.insert(symbol.clone(), extent);
+    let launch = Launch { signature, extents, lengths };
+    Ok(Kernel { level: KernelLevel::Tile, text: launch.tile_text(source)?, results })
+}
+
+/// All that a kernel is compiled for.
+#[derive(Debug)]
+struct Launch {
+    signature: Signature,
+    extents: [i64; 3],
+    /// Number of elements of each tensor, by the parameter's name.
+    lengths: BTreeMap<String, i64>,
+}
+
+/// More compiled kernels than this are not kept.
+const MOST_KERNELS: usize = 256;
+
+/// The text in Tile IR by the address of the source and what it was compiled for, so that calls in a loop compile once.
+static COMPILED: Mutex<BTreeMap<(usize, String), Arc<str>>> = Mutex::new(BTreeMap::new());
+
+impl Launch {
+    fn tile_text(&self, source: &'static Source) -> Result<Arc<str>> {
+        let key = (std::ptr::from_ref(source).addr(), format!("{self:?}"));
+        let known = || COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(text) = known().get(&key) {
+            return Ok(text.clone());
         }
-    }
-    for (name, binding) in &compiled.bindings {
-        if let (Binding::Buffer { length, .. }, Some(n)) = (binding, lengths.get(name)) {
-            bindings.insert(length.clone(), *n);
+        let text: Arc<str> = self.compile(source)?.into();
+        let mut all = known();
+        if all.len() >= MOST_KERNELS {
+            all.clear();
         }
+        all.insert(key, text.clone());
+        Ok(text)
     }
-    for d in &compiled.checks {
-        if !d.eval(&bindings).is_ok_and(|v| i32::try_from(v).is_ok()) {
-            return Err(Diag::error("T060", format!("`{d}` is beyond i32 in this call"))
-                .note("the kernel computes it in 32 bits")
-                .help("call it for smaller parts, or compute it as i64"));
+
+    fn compile(&self, source: &'static Source) -> Result<String> {
+        let mut helpers = Vec::new();
+        collect(source, &mut helpers);
+        let helpers: Vec<Embedded<'_>> = helpers.into_iter().map(embedded).collect();
+        let compiled = Module::embedded(embedded(source), &helpers)?.compile(source.name, &self.signature)?;
+        let mut bindings = BTreeMap::new();
+        for (symbol, extent) in compiled.grid.iter().zip(self.extents) {
+            if let Some(symbol) = symbol {
+                bindings.insert(symbol.clone(), extent);
+            }
         }
+        for (name, binding) in &compiled.bindings {
+            if let (Binding::Buffer { length, .. }, Some(n)) = (binding, self.lengths.get(name)) {
+                bindings.insert(length.clone(), *n);
+            }
+        }
+        for d in &compiled.checks {
+            if !d.eval(&bindings).is_ok_and(|v| i32::try_from(v).is_ok()) {
+                return Err(Diag::error("T060", format!("`{d}` is beyond i32 in this call"))
+                    .note("the kernel computes it in 32 bits")
+                    .help("call it for smaller parts, or compute it as i64"));
+            }
+        }
+        Ok(girih_tile::print(&girih_tile::bind(&compiled.tile, &bindings)))
     }
-    let tile = girih_tile::bind(&compiled.tile, &bindings);
-    Ok(Kernel { level: KernelLevel::Tile, text: girih_tile::print(&tile).into(), results })
 }
 
 /// The functions that a kernel calls, directly or not, each once.
