@@ -29,6 +29,25 @@ impl Builder {
         Builder { open: vec![Vec::new()], ..Builder::default() }
     }
 
+    /// An empty body over the arrays, variables, sizes and values of a kernel, to write it anew.
+    pub fn over(kernel: &Kernel) -> Builder {
+        Builder {
+            buffers: kernel.buffers.clone(),
+            shared: kernel.shared.clone(),
+            locals: kernel.locals.clone(),
+            values: kernel.values.clone(),
+            uniforms: kernel.uniforms.clone(),
+            ..Builder::new()
+        }
+    }
+
+    /// Appends a statement as it is.
+    pub fn restate(&mut self, stmt: Stmt) {
+        if let Some(block) = self.open.last_mut() {
+            block.push(stmt);
+        }
+    }
+
     /// The location of statements from now on.
     pub fn set_loc(&mut self, loc: Loc) {
         self.here = loc;

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod build;
+pub mod debug;
 pub mod emulate;
 pub mod ir;
 pub mod op;
