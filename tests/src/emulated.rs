@@ -68,6 +68,7 @@ impl Target for Emulated {
             grid: kernel.grid.clone(),
             flops: 0.into(),
             traffic: 0.into(),
+            debug: None,
         })
     }
 
@@ -82,6 +83,7 @@ impl Target for Emulated {
             grid: vec![kernel.groups.clone()],
             flops: 0.into(),
             traffic: 0.into(),
+            debug: None,
         })
     }
 }

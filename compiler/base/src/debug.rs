@@ -7,11 +7,13 @@
 //! word 1          number of words for records
 //! word 2          records that found no room
 //! then            a word for each assertion: the smallest thread for which it failed, or NONE
-//! then            the records: number of the site, workgroup, thread of the workgroup, words of the arguments
+//! then            the records: number of the site, workgroup, thread of the workgroup, words of the arguments; the last one
+//!                 may be a single NONE, where the next record found too few words
 //! ```
 //!
 //! An argument of at most 32 bits is one word for each component (bools as 0 and 1), of 64 bits two, low word first. The number
-//! of a thread in an assertion's word is `workgroup * threads + thread`; what does not fit is [`MANY`].
+//! of a thread in an assertion's word is `workgroup * threads + thread`, or that of its program instance where programs are counted;
+//! what does not fit is [`MANY`].
 
 use crate::print::{self, Value};
 use crate::{DType, Dim, Loc};
@@ -67,7 +69,7 @@ pub enum Instances {
         /// Threads of a block.
         block: [u32; 3],
     },
-    /// Programs: extents of the grid, the last one fastest.
+    /// Programs: extents of the grid, the first one fastest.
     Programs(Vec<Dim>),
 }
 

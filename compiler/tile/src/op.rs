@@ -200,6 +200,11 @@ pub enum Op {
         /// When false.
         otherwise: Block,
     },
+    /// A line for people: a text with places for values (see [`print`](mod@girih_base::print)), of which all but the last are scalars.
+    /// Where the last one is a tile, every element gives a line, with its coordinates before it: they have places, too.
+    Print(Arc<str>, Vec<ValueId>),
+    /// A bool, or every element of a bool tile, must hold; the text says what is wrong where it does not. The work goes on.
+    Assert(ValueId, Arc<str>),
 }
 
 impl Op {
@@ -207,7 +212,8 @@ impl Op {
     pub fn operands(&self) -> Vec<ValueId> {
         match self {
             Op::ProgramId(_) | Op::Const(_) | Op::Size(_) | Op::Scalar(_) | Op::Arange(_) => Vec::new(),
-            Op::Map(_, args) => args.clone(),
+            Op::Map(_, args) | Op::Print(_, args) => args.clone(),
+            Op::Assert(x, _) => vec![*x],
             Op::Cast(x) | Op::Bitcast(x) | Op::Splat(x) | Op::Reshape(x) | Op::Permute(x, _) | Op::Broadcast(x, _) => {
                 vec![*x]
             }
@@ -232,7 +238,8 @@ impl Op {
         let mut each = |v: &mut ValueId| *v = f(*v);
         match self {
             Op::ProgramId(_) | Op::Const(_) | Op::Size(_) | Op::Scalar(_) | Op::Arange(_) => {}
-            Op::Map(_, args) => args.iter_mut().for_each(each),
+            Op::Map(_, args) | Op::Print(_, args) => args.iter_mut().for_each(each),
+            Op::Assert(x, _) => each(x),
             Op::Cast(x) | Op::Bitcast(x) | Op::Splat(x) | Op::Reshape(x) | Op::Permute(x, _) | Op::Broadcast(x, _) => {
                 each(x)
             }
@@ -303,6 +310,8 @@ impl Op {
             Op::For { .. } => "for",
             Op::While { .. } => "while",
             Op::If { .. } => "if",
+            Op::Print(..) => "print",
+            Op::Assert(..) => "assert",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a target must offer to run plans.
 
+use crate::debug::Prints;
 use girih_base::{Bindings, Result};
 use girih_plan::KernelCode;
 use std::sync::Arc;
@@ -83,5 +84,14 @@ pub trait Device: Send {
     fn submit(&mut self, commands: &[Command<'_>]) -> Result<()>;
 
     /// Waits until everything submitted is done.
+    ///
+    /// # Errors
+    /// `X013`, once, when an assertion of a kernel failed since the last call; [`Device::read`] tells it, too.
     fn synchronize(&mut self) -> Result<()>;
+
+    /// The lines that kernels printed since the last call. (A launch of a kernel that prints or asserts is waited for, so that all
+    /// lines of what was submitted are there.)
+    fn take_prints(&mut self) -> Prints {
+        Prints::default()
+    }
 }

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod debug;
 pub mod device;
 mod engine;
 mod group;
@@ -13,6 +14,7 @@ mod record;
 mod run;
 mod session;
 
+pub use debug::{DebugLog, Printed, Prints};
 pub use device::{BufferRef, Command, Device, KernelRef, MemRef, SharedBytes};
 pub use engine::{Engine, GroupId, ProgramId};
 pub use group::Weight;

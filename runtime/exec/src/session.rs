@@ -1,5 +1,6 @@
 //! A device shared by many owners, and arrays that stay on it between runs.
 
+use crate::debug::Prints;
 use crate::device::{BufferRef, Command, Device, KernelRef, MemRef, SharedBytes};
 use crate::engine::{Engine, ProgramId};
 use crate::group::Weight;
@@ -124,6 +125,11 @@ impl Session {
     /// Waits until everything submitted is done.
     pub fn synchronize(&self) -> Result<()> {
         self.engine().device().synchronize()
+    }
+
+    /// The lines that kernels printed since the last call.
+    pub fn take_prints(&self) -> Prints {
+        self.engine().device().take_prints()
     }
 
     /// The engine, after what was dropped meanwhile is given back.

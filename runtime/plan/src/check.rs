@@ -37,6 +37,11 @@ impl Plan {
                 return wrong(format!("buffer `{}` of {} bytes does not fit its place", b.label, b.bytes));
             }
         }
+        for k in &self.kernels {
+            if let Some(Err(why)) = k.debug.as_ref().map(girih_base::DebugInfo::check) {
+                return wrong(format!("kernel `{}`: {why}", k.name));
+            }
+        }
         match self.init.iter().chain(&self.steps).find_map(|s| self.bad_step(s)) {
             Some(why) => wrong(why),
             None => Ok(()),
@@ -128,7 +133,8 @@ pub(crate) mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
     use crate::{Arg, BufferId, Format, KernelCode};
-    use girih_base::{DType, Symbol};
+    use girih_base::debug::{Instances, Site};
+    use girih_base::{DType, DebugInfo, Loc, Symbol};
 
     /// `y[n] = f(x[n], w[4])`, with something in every place.
     pub fn sample() -> Plan {
@@ -163,6 +169,15 @@ pub(crate) mod tests {
                 grid: vec![size.clone()],
                 flops: size.clone(),
                 traffic: &size * 8,
+                debug: Some(DebugInfo {
+                    sites: vec![Site::new(
+                        "{} of {%5.2f}".into(),
+                        vec![(DType::I32, 1), (DType::F32, 1)],
+                        None,
+                        &Loc::new("f.cu", 1, 2),
+                    )],
+                    instances: Instances::Programs(vec![size.clone()]),
+                }),
             }],
             init: vec![Step::Copy {
                 from: BufferId(1),
@@ -196,6 +211,7 @@ pub(crate) mod tests {
         refused(&|p| p.kernels.clear(), "kernel 0");
         refused(&|p| p.kernels[0].args.truncate(2), "2 arguments");
         refused(&|p| p.symbols[0].min = 65, "65..=64");
+        refused(&|p| p.kernels[0].debug.as_mut().unwrap().sites[0].args.clear(), "takes 2 values");
         // The weight itself instead of its derived form: kernels must not write it.
         refused(
             &|p| p.steps = vec![Step::Launch { kernel: 0, args: vec![BufferId(0), BufferId(5), BufferId(1)] }],

@@ -9,7 +9,7 @@ use girih_base::{Diag, Result};
 const MAGIC: &[u8; 8] = b"GIRIHPLN";
 
 /// Version of the layout and of the plan type; another version is refused, never misread.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 const HEADER: usize = 8 + 4 + 16 + 16;
 

@@ -10,7 +10,7 @@ mod check;
 pub mod file;
 mod text;
 
-use girih_base::{DType, Dim, Symbol};
+use girih_base::{DType, DebugInfo, Dim, Symbol};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::cell::Cell;
 use std::sync::Arc;
@@ -123,6 +123,8 @@ pub struct KernelCode {
     pub flops: Dim,
     /// Bytes read and written.
     pub traffic: Dim,
+    /// A kernel that prints or asserts has one more buffer than `args`, the last one, which the device provides.
+    pub debug: Option<DebugInfo>,
 }
 
 /// Kernel languages.

@@ -231,6 +231,7 @@ fn time(label: &str, kernel: &Kernel, per: f64, unit: &str) {
         grid: vec![],
         flops: 0.into(),
         traffic: 0.into(),
+        debug: None,
     };
     let loaded = device.load(&code).unwrap();
     let mut args = Vec::new();

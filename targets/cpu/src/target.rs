@@ -1,6 +1,7 @@
 //! The CPU as a target: kernels are Tile IR text.
 
 use crate::device::{TARGET, default_threads};
+use girih_base::debug::Instances;
 use girih_base::{Dim, Result};
 use girih_driver::Target;
 use girih_lower::TargetDesc;
@@ -55,20 +56,24 @@ impl Target for CpuTarget {
             grid: kernel.grid.clone(),
             flops: cost.flops,
             traffic: cost.bytes,
+            debug: girih_tile::debug::sites(kernel),
         })
     }
 
     fn compile_simt(&self, kernel: &girih_simt::Kernel) -> Result<KernelCode> {
         girih_simt::verify::verify(kernel)?;
+        let instances = Instances::Threads { grid: vec![kernel.groups.clone()], block: kernel.workgroup };
+        let (instrumented, debug) = girih_simt::debug::instrument(kernel, instances).unzip();
         Ok(KernelCode {
             name: kernel.name.clone(),
             format: Format::Simt,
-            text: kernel.to_string().into(),
+            text: instrumented.as_ref().unwrap_or(kernel).to_string().into(),
             args: kernel.buffers.iter().map(|b| Arg { written: b.written, read_only: b.read_only }).collect(),
             uniforms: kernel.uniforms.clone(),
             grid: vec![kernel.groups.clone()],
             flops: Dim::ZERO,
             traffic: Dim::ZERO,
+            debug,
         })
     }
 }

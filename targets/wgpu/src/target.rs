@@ -2,7 +2,8 @@
 
 use crate::wgsl;
 use crate::{check, rounds};
-use girih_base::{DType, Diag, Dim, Result};
+use girih_base::debug::Instances;
+use girih_base::{DType, DebugInfo, Diag, Dim, Result};
 use girih_driver::Target;
 use girih_lower::TargetDesc;
 use girih_plan::{Arg, Format, KernelCode};
@@ -103,10 +104,18 @@ impl WgpuTarget {
     /// `W001` what WGSL cannot express, `W002` text that naga refuses, `S001` to `S004` a kernel that does not verify, `W005` too
     /// many buffers or too much workgroup memory for the adapter, `W007` more rounds of loops than the driver makes.
     pub fn emit(&self, kernel: &girih_simt::Kernel) -> Result<wgsl::Shader> {
-        self.emit_with(kernel, &rounds::symbols([&kernel.groups]))
+        Ok(self.emit_with(kernel, &rounds::symbols([&kernel.groups]), threads(kernel))?.0)
     }
 
-    fn emit_with(&self, kernel: &girih_simt::Kernel, symbols: &Symbols) -> Result<wgsl::Shader> {
+    /// The shader, and what its debug buffer means where it prints or asserts.
+    fn emit_with(
+        &self,
+        kernel: &girih_simt::Kernel,
+        symbols: &Symbols,
+        instances: Instances,
+    ) -> Result<(wgsl::Shader, Option<DebugInfo>)> {
+        let (instrumented, debug) = girih_simt::debug::instrument(kernel, instances).unzip();
+        let kernel = instrumented.as_ref().unwrap_or(kernel);
         let over = |what: &str, has: u64, most: u64| {
             Diag::error(
                 "W005",
@@ -142,7 +151,7 @@ impl WgpuTarget {
         }
         let shader = wgsl::print(kernel)?;
         check::validate(&kernel.name, &shader, self.capabilities())?;
-        Ok(shader)
+        Ok((shader, debug))
     }
 
     /// A SIMT kernel as the plan holds it.
@@ -150,14 +159,20 @@ impl WgpuTarget {
     /// # Errors
     /// As [`WgpuTarget::emit`].
     pub fn code(&self, kernel: &girih_simt::Kernel) -> Result<KernelCode> {
-        Ok(packed(kernel, self.emit(kernel)?))
+        let (shader, debug) = self.emit_with(kernel, &rounds::symbols([&kernel.groups]), threads(kernel))?;
+        Ok(packed(kernel, shader, debug))
     }
 }
 
 /// What the bounds of sizes are looked up in.
 type Symbols = std::collections::BTreeMap<Arc<str>, (i128, i128)>;
 
-fn packed(kernel: &girih_simt::Kernel, shader: wgsl::Shader) -> KernelCode {
+/// Workgroups and threads by number; who knows the grid's axes puts them in.
+fn threads(kernel: &girih_simt::Kernel) -> Instances {
+    Instances::Threads { grid: vec![kernel.groups.clone()], block: kernel.workgroup }
+}
+
+fn packed(kernel: &girih_simt::Kernel, shader: wgsl::Shader, debug: Option<DebugInfo>) -> KernelCode {
     KernelCode {
         name: kernel.name.clone(),
         format: Format::Wgsl,
@@ -167,6 +182,7 @@ fn packed(kernel: &girih_simt::Kernel, shader: wgsl::Shader) -> KernelCode {
         grid: vec![kernel.groups.clone()],
         flops: Dim::ZERO,
         traffic: Dim::ZERO,
+        debug,
     }
 }
 
@@ -183,7 +199,8 @@ impl Target for WgpuTarget {
     fn compile(&self, kernel: &girih_tile::Kernel) -> Result<KernelCode> {
         let simt = girih_lower::distribute(kernel, &self.desc)?;
         let sizes = kernel.grid.iter().chain(kernel.params.iter().map(|p| &p.len));
-        let mut code = packed(&simt, self.emit_with(&simt, &rounds::symbols(sizes))?);
+        let (shader, debug) = self.emit_with(&simt, &rounds::symbols(sizes), girih_tile::debug::instances(kernel))?;
+        let mut code = packed(&simt, shader, debug);
         let cost = girih_tile::cost(kernel);
         (code.flops, code.traffic) = (cost.flops, cost.bytes);
         Ok(code)

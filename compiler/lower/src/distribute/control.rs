@@ -120,6 +120,8 @@ impl Emit<'_> {
             Op::For { lo, hi, step, init, body } => self.counted(*lo, *hi, *step, init, body, &s.results)?,
             Op::While { init, test, body } => self.repeated(init, test, body, &s.results)?,
             Op::If { cond, then, otherwise } => self.branch(*cond, then, otherwise, &s.results)?,
+            Op::Print(text, args) => self.print(text, args)?,
+            Op::Assert(x, text) => self.assert(*x, text)?,
             _ if unused => {}
             op => {
                 let v = s.results[0];

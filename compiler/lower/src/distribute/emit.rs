@@ -82,6 +82,8 @@ pub struct Emit<'k> {
     loops: u32,
     /// What happened to each parameter since the last barrier.
     pub touched: Vec<Touched>,
+    /// The variable that counts prints.
+    pub prints: Option<u32>,
 }
 
 /// Accesses to a parameter by any thread of the workgroup since the last barrier.
@@ -136,6 +138,7 @@ impl<'k> Emit<'k> {
             evals: vec![BTreeMap::new()],
             loops: 0,
             touched: vec![Touched::default(); kernel.params.len()],
+            prints: None,
         }
     }
 

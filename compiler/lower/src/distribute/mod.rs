@@ -8,6 +8,7 @@ mod access;
 mod atomic;
 mod buffers;
 mod control;
+mod debug;
 mod dot;
 mod emit;
 mod eval;
@@ -42,6 +43,7 @@ pub fn distribute(kernel: &Kernel, desc: &TargetDesc) -> Result<girih_simt::Kern
     let mut e = Emit::new(&kernel, desc, plan, infos);
     e.b.buffers = buffers::declare(&kernel, &e.buffers);
     e.delinearise();
+    e.start_prints();
     e.block(&kernel.body)?;
     let size = |s: &girih_simt::Shared| s.len as u64 * s.elem.lanes as u64 * (s.elem.dtype.bits() as u64 / 8).max(4);
     let bytes: u64 = e.b.shared.iter().map(size).sum();

@@ -4,6 +4,7 @@ use super::parse::Parser;
 use crate::ir::*;
 use crate::op::*;
 use girih_base::{Result, ScalarOp};
+use std::sync::Arc;
 
 impl Parser {
     pub(super) fn op(&mut self, depth: usize) -> Result<Op> {
@@ -113,6 +114,14 @@ impl Parser {
                 self.text.keyword("else")?;
                 Op::If { cond, then, otherwise: self.block(depth + 1)? }
             }
+            "print" => {
+                let text = self.quoted()?;
+                Op::Print(text, self.paren(Parser::value)?)
+            }
+            "assert" => {
+                let x = self.value()?;
+                Op::Assert(x, self.quoted()?)
+            }
             _ => Op::Map(self.text.scalar_op(at, &name)?, self.values_list()?),
         })
     }
@@ -197,6 +206,11 @@ impl Parser {
             out.push(item(self)?);
         }
         Ok(out)
+    }
+
+    fn quoted(&mut self) -> Result<Arc<str>> {
+        let text = self.text.accept_text().map(Arc::from);
+        text.ok_or_else(|| self.text.error("expected a text in quotes"))
     }
 
     pub(super) fn value(&mut self) -> Result<ValueId> {

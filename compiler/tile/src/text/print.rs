@@ -185,6 +185,8 @@ impl Printer<'_> {
             Op::For { lo, hi, step, init, .. } => format!("for {lo}, {hi} step {step} init({})", ids(init)),
             Op::While { init, .. } => format!("while init({})", ids(init)),
             Op::If { cond, .. } => format!("if {cond}"),
+            Op::Print(text, args) => format!("print {} ({})", quoted(text), ids(args)),
+            Op::Assert(x, text) => format!("assert {x} {}", quoted(text)),
         };
         self.out.push_str(&text);
         for (i, block) in op.blocks().into_iter().enumerate() {

@@ -89,6 +89,9 @@ fn everything() -> Kernel {
     let next = b.push(swap, vec![carried.clone()]);
     let body = b.end(next);
     b.push(Op::While { init: vec![zero], test, body }, vec![carried]);
+    b.push(Op::Print("here".into(), vec![]), vec![]);
+    b.push(Op::Print("{} is \"{%5d}\" at {%2d}: {%f}".into(), vec![pid, zero, got]), vec![]);
+    b.push(Op::Assert(mask, "the \"mask\"\nholds".into()), vec![]);
     b.fresh(TileTy::new(DType::Bf16, [2, 3]));
     b.finish("every thing", vec![n.ceil_div(&Dim::from(4)), Dim::from(2)])
 }

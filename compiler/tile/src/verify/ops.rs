@@ -3,7 +3,7 @@
 use super::{Check, Verifier};
 use crate::ir::*;
 use crate::op::*;
-use girih_base::{DType, ScalarOp};
+use girih_base::{DType, ScalarOp, print};
 
 impl Verifier<'_> {
     pub(super) fn ty(&self, id: ValueId) -> &TileTy {
@@ -166,6 +166,28 @@ impl Verifier<'_> {
                 let tys: Vec<TileTy> = stmt.results.iter().map(|v| self.ty(*v).clone()).collect();
                 self.region(then, &[], &tys)?;
                 self.region(otherwise, &[], &tys)
+            }
+            Op::Print(text, args) => {
+                let pieces = print::parse(text)?;
+                if pieces.contains(&print::Piece::Key) {
+                    return Err("a line of a program has no keys of its own".into());
+                }
+                let last = args.last().map_or(0, |v| self.ty(*v).shape.len());
+                let places: usize = pieces.iter().map(print::Piece::values).sum();
+                if places != args.len() + last {
+                    let coordinates = if last == 0 { "".into() } else { format!(" and {last} coordinates") };
+                    return Err(format!("{} values{coordinates} for {places} places", args.len()));
+                }
+                let scalars = &args[..args.len().saturating_sub(1)];
+                match scalars.iter().find(|v| !self.ty(**v).shape.is_empty()) {
+                    Some(v) => Err(format!("{v} is no scalar")),
+                    None => self.results(stmt, &[]),
+                }
+            }
+            Op::Assert(x, _) => {
+                let x = self.ty(*x);
+                self.same("the condition", x, &x.with_dtype(DType::Bool))?;
+                self.results(stmt, &[])
             }
         }
     }

@@ -41,6 +41,7 @@ pub fn run_bytes(kernel: &Kernel, data: &[Vec<u8>], bindings: &Bindings, threads
         grid: kernel.grid.clone(),
         flops: 0.into(),
         traffic: 0.into(),
+        debug: None,
     };
     let loaded = device.load(&code)?;
     let mut args = Vec::new();

@@ -149,6 +149,7 @@ impl WgpuDevice {
             by_text: BTreeMap::new(),
             bind_groups: BTreeMap::new(),
             lengths: Vec::new(),
+            debug: super::debug::Debug::default(),
             device,
             queue,
             target,

@@ -1,5 +1,6 @@
 //! Arguments of a launch as bindings.
 
+use super::debug::bound;
 use super::memory::Piece;
 use super::pipeline::Variant;
 use super::{WgpuDevice, describe};
@@ -44,9 +45,10 @@ impl WgpuDevice {
     /// WebGPU's rules for one dispatch: a buffer is bound read-only or writable, not both; writable ranges do not overlap.
     pub(super) fn check_bindings(&self, kernel: KernelRef, args: &[MemRef]) -> Result<()> {
         let code = &self.pipelines[&kernel].code;
+        let bound = bound(code);
         let refuse = |why: String| Diag::error("W017", format!("kernel `{}`: {why}", code.name));
-        for (i, (a, x)) in args.iter().zip(&code.args).enumerate() {
-            for (b, y) in args.iter().zip(&code.args).skip(i + 1).filter(|(b, _)| b.buffer == a.buffer) {
+        for (i, (a, x)) in args.iter().zip(&bound).enumerate() {
+            for (b, y) in args.iter().zip(&bound).skip(i + 1).filter(|(b, _)| b.buffer == a.buffer) {
                 if x.read_only != y.read_only {
                     return Err(refuse(format!("buffer {} is bound read-only and writable at once", a.buffer.0)));
                 }

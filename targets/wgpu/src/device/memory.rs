@@ -60,6 +60,11 @@ impl Memory {
         Memory { buffers: Vec::new(), free: Vec::new(), mappable, most, window, part, taken: 0, room }
     }
 
+    /// Bytes that one binding always holds.
+    pub fn window(&self) -> u64 {
+        self.window
+    }
+
     /// Drops an allocation; the device keeps it until commands that use it are done.
     pub fn free(&mut self, buffer: BufferRef) {
         if let Some(slot) = self.buffers.get_mut(buffer.0 as usize)

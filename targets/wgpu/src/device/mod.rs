@@ -3,6 +3,7 @@
 mod adapter;
 mod bind;
 mod cache;
+mod debug;
 mod fault;
 mod memory;
 mod pipeline;
@@ -14,10 +15,11 @@ pub use adapter::{DeviceInfo, Options, devices};
 use crate::WgpuTarget;
 use bind::BindKey;
 use cache::CacheFile;
+use debug::Debug;
 use fault::Faults;
 use girih_base::Result;
 use girih_driver::Target;
-use girih_exec::{BufferRef, Command, Device, KernelRef, MemRef, SharedBytes};
+use girih_exec::{BufferRef, Command, Device, KernelRef, MemRef, Prints, SharedBytes};
 use girih_plan::KernelCode;
 use memory::Memory;
 use pipeline::{Layouts, Pipeline};
@@ -43,6 +45,7 @@ pub struct WgpuDevice {
     cache: Option<CacheFile>,
     notes: Vec<String>,
     lengths: Vec<f64>,
+    debug: Debug,
 }
 
 impl WgpuDevice {
@@ -114,6 +117,7 @@ impl Device for WgpuDevice {
     }
 
     fn read(&mut self, buffer: BufferRef, offset: u64, data: &mut [u8]) -> Result<()> {
+        self.debug.log.check()?;
         self.read_buffer(buffer, offset, data)
     }
 
@@ -130,7 +134,12 @@ impl Device for WgpuDevice {
     }
 
     fn synchronize(&mut self) -> Result<()> {
-        self.wait("waiting for the device")
+        self.wait("waiting for the device")?;
+        self.debug.log.check()
+    }
+
+    fn take_prints(&mut self) -> Prints {
+        self.debug.log.take()
     }
 }
 

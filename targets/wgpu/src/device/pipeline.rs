@@ -1,6 +1,7 @@
 //! Kernels as pipelines.
 
 use super::WgpuDevice;
+use super::debug::bound;
 use crate::check;
 use crate::target::fnv1a;
 use crate::wgsl::Shader;
@@ -120,12 +121,13 @@ impl WgpuDevice {
                 .help("compile the graph for this device's target"));
         }
         let most = self.device.limits().max_storage_buffers_per_shader_stage;
-        if code.args.len() > most as usize || code.uniforms.len() as u64 * 4 > UNIFORM_WINDOW {
-            let (args, uniforms) = (code.args.len(), code.uniforms.len());
+        let args = bound(code).len();
+        if args > most as usize || code.uniforms.len() as u64 * 4 > UNIFORM_WINDOW {
+            let uniforms = code.uniforms.len();
             return Err(Diag::error("W005", format!("kernel `{}` has {args} buffers and {uniforms} sizes", code.name))
                 .note(format!("the device binds {most} buffers and {} sizes", UNIFORM_WINDOW / 4)));
         }
-        let parts = vec![1; code.args.len()];
+        let parts = vec![1; args];
         let plain = self.compile(code, &code.text, !code.uniforms.is_empty(), &parts, Vec::new())?;
         let groups = code.grid.iter().fold(Dim::ONE, |n, d| &n * d);
         Ok(Pipeline { code: code.clone(), groups, loads: 1, variants: BTreeMap::from([(parts, plain)]) })
@@ -171,7 +173,7 @@ impl WgpuDevice {
     ) -> Result<Variant> {
         let shader = Shader { text: text.to_string(), uniforms: Vec::new(), lines: Vec::new() };
         check::validate(&code.name, &shader, self.target.capabilities())?;
-        let layout = self.layouts.of(&self.device, &code.args, parts);
+        let layout = self.layouts.of(&self.device, &bound(code), parts);
         let pipeline = self.guarded(&format!("compiling kernel `{}`", code.name), || {
             let sizes = sized.then_some(&self.layouts.uniforms);
             let groups = [Some(&layout), sizes];

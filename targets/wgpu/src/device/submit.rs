@@ -2,6 +2,7 @@
 
 use super::WgpuDevice;
 use super::bind::BindKey;
+use super::debug::bound;
 use super::memory::Piece;
 use super::pipeline::UNIFORM_WINDOW;
 use crate::target::uniform_words;
@@ -38,7 +39,7 @@ impl Uniforms {
 }
 
 /// A command with everything looked up.
-enum Ready {
+pub(super) enum Ready {
     Launch { pipeline: wgpu::ComputePipeline, group: wgpu::BindGroup, uniforms: Option<u32>, groups: [u32; 2] },
     Copy { from: wgpu::Buffer, from_offset: u64, to: wgpu::Buffer, to_offset: u64, bytes: u64 },
 }
@@ -49,6 +50,10 @@ impl WgpuDevice {
         let mut ready = Vec::with_capacity(commands.len());
         for command in commands {
             match command {
+                Command::Launch { kernel, args, bindings } if self.speaks(*kernel) => {
+                    self.flush(std::mem::take(&mut ready))?;
+                    self.launch_speaking(*kernel, args, bindings)?;
+                }
                 Command::Launch { kernel, args, bindings } => {
                     if let Some(launch) = self.prepare(*kernel, args, bindings)? {
                         ready.push(launch);
@@ -77,16 +82,14 @@ impl WgpuDevice {
     }
 
     /// Looks up pipeline, bind group and sizes; nothing for an empty grid.
-    fn prepare(&mut self, kernel: KernelRef, args: &[MemRef], bindings: &Bindings) -> Result<Option<Ready>> {
+    pub(super) fn prepare(&mut self, kernel: KernelRef, args: &[MemRef], bindings: &Bindings) -> Result<Option<Ready>> {
         let Some(p) = self.pipelines.get(&kernel) else {
             return Err(Diag::error("W018", format!("there is no kernel {}", kernel.0)));
         };
         let name = &p.code.name;
-        if args.len() != p.code.args.len() {
-            return Err(Diag::error(
-                "W018",
-                format!("kernel `{name}` takes {} buffers, got {}", p.code.args.len(), args.len()),
-            ));
+        let takes = bound(&p.code).len();
+        if args.len() != takes {
+            return Err(Diag::error("W018", format!("kernel `{name}` takes {takes} buffers, got {}", args.len())));
         }
         let groups = p
             .groups
@@ -129,7 +132,7 @@ impl WgpuDevice {
     }
 
     /// Encodes and submits.
-    fn flush(&mut self, ready: Vec<Ready>) -> Result<()> {
+    pub(super) fn flush(&mut self, ready: Vec<Ready>) -> Result<()> {
         if ready.is_empty() {
             return Ok(());
         }
