@@ -18,23 +18,25 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("driver", &["base", "graph", "tile", "simt", "rewrite", "lower", "plan"]),
     ("cpu", &["base", "tile", "simt", "lower", "driver", "plan", "exec"]),
     ("wgpu", &["base", "tile", "simt", "lower", "driver", "plan", "exec"]),
+    ("emulator", &["base", "tile", "simt", "lower", "driver", "plan", "exec"]),
     ("macros", &[]),
     ("gguf", &["base", "graph", "driver", "plan", "exec"]),
     ("cuda", &["base", "simt", "driver", "exec"]),
+    ("cudart", &["base", "driver", "exec", "cpu", "wgpu", "cuda"]),
     ("triton", &["base", "tile", "driver", "exec"]),
-    ("girih", &["base", "graph", "tile", "triton", "macros", "driver", "plan", "exec", "cpu", "wgpu", "gguf"]),
-    ("python", &["base", "graph", "tile", "lower", "driver", "plan", "exec", "cpu", "wgpu", "gguf", "triton", "cuda"]),
+    ("girih", &["base", "graph", "tile", "simt", "triton", "cuda", "macros", "driver", "plan", "exec", "cpu", "wgpu", "emulator", "gguf"]),
+    ("python", &["base", "graph", "tile", "lower", "driver", "plan", "exec", "cpu", "wgpu", "emulator", "gguf", "triton", "cuda"]),
     (
         "cli",
         &[
-            "base", "graph", "tile", "simt", "rewrite", "lower", "driver", "plan", "exec", "cpu", "wgpu", "gguf",
+            "base", "graph", "tile", "simt", "rewrite", "lower", "driver", "plan", "exec", "cpu", "wgpu", "emulator", "gguf",
             "girih", "triton", "cuda",
         ],
     ),
     (
         "tests",
         &[
-            "base", "graph", "tile", "simt", "rewrite", "lower", "driver", "plan", "exec", "cpu", "wgpu", "gguf",
+            "base", "graph", "tile", "simt", "rewrite", "lower", "driver", "plan", "exec", "cpu", "wgpu", "emulator", "gguf",
             "girih", "macros", "triton", "cuda",
         ],
     ),
@@ -55,6 +57,7 @@ const KEPT_TO: &[(&str, &[&str])] = &[
     ("pyo3", &["python"]),
     ("ruff_python_parser", &["triton"]),
     ("clap", &["cli"]),
+    ("cpp_demangle", &["cudart"]),
     ("indicatif", &["cli"]),
 ];
 
@@ -134,7 +137,7 @@ fn unsafe_code_is_forbidden_but_where_it_is_needed() {
             .find_map(|f| std::fs::read_to_string(package.folder.join(f)).ok())
             .unwrap();
         let strict = source.contains("#![forbid(unsafe_code)]");
-        let careful = source.contains("#![deny(unsafe_code)]") && ["gguf", "wgpu"].contains(&&*name);
+        let careful = source.contains("#![deny(unsafe_code)]") && ["gguf", "wgpu", "cudart"].contains(&&*name);
         let free = ["cpu", "macros", "tests"].contains(&&*name);
         assert!(strict || careful || free, "`{name}` must forbid unsafe code");
     }

@@ -53,7 +53,7 @@ fn rigs() -> Vec<Rig> {
 }
 
 fn node(g: &mut Graph, level: KernelLevel, text: &str, results: Vec<TensorTy>, operand: NodeId) -> NodeId {
-    g.push(Kernel { level, text: text.into(), results }, &[operand]).unwrap()
+    g.push(Kernel { level, text: text.into(), results, updates: Vec::new() }, &[operand]).unwrap()
 }
 
 /// `softmax(2 x) + 1`, the softmax by hand or in graph operations.
@@ -100,5 +100,31 @@ fn simt_kernels() {
         let got = run(&rig, &g, std::slice::from_ref(&bins), &Bindings::new(), &options);
         let got = got.unwrap_or_else(|d| panic!("{}: {d}", rig.name));
         allclose(&got[0], &want, 0.0, 0.0).unwrap_or_else(|e| panic!("{}: {e}", rig.name));
+    }
+}
+
+#[test]
+fn results_start_as_operands() {
+    let start: Value = Array::from_ints(DType::U32, &[8], 10..18).into();
+    let bins: Value = Array::from_ints(DType::U32, &[256], (0..256).map(|i| (i * i) % 8)).into();
+    let mut counts: Vec<i128> = (10..18).collect();
+    (0..256).for_each(|i| counts[i * i % 8] += 1);
+    let mut g = Graph::new("count on");
+    let (long, short) = (TensorTy::new(DType::U32, [256usize]), TensorTy::new(DType::U32, [8usize]));
+    let x = g.param("x", long, ParamKind::Input, Default::default());
+    let y = g.param("y", short.clone(), ParamKind::Input, Default::default());
+    let kernel = Kernel { level: KernelLevel::Simt, text: HISTOGRAM.into(), results: vec![short], updates: vec![0] };
+    let z = g.push(kernel, &[x, y]).unwrap();
+    // What it starts as stays as it was.
+    let difference = g.map(ScalarOp::Sub, &[z, y]).unwrap();
+    g.set_outputs(vec![z, difference]);
+    let want: Value = Array::from_ints(DType::U32, &[8], counts.iter().copied()).into();
+    let rest: Value = Array::from_ints(DType::U32, &[8], counts.iter().zip(10..).map(|(n, s)| n - s)).into();
+    for rig in rigs() {
+        let options = Options::for_target(&*rig.target);
+        let got = run(&rig, &g, &[bins.clone(), start.clone()], &Bindings::new(), &options);
+        let got = got.unwrap_or_else(|d| panic!("{}: {d}", rig.name));
+        allclose(&got[0], &want, 0.0, 0.0).unwrap_or_else(|e| panic!("{}: {e}", rig.name));
+        allclose(&got[1], &rest, 0.0, 0.0).unwrap_or_else(|e| panic!("{}: {e}", rig.name));
     }
 }

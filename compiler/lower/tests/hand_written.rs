@@ -39,7 +39,7 @@ fn refusal(text: &str, level: KernelLevel, operands: &[TensorTy], results: &[Ten
         .enumerate()
         .map(|(i, t)| g.param(&format!("p{i}"), t.clone(), girih_graph::ParamKind::Input, Default::default()))
         .collect();
-    let k = g.push(Kernel { level, text: text.into(), results: results.to_vec() }, &list).unwrap();
+    let k = g.push(Kernel { level, text: text.into(), results: results.to_vec(), updates: Vec::new() }, &list).unwrap();
     let k = if results.len() == 1 { k } else { g.proj(k, 0).unwrap() };
     g.set_outputs(vec![k]);
     let d = lower(&g, &TargetDesc::webgpu()).unwrap_err();

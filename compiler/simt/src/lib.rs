@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bind;
 pub mod build;
 pub mod debug;
 pub mod emulate;
@@ -15,6 +16,7 @@ pub mod op;
 pub mod text;
 pub mod verify;
 
+pub use bind::{bind, reorder_buffers};
 pub use build::Builder;
 pub use ir::*;
 pub use op::*;

@@ -115,6 +115,8 @@ pub enum Op {
     CompareExchange(Space, ValueId, ValueId, ValueId),
     /// All threads of the workgroup arrive before any goes on; workgroup and storage writes are visible then.
     Barrier,
+    /// All threads of the subgroup arrive before any of them goes on; what they wrote is visible to each other then.
+    SubgroupBarrier,
     /// An operation across the subgroup.
     Subgroup(SubgroupOp, ValueId),
     /// The first value as the lane that the second one chooses has it.
@@ -146,7 +148,7 @@ pub enum Op {
     Return,
     /// The bool must hold; the text says what is wrong where it does not.
     Assert(ValueId, Arc<str>),
-    /// A line for people: the text, each `{}` in it replaced by the next value.
+    /// A line for people: the text with its places for values, see [`print`](mod@girih_base::print).
     Print(Arc<str>, Vec<ValueId>),
     /// A remark kept in generated source.
     Comment(Arc<str>),
@@ -234,7 +236,7 @@ impl Op {
     pub fn operands(&self) -> Vec<ValueId> {
         match self {
             Op::Const(_) | Op::Uniform(_) | Op::Builtin(_) | Op::Get(_) | Op::Barrier | Op::Loop(_) => Vec::new(),
-            Op::Break | Op::Continue | Op::Return | Op::Comment(_) => Vec::new(),
+            Op::SubgroupBarrier | Op::Break | Op::Continue | Op::Return | Op::Comment(_) => Vec::new(),
             Op::Map(_, args) | Op::MakeVec(args) | Op::Print(_, args) => args.clone(),
             Op::Cast(x) | Op::Bitcast(x) | Op::Component(x, _) | Op::UnpackHalf(x) | Op::PackHalf(x) => vec![*x],
             Op::Load(_, x) | Op::Set(_, x) | Op::Subgroup(_, x) | Op::If(x, ..) | Op::Assert(x, _) => vec![*x],
@@ -252,8 +254,25 @@ impl Op {
         }
     }
 
+    /// The array this operation reaches, to change.
+    pub fn space_mut(&mut self) -> Option<&mut Space> {
+        match self {
+            Op::Load(s, _) | Op::Store(s, ..) | Op::Atomic(_, s, ..) | Op::CompareExchange(s, ..) => Some(s),
+            _ => None,
+        }
+    }
+
     /// The regions of this operation.
     pub fn blocks(&self) -> Vec<&[Stmt]> {
+        match self {
+            Op::If(_, then, otherwise) => vec![then, otherwise],
+            Op::For { body, .. } | Op::Loop(body) => vec![body],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The regions of this operation, to change.
+    pub fn blocks_mut(&mut self) -> Vec<&mut Vec<Stmt>> {
         match self {
             Op::If(_, then, otherwise) => vec![then, otherwise],
             Op::For { body, .. } | Op::Loop(body) => vec![body],

@@ -41,11 +41,12 @@
 
 use crate::tensor::Tensor;
 use crate::trace;
-use girih_base::{DType, Diag, Loc, Result};
+use girih_base::{DType, Diag, Loc, Result, codec};
 use girih_graph::TensorTy;
 use girih_graph::ops::{Kernel, KernelLevel};
 use girih_triton::{Binding, Embedded, Module, Signature};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use girih_triton::Constant;
@@ -87,6 +88,23 @@ pub struct Scalar {
 impl Scalar {
     fn constant(self) -> Constant {
         if self.dtype.is_float() { Constant::Float(self.value) } else { Constant::Int(self.exact) }
+    }
+
+    /// Its code as another dtype: integers become floats, floats lose digits, nothing else changes a number.
+    pub(crate) fn to(self, dtype: DType) -> Option<u64> {
+        let float = codec::Scalar::Float(self.value);
+        let exact = if self.dtype.is_float() { float } else { codec::Scalar::Int(self.exact) };
+        let code = codec::encode(exact, dtype);
+        (dtype.is_float() || codec::decode(code, dtype) == exact).then_some(code)
+    }
+}
+
+impl fmt::Display for Scalar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.dtype.is_float() {
+            true => write!(f, "{} ({})", self.value, self.dtype),
+            false => write!(f, "{} ({})", self.exact, self.dtype),
+        }
     }
 }
 
@@ -178,7 +196,7 @@ fn node(source: &'static Source, constants: &[(&str, Constant)], grid: &[usize],
         signature = signature.arg(name, girih_triton::Arg::pointer(dtype));
     }
     let launch = Launch { signature, extents, lengths };
-    Ok(Kernel { level: KernelLevel::Tile, text: launch.tile_text(source)?, results })
+    Ok(Kernel { level: KernelLevel::Tile, text: launch.tile_text(source)?, results, updates: Vec::new() })
 }
 
 /// All that a kernel is compiled for.

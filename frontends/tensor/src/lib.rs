@@ -69,6 +69,7 @@ extern crate self as girih;
 
 mod compiled;
 pub mod control;
+pub mod cuda;
 pub mod data;
 pub mod io;
 pub mod kernel;

@@ -19,7 +19,7 @@ pub enum KernelLevel {
     Simt,
 }
 
-/// A kernel written by hand, in the text form of its level. Its buffers are the operands, then the results.
+/// A kernel written by hand, in the text form of its level. Its buffers are the operands that it reads, then the results.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Kernel {
     /// Level of the text.
@@ -28,13 +28,27 @@ pub struct Kernel {
     pub text: Arc<str>,
     /// Result types.
     pub results: Vec<TensorTy>,
+    /// Which results hold something when the kernel starts, rising: what the last operands hold, one for each. Others that it
+    /// reads start as zeros.
+    pub updates: Vec<usize>,
 }
 
 impl Rule for Kernel {
     fn name(&self) -> &'static str {
         "kernel"
     }
-    fn infer(&self, _: &[&Ty]) -> Result<Ty, String> {
+    fn infer(&self, operands: &[&Ty]) -> Result<Ty, String> {
+        let rising = self.updates.is_sorted_by(|a, b| a < b);
+        if !rising || self.updates.last().is_some_and(|r| *r >= self.results.len()) {
+            return Err(format!("updates {:?} of {} results", self.updates, self.results.len()));
+        }
+        let first = operands.len().checked_sub(self.updates.len()).ok_or("fewer operands than results to update")?;
+        for (r, start) in self.updates.iter().zip(&operands[first..]) {
+            let ty = &self.results[*r];
+            if **start != Ty::from(ty.clone()) {
+                return Err(format!("result {r} is {ty} and starts as {start}"));
+            }
+        }
         let mut tys: Vec<Ty> = self.results.iter().cloned().map(Ty::from).collect();
         Ok(if tys.len() == 1 { tys.remove(0) } else { Ty::Tuple(tys) })
     }
@@ -48,7 +62,7 @@ impl Eval for Kernel {
     }
 }
 
-attrs!(Kernel "kernel" { level, text, results });
+attrs!(Kernel "kernel" { level, text, results, updates });
 
 words!(KernelLevel { Tile "tile", Simt "simt" });
 

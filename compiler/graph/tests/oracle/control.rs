@@ -90,7 +90,11 @@ fn calls_give_one_value_or_several() {
 fn tuples_fences_and_kernels() {
     assert_eq!(tuple(Tuple, &[scalar(1.), scalar(2.)]), [[1.], [2.]]);
     assert_eq!(floats(Fence, &[scalar(4.)]), [4.]);
-    let kernel =
-        Kernel { level: KernelLevel::Tile, text: "kernel".into(), results: vec![TensorTy::scalar(DType::F32)] };
+    let kernel = Kernel {
+        level: KernelLevel::Tile,
+        text: "kernel".into(),
+        results: vec![TensorTy::scalar(DType::F32)],
+        updates: Vec::new(),
+    };
     assert_eq!(try_run(kernel, &[scalar(1.)]).unwrap_err().code, "G201");
 }

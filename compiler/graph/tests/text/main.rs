@@ -187,7 +187,8 @@ fn every_kind_has_a_form() {
     let both = g.push(Tuple, &[x, w]).unwrap();
     g.push(Fence, &[both]).unwrap();
     for level in [KernelLevel::Tile, KernelLevel::Simt] {
-        g.push(Kernel { level, text: "kernel {\n}\n".into(), results: vec![f32s(&[1]), f32s(&[])] }, &[x]).unwrap();
+        let results = vec![f32s(&[1]), f32s(&[4, 6])];
+        g.push(Kernel { level, text: "kernel {\n}\n".into(), results, updates: vec![1] }, &[x]).unwrap();
     }
     g.set_outputs(vec![both, chosen]);
     g.verify().unwrap();

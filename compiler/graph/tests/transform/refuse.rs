@@ -81,7 +81,7 @@ fn kernels_have_neither() {
     let mut g = Graph::new("kernel");
     let x = input(&mut g, "x", DType::F32, &[2]);
     let results = vec![TensorTy::new(DType::F32, [2])];
-    let y = g.push(Kernel { level: KernelLevel::Tile, text: "k".into(), results }, &[x]).unwrap();
+    let y = g.push(Kernel { level: KernelLevel::Tile, text: "k".into(), results, updates: Vec::new() }, &[x]).unwrap();
     let loss = nn::mean(&mut g, y, &[0]).unwrap();
     g.set_outputs(vec![loss]);
     assert!(grad::grad(&g, &[0]).unwrap_err().message.contains("hand-written kernel cannot be differentiated"));

@@ -31,7 +31,8 @@ enum Elements<'k> {
 }
 
 impl Lower<'_> {
-    /// Launches a hand-written kernel; gives the tensors of its results. Results that it also reads start as zeros.
+    /// Launches a hand-written kernel; gives the tensors of its results. Results that it updates start as the last operands,
+    /// others that it reads as zeros.
     ///
     /// # Errors
     /// `L006` parameters that do not fit the operands and results, and what the kernel's own parser and verifier say.
@@ -47,6 +48,8 @@ impl Lower<'_> {
         let here = |d: Box<Diag>| d.at(&graph.node(id).loc, "launched here");
         let label = names::label(graph, id);
         let results: Vec<TensorRef> = given.results.iter().map(|t| self.temp(&label, t)).collect();
+        let (operands, starts) = operands.split_at(operands.len().saturating_sub(given.updates.len()));
+        let inputs = &inputs[..operands.len()];
         let own = self.distinct(operands, steps);
         let args: Vec<TensorRef> = own.iter().chain(&results).copied().collect();
         let (launch, read_back) = match given.level {
@@ -57,7 +60,7 @@ impl Lower<'_> {
                     p.constant &= self.program.tensors[arg.0 as usize].kind.is_constant();
                 }
                 let params: Vec<Param<'_>> = kernel.params.iter().map(tile_param).collect();
-                let read_back = fits(&kernel.name, params, &inputs, &given.results).map_err(here)?;
+                let read_back = fits(&kernel.name, params, inputs, &given.results).map_err(here)?;
                 self.known(&kernel.name, kernel.scalars.iter().map(|s| &s.name)).map_err(here)?;
                 (Step::Launch { kernel: self.share(kernel), args }, read_back)
             }
@@ -69,12 +72,15 @@ impl Lower<'_> {
                 }
                 let params: Vec<Param<'_>> =
                     kernel.buffers.iter().enumerate().map(|(i, b)| simt_param(&kernel, i, b)).collect();
-                let read_back = fits(&kernel.name, params, &inputs, &given.results).map_err(here)?;
+                let read_back = fits(&kernel.name, params, inputs, &given.results).map_err(here)?;
                 self.known(&kernel.name, kernel.uniforms.iter()).map_err(here)?;
                 (Step::LaunchSimt { kernel: Arc::new(kernel), args }, read_back)
             }
         };
-        for r in read_back {
+        for (r, start) in given.updates.iter().zip(starts) {
+            steps.push(self.copy_all(*start, results[*r]));
+        }
+        for r in read_back.into_iter().filter(|r| !given.updates.contains(r)) {
             let ty = &given.results[r];
             if !ty.elements().is(0) {
                 let kernel = self.share(zeros(ty.dtype, &ty.elements()));
@@ -118,11 +124,13 @@ impl Elements<'_> {
             Elements::Tile(dtype, _) if *dtype != ty.dtype => Some(format!("has elements of {dtype}")),
             Elements::Tile(_, len) => (**len != elements).then(|| format!("has {len} elements, not {elements}")),
             Elements::Simt(elem) => {
-                // Types narrower than a word arrive packed in words.
+                // Types narrower than a word arrive packed in words, 64-bit ones as themselves or as pairs of words.
                 let packed = ty.dtype.bits() < 32;
-                let stored = if packed { DType::U32 } else { ty.dtype };
+                let paired = ty.dtype.bits() == 64 && elem.dtype == DType::U32;
+                let stored = if packed || paired { DType::U32 } else { ty.dtype };
                 let lanes = if packed { elem.lanes == 1 } else { elem.lanes != 3 };
-                let whole = packed || elements.divisible_by(elem.lanes as i64).yes();
+                let each = if paired { 2 } else { 1 };
+                let whole = packed || (&elements * &Dim::from(each)).divisible_by(elem.lanes as i64).yes();
                 let fits = elem.dtype == stored && lanes && whole;
                 (!fits).then(|| format!("has elements of {} x {}", elem.lanes, elem.dtype))
             }
