@@ -1,5 +1,7 @@
 //! Headers of CUDA, C and C++ whose device-side contents are built in.
 
+use crate::source::{Kind, Token};
+
 const PREFIXES: &[&str] = &[
     "cuda",
     "cooperative_groups",
@@ -105,6 +107,44 @@ const NAMES: &[&str] = &[
     "getopt.h",
     "windows.h",
 ];
+
+/// A built-in header in CUDA C++: its functions are inlined as the program's own are.
+pub struct Header {
+    /// Name in messages.
+    pub file: &'static str,
+    /// The text.
+    pub text: &'static str,
+    /// A program that has one of these names gets it.
+    names: &'static [&'static str],
+    /// It declares types, which the program's text needs before it; else it comes last, and the program's own functions win.
+    pub first: bool,
+}
+
+const WRITTEN: &[Header] = &[
+    Header {
+        file: "texture.cuh",
+        text: include_str!("include/texture.cuh"),
+        names: &["cudaTextureObject_t", "cudaSurfaceObject_t"],
+        first: true,
+    },
+    Header {
+        file: "math.cuh",
+        text: include_str!("include/math.cuh"),
+        names: &["frexp", "frexpf", "ldexp", "ldexpf", "scalbn", "scalbnf"],
+        first: false,
+    },
+];
+
+/// The built-in headers that a program's names ask for.
+pub fn needed(tokens: &[Token]) -> Vec<&'static Header> {
+    let used = |names: &[&str]| tokens.iter().any(|t| t.kind == Kind::Name && names.contains(&&*t.text));
+    WRITTEN.iter().filter(|h| used(h.names)).collect()
+}
+
+/// Whether a built-in header has a function of that name.
+pub fn written(name: &str) -> bool {
+    WRITTEN.iter().any(|h| h.names.contains(&name))
+}
 
 /// Whether the header is known, so that its absence is no reason to worry.
 pub fn known(name: &str) -> bool {

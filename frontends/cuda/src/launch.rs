@@ -1,7 +1,9 @@
 //! Launching compiled kernels on a device.
 
 use crate::lower::{Argument, Caps, Compiled};
-use girih_base::{Bindings, DType, Diag, Result};
+use crate::texture::Texture;
+use girih_base::debug::Instances;
+use girih_base::{Bindings, DType, Diag, Dim, Result};
 use girih_driver::Target;
 use girih_exec::{BufferRef, Command, Device, KernelRef, MemRef};
 
@@ -12,11 +14,20 @@ pub enum Value<'a> {
     Memory(MemRef),
     /// A number or struct passed by value: its bytes as C lays them out.
     Bytes(&'a [u8]),
+    /// A texture or surface object; [`crate::LaunchShape::textures`] says its mode.
+    Texture(Texture),
     /// A null pointer; [`crate::LaunchShape::nulls`] must say so.
     Null,
 }
 
 impl Compiled {
+    /// How blocks and threads are numbered in what the kernel prints and asserts; the code of a kernel that does gets it as
+    /// `code.debug.instances`.
+    pub fn instances(&self) -> Instances {
+        let grid = self.grid.iter().map(|axis| Dim::symbol(axis, 1, u32::MAX as i64)).collect();
+        Instances::Threads { grid, block: self.kernel.workgroup }
+    }
+
     /// The values of the kernel's uniforms.
     ///
     /// # Errors
@@ -35,6 +46,19 @@ impl Compiled {
             return Err(wrong(format!("a grid of {grid:?} blocks")));
         }
         for a in &self.arguments {
+            if let Argument::Texture { name, extents, mode, parameter, .. } = a {
+                let Some(Value::Texture(t)) = values.get(*parameter) else {
+                    return Err(wrong(format!("argument {parameter} (`{name}`) must be a texture")));
+                };
+                t.check()?;
+                if t.mode != *mode {
+                    let text = format!("texture `{name}` is {:?}, and the kernel was compiled for {mode:?}", t.mode);
+                    return Err(wrong(text).help("say it in the shape of the launch"));
+                }
+                for (name, n) in extents.iter().zip(t.sizes()) {
+                    out.insert(name.as_str().into(), n as i64);
+                }
+            }
             let Argument::Scalar { name, size, offset, parameter, .. } = a else { continue };
             let bytes = match values.get(*parameter) {
                 Some(Value::Bytes(b)) => *b,
@@ -52,6 +76,9 @@ impl Compiled {
     }
 }
 
+/// The identity of the target that checks kernels instead of running them fast.
+const CHECKER: &str = "checker";
+
 /// What kernels for a target may use.
 ///
 /// Graphics drivers get 64-bit integers as pairs of words even where they offer them: Mesa 22.3 takes `255 > i64(x)` for false where
@@ -59,7 +86,8 @@ impl Compiled {
 pub fn caps(target: &dyn Target) -> Caps {
     let native = &target.desc().native;
     let graphics = target.identity().starts_with("wgpu");
-    Caps { int64: native.contains(&DType::I64) && !graphics, double: native.contains(&DType::F64) }
+    let checked = (target.identity() == CHECKER).then(|| target.desc().subgroup_size[0]);
+    Caps { int64: native.contains(&DType::I64) && !graphics, double: native.contains(&DType::F64), checked }
 }
 
 /// A kernel on a device.
@@ -75,7 +103,10 @@ impl Loaded {
     /// # Errors
     /// What the target cannot run, and what the device refuses.
     pub fn new(compiled: Compiled, target: &dyn Target, device: &mut dyn Device) -> Result<Loaded> {
-        let code = target.compile_simt(&compiled.kernel)?;
+        let mut code = target.compile_simt(&compiled.kernel)?;
+        if let Some(debug) = &mut code.debug {
+            debug.instances = compiled.instances();
+        }
         let kernel = device.load(&code)?;
         let mut symbols = Vec::new();
         for a in &compiled.arguments {
@@ -103,19 +134,20 @@ impl Loaded {
         let bindings = self.compiled.bindings(grid, values)?;
         let mut pointers = values.iter().filter_map(|v| match v {
             Value::Memory(m) => Some(*m),
+            Value::Texture(t) => Some(t.memory),
             _ => None,
         });
         let mut args = Vec::new();
         for a in &self.compiled.arguments {
             match a {
-                Argument::Buffer { name, .. } => args.push(pointers.next().ok_or_else(|| {
+                Argument::Buffer { name, .. } | Argument::Texture { name, shared: false, .. } => args.push(pointers.next().ok_or_else(|| {
                     Diag::error("U007", format!("kernel `{}`: no memory for `{name}`", self.compiled.kernel.name))
                 })?),
                 Argument::Symbol { name, initial } => {
                     let Some(buffer) = self.symbol(name) else { continue };
                     args.push(MemRef { buffer, offset: 0, bytes: initial.len().next_multiple_of(8).max(8) as u64 });
                 }
-                Argument::Scalar { .. } | Argument::Start { .. } => {}
+                Argument::Scalar { .. } | Argument::Start { .. } | Argument::Texture { .. } => {}
             }
         }
         if pointers.next().is_some() {

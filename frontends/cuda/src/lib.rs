@@ -18,6 +18,7 @@ mod module;
 mod parse;
 mod pp;
 mod source;
+mod texture;
 mod types;
 
 pub use bundle::Bundle;
@@ -25,3 +26,4 @@ pub use launch::{Loaded, Value, caps};
 pub use lower::{Argument, Caps, Compiled, LaunchShape, Pointers};
 pub use module::{KernelInfo, Module};
 pub use pp::Resolver;
+pub use texture::{Address, TEXTURES, Texture, TextureMode};

@@ -193,6 +193,8 @@ pub enum Type {
     Callable(std::sync::Arc<str>),
     /// `nullptr_t`.
     Null,
+    /// A texture or surface object.
+    Texture,
     /// A WMMA fragment: use, element, and the shape m, n, k; whether a matrix operand is stored by rows.
     Fragment(Use, Scalar, [u32; 3], bool),
 }

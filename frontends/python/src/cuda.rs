@@ -152,6 +152,10 @@ impl CudaKernel {
             for argument in &self.compiled.arguments {
                 args.push(match argument {
                     Argument::Scalar { .. } | Argument::Start { .. } => continue,
+                    Argument::Texture { name, .. } => {
+                        let text = format!("`{name}` is a texture, which Python cannot pass yet");
+                        return Err(Diag::error("Y013", text).help("launch it from Rust or as a whole program"));
+                    }
                     Argument::Symbol { name, .. } => self.symbols.get(name),
                     Argument::Buffer { .. } => arrays.next(),
                 });

@@ -212,6 +212,7 @@ impl Prepared {
         let buffers = compiled.arguments.iter().filter_map(|a| match a {
             girih_cuda::Argument::Buffer { name, .. } => Some(Some(name.clone())),
             girih_cuda::Argument::Symbol { .. } => Some(None),
+            girih_cuda::Argument::Texture { name, .. } => Some(Some(name.clone())),
             girih_cuda::Argument::Scalar { .. } | girih_cuda::Argument::Start { .. } => None,
         });
         let flags = compiled.kernel.buffers.iter().map(|b| b.written);

@@ -118,7 +118,30 @@ impl Lowerer<'_> {
             let types: Vec<String> = args.iter().map(|a| self.type_name(a.ty())).collect();
             return Err(self.err("U004", at, format!("no `{name}` takes ({})", types.join(", "))));
         };
+        let choice = self.specialised(choice, at)?;
         self.inline(choice, args, this, at).map(Some)
+    }
+
+    /// The explicit specialisation for the chosen template's arguments, where there is one.
+    fn specialised(&mut self, mut choice: Choice, at: At) -> R<Choice> {
+        let primary = &self.p.functions[choice.function];
+        if primary.template.is_empty() {
+            return Ok(choice);
+        }
+        for (i, f) in self.p.functions.iter().enumerate() {
+            let Some(special) = f.special.as_ref().filter(|_| f.name == primary.name && f.member_of == primary.member_of)
+            else {
+                continue;
+            };
+            let (env, _) = self.bind_template(&primary.template, special, at)?;
+            if primary.template.iter().all(|p| {
+                format!("{:?}", env.get(&p.name)) == format!("{:?}", choice.env.get(&p.name))
+            }) {
+                choice.function = i;
+                break;
+            }
+        }
+        Ok(choice)
     }
 
     /// Methods of a struct and its bases by name.
@@ -447,6 +470,7 @@ impl Lowerer<'_> {
                     | Type::Vector(..)
                     | Type::Struct(_)
                     | Type::Null
+                    | Type::Texture
                     | Type::Callable(_)
                     | Type::Void
             );

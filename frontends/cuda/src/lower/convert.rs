@@ -58,6 +58,11 @@ impl Lowerer<'_> {
                 let v = self.scalar_to(&tv, Scalar::UInt, at)?;
                 Ok(Tv { v: Val::Group(vec![v, Val::Int(1), Val::Int(1)]), t: to.clone() })
             }
+            (Type::Texture, _) | (_, Type::Texture) => Err(self.refuse(
+                at,
+                "a texture object as a number",
+                "a texture is known by its parameter: pass the object itself",
+            )),
             (Type::Group(_), Type::Group(_))
             | (Type::Callable(_), Type::Callable(_))
             | (Type::Lambda(_), Type::Callable(_)) => Ok(Tv { v: tv.v, t: tv.t }),

@@ -4,6 +4,7 @@ mod atomic;
 mod bits;
 mod halves;
 mod math;
+mod print;
 mod ptx;
 mod refused;
 
@@ -22,6 +23,7 @@ pub(crate) fn known(name: &str) -> bool {
         || name.starts_with("__")
         || name.starts_with("make_")
         || name.starts_with("atomic")
+        || super::texture::known(name)
         || scan::is_collective(name)
         || matches!(
             name,
@@ -158,7 +160,7 @@ impl Lowerer<'_> {
         self.loc(at);
         let user = self.p.functions.iter().any(|f| f.name == part.id && f.member_of.is_none());
         // `std::max` is never the program's own.
-        let std = n.parts.len() > 1 && &*n.parts[0].id == "std";
+        let std = n.parts.len() > 1 && &*n.parts[0].id == "std" && !crate::headers::written(id);
         if user && !std {
             match self.call_named(id, part.args.as_deref(), &values, None, at) {
                 Ok(Some(o)) => return Ok(o),
@@ -218,8 +220,10 @@ impl Lowerer<'_> {
             let t = self.template_type(a, at)?;
             return Ok(t.scalar().and_then(|s| math::limit(s, id)));
         }
-        let _ = args;
-        Ok(None)
+        match n.parts.len() {
+            1 => self.report(id, args, at),
+            _ => Ok(None),
+        }
     }
 
     /// Named constants and variables.
@@ -237,6 +241,7 @@ impl Lowerer<'_> {
                 let v = self.shape.block.iter().map(|n| Val::Int(*n as i128)).collect();
                 Tv { v: Val::Group(v), t: Type::Vector(Scalar::UInt, 3) }
             }
+            "warpSize" => Tv::int(self.warp() as i128, Scalar::Int),
             "mem_row_major" => Tv::int(0, Scalar::Int),
             "mem_col_major" => Tv::int(1, Scalar::Int),
             "is_same_v" | "value" if self.two_types(n).is_some() => {
@@ -303,6 +308,9 @@ impl Lowerer<'_> {
             return Ok(Some(v));
         }
         if let Some(v) = self.atomic_call(id, args, at)? {
+            return Ok(Some(v));
+        }
+        if let Some(v) = self.texture_call(id, targs, args, at)? {
             return Ok(Some(v));
         }
         if let Some(why) = refused::reason(id) {
@@ -373,21 +381,6 @@ impl Lowerer<'_> {
             ("move" | "forward", [v]) => v.clone(),
             ("__builtin_expect" | "__builtin_assume_aligned" | "__cvta_generic_to_shared", [v, ..]) => v.clone(),
             ("__builtin_assume" | "__assume" | "__builtin_unreachable" | "__builtin_prefetch", _) => Tv::void(),
-            ("assert", [c]) => {
-                // Known to fail is an error; what only the run can tell is taken to hold, as with NDEBUG.
-                let c = self.truth(c.clone(), at)?;
-                if c.known() == Some(0) {
-                    return Err(self.err("U007", at, "this assertion fails for this launch"));
-                }
-                Tv::void()
-            }
-            ("__assert_fail" | "printf" | "__trap" | "abort", _) => {
-                return Err(self.refuse(
-                    at,
-                    format!("`{id}` in device code"),
-                    "remove it, or write what it would report into a buffer",
-                ));
-            }
             _ => return Ok(None),
         }))
     }

@@ -14,12 +14,29 @@ pub enum Argument {
     Buffer {
         /// Name of the parameter.
         name: String,
+        /// What it points to, where that is numbers or vectors of them.
+        element: Option<DType>,
         /// Its offset in the parameter's bytes, for structs.
         offset: u32,
         /// Number of the parameter.
         parameter: usize,
     },
-    /// Where a pointer begins in its buffer, which may be that of a pointer before.
+    /// A texture or surface object: the next buffer, and uniforms for its extents.
+    Texture {
+        /// Name of the parameter.
+        name: String,
+        /// Names of the uniforms for width, height, depth and pitch, all counted in texels.
+        extents: [String; 4],
+        /// What the kernel was compiled for.
+        mode: TextureMode,
+        /// Whether the buffer is that of a pointer before.
+        shared: bool,
+        /// Its offset in the parameter's bytes, for structs.
+        offset: u32,
+        /// Number of the parameter.
+        parameter: usize,
+    },
+    /// Where a pointer or texture begins in its buffer, which may be that of a pointer before.
     Start {
         /// Name of the uniform.
         name: String,
@@ -106,6 +123,7 @@ impl<'p> Lowerer<'p> {
             frames: Vec::new(),
             closures: Vec::new(),
             masks: Vec::new(),
+            exits: false,
             plain: false,
             names: BTreeMap::new(),
             assumed: Vec::new(),
@@ -125,6 +143,7 @@ impl<'p> Lowerer<'p> {
             collective_memo: RefCell::new(BTreeMap::new()),
             instances: BTreeSet::new(),
             args: Vec::new(),
+            textures: Vec::new(),
             pointers: Vec::new(),
             changed: scan::Changed::default(),
             not_negative: BTreeSet::new(),
@@ -164,6 +183,7 @@ impl<'p> Lowerer<'p> {
         self.remarked = self.p.sources.line(body.block.at).1;
         if self.choices.diverges.contains(&f.at) {
             self.push_mask_copy();
+            self.exits = true;
         }
         if let Some(e) = &f.bounds {
             let most = self.constant(e)?;
@@ -316,6 +336,7 @@ impl<'p> Lowerer<'p> {
                 }
                 Ok(Val::Group(out))
             }
+            Type::Texture => self.texture_parameter(name, index, offset),
             Type::Lambda(_) | Type::Functor(_) => Ok(Val::Opaque),
             other => Err(self.refuse(
                 at,
@@ -346,7 +367,11 @@ impl<'p> Lowerer<'p> {
             None => {
                 // A promise that nobody writes what this points to does not hold for the others.
                 let space = self.buffer(name, to, promise && !pointers.shared(number), at)?;
-                self.args.push(Argument::Buffer { name: name.into(), offset, parameter });
+                let element = match to {
+                    Type::Scalar(s) | Type::Vector(s, _) => Some(s.dtype()),
+                    _ => None,
+                };
+                self.args.push(Argument::Buffer { name: name.into(), element, offset, parameter });
                 space
             }
         };
@@ -366,6 +391,13 @@ impl<'p> Lowerer<'p> {
 
     /// A new storage buffer.
     fn buffer(&mut self, name: &str, elem: &Type, promise: bool, at: At) -> R<Space> {
+        if self.has_texture(elem) {
+            return Err(self.refuse(
+                at,
+                "texture objects in device memory",
+                "WGSL has no handles: pass each texture as its own argument",
+            ));
+        }
         if self.has_pointer(elem) {
             return Err(self.refuse(
                 at,
@@ -395,6 +427,13 @@ impl<'p> Lowerer<'p> {
             self.scopes.pop();
             return done;
         }
+        if matches!(&var.ty, TypeExpr::Named(n) if matches!(&*n.last().id, "texture" | "surface")) {
+            return Err(self.refuse(
+                at,
+                "a texture or surface reference",
+                "CUDA 12 has none either: pass a cudaTextureObject_t to the kernel",
+            ));
+        }
         if let Some(place) = self.global_vars.get(&index) {
             return Ok(Operand::Place(place.clone()));
         }
@@ -417,7 +456,7 @@ impl<'p> Lowerer<'p> {
                 self.global_vars.insert(index, place.clone());
                 Ok(Operand::Place(place))
             }
-            Storage::Shared => self.shared_global(&var).inspect(|_| ()).map(Operand::Place),
+            Storage::Shared => self.shared_global(&var).map(Operand::Place),
             _ if var.init.is_none() => Err(self.refuse(
                 at,
                 format!("the host variable `{}`", var.name),
@@ -428,7 +467,13 @@ impl<'p> Lowerer<'p> {
     }
 
     fn shared_global(&mut self, var: &Var) -> R<Place> {
-        Err(self.refuse(var.at, "a shared variable at file scope", "declare it in the kernel"))
+        let t = self.ty(&var.ty, var.at)?;
+        if let Some(place) = self.shared_vars.get(&var.at) {
+            return Ok(place.clone());
+        }
+        let place = self.shared_array(&var.name, &t, var.at)?;
+        self.shared_vars.insert(var.at, place.clone());
+        Ok(place)
     }
 
     fn constant_global(&mut self, var: &Var, at: At) -> R<super::call::Operand> {

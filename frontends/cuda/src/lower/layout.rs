@@ -23,7 +23,7 @@ impl Lowerer<'_> {
                 let (size, align) = self.size_align(t);
                 (size.saturating_mul(*n), align)
             }
-            Type::Pointer(_) | Type::Null => (8, 8),
+            Type::Pointer(_) | Type::Null | Type::Texture => (8, 8),
             Type::Void | Type::Lambda(_) | Type::Group(_) | Type::Functor(_) | Type::Callable(_) => (1, 1),
             Type::Fragment(..) => (4, 4),
         }
@@ -99,6 +99,16 @@ impl Lowerer<'_> {
         }
     }
 
+    /// Whether a texture object is somewhere in the type.
+    pub fn has_texture(&self, ty: &Type) -> bool {
+        match ty {
+            Type::Texture => true,
+            Type::Struct(i) => self.structs[*i as usize].fields.iter().any(|f| self.has_texture(&f.ty)),
+            Type::Array(t, _) => self.has_texture(t),
+            _ => false,
+        }
+    }
+
     /// Whether overlapping fields need memory.
     pub fn has_union(&self, ty: &Type) -> bool {
         match ty {
@@ -170,6 +180,8 @@ impl Lowerer<'_> {
                 let inner = self.fragment_type(ty);
                 self.leaves(name, &inner, len, at, out)?;
             }
+            Type::Texture if len.is_none() => out.push(Leaf::Texture(std::cell::Cell::new(None))),
+            Type::Texture => return Err(self.refuse(at, "an array of texture objects", "give each a name of its own")),
             _ => out.push(Leaf::Opaque),
         }
         Ok(())

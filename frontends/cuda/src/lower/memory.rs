@@ -297,6 +297,7 @@ impl Lowerer<'_> {
                 "a pointer stored in device memory",
                 "WGSL has no addresses: pass each array as its own argument, or store indices",
             )),
+            Type::Texture => Err(self.no_handles(at)),
             Type::Vector(..) | Type::Struct(_) | Type::Array(..) => {
                 let mut parts = Vec::new();
                 for (offset, part) in self.parts(ty) {
@@ -306,6 +307,10 @@ impl Lowerer<'_> {
             }
             _ => Ok(Val::Opaque),
         }
+    }
+
+    fn no_handles(&self, at: At) -> Fail {
+        self.refuse(at, "texture objects in memory", "WGSL has no handles: pass each texture as its own argument")
     }
 
     /// Direct parts of an aggregate with their offsets.
@@ -329,6 +334,7 @@ impl Lowerer<'_> {
                 "a pointer stored in device memory",
                 "WGSL has no addresses: pass each array as its own argument, or store indices",
             )),
+            (Type::Texture, _) => Err(self.no_handles(at)),
             (Type::Vector(..) | Type::Struct(_) | Type::Array(..), Val::Group(values)) => {
                 let parts = self.parts(ty);
                 let aligned = self.size_align(ty).1 >= 4 || (p.unit.is_multiple_of(4) && plus % 4 == 0);
@@ -399,7 +405,12 @@ impl Lowerer<'_> {
         let v = match place {
             Place::Value(tv) => tv.v.clone(),
             Place::Memory(p) => match &p.base {
-                Base::Space(space) => self.load_memory(p, *space, p.plus, &t, &mut Cache::new(), at)?,
+                Base::Space(space) => {
+                    if !matches!(space, Space::Local(_)) {
+                        self.claim_aligned(p, &t);
+                    }
+                    self.load_memory(p, *space, p.plus, &t, &mut Cache::new(), at)?
+                }
                 Base::Tree(tree, leaf) => {
                     let inner = self.tree_place(tree.clone(), *leaf, p, at)?;
                     return self.load(&inner, at);
@@ -495,6 +506,7 @@ impl Lowerer<'_> {
                 let unit = self.pointer_unit(&base, to);
                 Ok(Val::Pointer(Ptr { base, unit, ix: Ix::V(ix), plus: 0, to: to.clone() }))
             }
+            Some(Leaf::Texture(known)) => Ok(known.get().map_or(Val::Opaque, Val::Texture)),
             _ => Ok(Val::Opaque),
         }
     }
@@ -521,7 +533,12 @@ impl Lowerer<'_> {
                         self.store_memory(p, Space::Buffer(*i), p.plus, v, &p.to, at)
                     }
                 }
-                Base::Space(space) => self.store_memory(p, *space, p.plus, v, &p.to, at),
+                Base::Space(space) => {
+                    if !matches!(space, Space::Local(_)) {
+                        self.claim_aligned(p, &p.to);
+                    }
+                    self.store_memory(p, *space, p.plus, v, &p.to, at)
+                }
                 Base::Tree(tree, leaf) => {
                     let inner = self.tree_place(tree.clone(), *leaf, p, at)?;
                     self.store(&inner, v, at)
@@ -610,6 +627,17 @@ impl Lowerer<'_> {
                 let ix = self.ix(ix);
                 write(self, *local, *array, ix);
             }
+            Some(Leaf::Texture(known)) => match (known.get(), v) {
+                (Some(old), Val::Texture(new)) if old != *new => {
+                    return Err(self.refuse(
+                        at,
+                        format!("`{}` is one of two textures", tree.name),
+                        "use one variable for each texture, and choose between the values read",
+                    ));
+                }
+                (_, Val::Texture(new)) => known.set(Some(*new)),
+                _ => {}
+            },
             _ => {}
         }
         let _ = ty;

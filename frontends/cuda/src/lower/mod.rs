@@ -4,6 +4,7 @@
 
 mod arith;
 mod call;
+mod checks;
 mod choice;
 mod convert;
 mod expr;
@@ -18,15 +19,18 @@ mod object;
 mod scan;
 mod stmt;
 mod template;
+mod texture;
 mod value;
 mod varying;
 mod warp;
 mod wide;
 
+pub(crate) use texture::known as is_texture_function;
 pub use kernel::{Argument, Compiled, initial, lower};
 
 use crate::parse::Program;
 use crate::source::At;
+use crate::texture::{TEXTURES, TextureMode};
 use crate::types::{Scalar, Type};
 use girih_base::Diag;
 use girih_base::Loc;
@@ -44,6 +48,9 @@ pub struct Caps {
     pub int64: bool,
     /// Doubles, and 64-bit integers to move their bits; otherwise they are refused.
     pub double: bool,
+    /// For a checker, the lanes of a warp: operations of warps keep their own form, and assertions say what alignment and lanes
+    /// the program counts on.
+    pub checked: Option<u32>,
 }
 
 /// How a kernel is launched, as far as its code depends on it.
@@ -59,6 +66,8 @@ pub struct LaunchShape {
     pub nulls: u64,
     /// How the pointers lie in memory.
     pub pointers: Pointers,
+    /// Texels and modes of the kernel's textures and surfaces, in order; those not said are as the kernel reads them.
+    pub textures: [Option<TextureMode>; TEXTURES],
 }
 
 /// How the pointers of a launch lie in memory. They are counted through all parameters, those inside structs included; of the
@@ -76,6 +85,10 @@ pub struct Pointers {
 impl Pointers {
     fn bit(set: u32, pointer: usize) -> bool {
         pointer < 32 && set >> pointer & 1 == 1
+    }
+
+    fn starts_later(&self, pointer: usize) -> bool {
+        Pointers::bit(self.starts, pointer)
     }
 
     /// The first pointer into the same buffer.
@@ -98,6 +111,7 @@ impl LaunchShape {
             dynamic_shared: 0,
             nulls: 0,
             pointers: Pointers { nulls: 0, starts: 0, back: [0; 32] },
+            textures: [None; TEXTURES],
         }
     }
 }
@@ -127,6 +141,8 @@ pub(crate) struct Choices {
     pub words: BTreeSet<String>,
     /// Conditions that differ between threads around operations that all threads must reach.
     pub diverges: BTreeSet<At>,
+    /// Textures whose texels the launch does not describe, as they are read.
+    pub textures: BTreeMap<usize, TextureMode>,
 }
 
 /// A struct with its template arguments.
@@ -214,6 +230,8 @@ pub(crate) struct Lowerer<'p> {
     pub frames: Vec<Frame>,
     pub closures: Vec<Rc<value::Closure>>,
     pub masks: Vec<Mask>,
+    /// The first mask is that of the kernel itself: threads that returned are off in it.
+    pub exits: bool,
     /// Inside a guard of the current mask: nothing needs guarding.
     pub plain: bool,
     pub names: BTreeMap<String, u32>,
@@ -235,6 +253,7 @@ pub(crate) struct Lowerer<'p> {
     pub collective_memo: RefCell<BTreeMap<Arc<str>, bool>>,
     pub instances: BTreeSet<String>,
     pub args: Vec<Argument>,
+    pub textures: Vec<texture::Image>,
     /// The buffer of each pointer among the parameters; null pointers have none.
     pub pointers: Vec<Option<Space>>,
     /// Names that the functions being lowered may change.
@@ -385,6 +404,7 @@ impl Lowerer<'_> {
             Type::Functor(f) => (*f).into(),
             Type::Callable(_) => "a function".into(),
             Type::Null => "nullptr_t".into(),
+            Type::Texture => "cudaTextureObject_t".into(),
             Type::Fragment(..) => "fragment".into(),
         }
     }

@@ -154,6 +154,7 @@ impl Lowerer<'_> {
                 };
                 Type::Group(Group::Tile(u32::try_from(n).unwrap_or(32)))
             }
+            "cudaTextureObject_t" | "cudaSurfaceObject_t" => Type::Texture,
             "plus" => Type::Functor("plus"),
             "less" => Type::Functor("less"),
             "greater" => Type::Functor("greater"),
@@ -199,10 +200,10 @@ impl Lowerer<'_> {
                     "clock_t" => {
                         self.refuse(at, "the device clock", "WGSL has no clock: time whole kernels from the host")
                     }
-                    "cudaTextureObject_t" | "cudaSurfaceObject_t" | "texture" | "surface" => self.refuse(
+                    "texture" | "surface" => self.refuse(
                         at,
-                        "textures and surfaces",
-                        "read the array through a pointer and interpolate in the kernel",
+                        "a texture or surface reference",
+                        "CUDA 12 has none either: pass a cudaTextureObject_t to the kernel",
                     ),
                     _ if id.starts_with("curand") => self.refuse(
                         at,

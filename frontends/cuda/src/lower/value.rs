@@ -3,6 +3,7 @@
 use super::*;
 use girih_base::DType;
 use girih_simt::{Literal, Op};
+use std::cell::Cell;
 
 /// The value of an expression.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub(crate) enum Val {
     /// Fields, lanes or elements.
     Group(Vec<Val>),
     Pointer(Ptr),
+    /// A texture or surface, by its number among the kernel's.
+    Texture(usize),
     /// A lambda or functor object without state of its own.
     Opaque,
     /// A string: nothing that a kernel could read.
@@ -84,6 +87,8 @@ pub(crate) enum Leaf {
     /// A pointer: its base is known once something is assigned.
     /// `depth`: the control flow around its declaration.
     Pointer { local: u32, base: RefCell<Option<Base>>, to: Type, array: bool, depth: usize },
+    /// A texture object, once one is assigned.
+    Texture(Cell<Option<usize>>),
     /// Something without bits.
     Opaque,
 }

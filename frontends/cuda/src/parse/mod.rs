@@ -117,13 +117,6 @@ const TEMPLATES: &[&str] = &[
     "reduce",
     "inclusive_scan",
     "exclusive_scan",
-    "tex1Dfetch",
-    "tex1D",
-    "tex2D",
-    "tex3D",
-    "surf2Dread",
-    "tex2DLod",
-    "tex2DLayered",
     "is_same_v",
     "is_floating_point_v",
     "is_integral_v",
@@ -139,7 +132,6 @@ const TEMPLATES: &[&str] = &[
     "wait_prior",
     "is_pointer_v",
     "declval",
-    "texCubemap",
 ];
 
 /// Deepest nesting of expressions, statements and types.
@@ -281,7 +273,7 @@ impl Parser<'_> {
     }
 
     fn is_template(&self, id: &str) -> bool {
-        self.program.names.templates.contains(id) || TEMPLATES.contains(&id) || CLASSES.contains(&id)
+        self.program.names.templates.contains(id) || TEMPLATES.contains(&id) || CLASSES.contains(&id) || crate::lower::is_texture_function(id)
     }
 
     fn declare_type(&mut self, id: &Arc<str>) {

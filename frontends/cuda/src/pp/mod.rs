@@ -15,6 +15,9 @@ const MOST_TOKENS: usize = 4_000_000;
 /// Deepest nesting of includes.
 const MOST_INCLUDES: usize = 64;
 
+/// The header of `assert`, which is built in.
+const ASSERT: &str = "#ifdef NDEBUG\n#define assert(condition) ((void)0)\n#endif\n";
+
 /// Finds included files: name as written, whether in angle brackets; `None` where there is no such file.
 pub type Resolver<'r> = dyn Fn(&str, bool) -> Option<String> + 'r;
 
@@ -70,6 +73,12 @@ pub fn preprocess(name: &str, text: &str, defines: &[(String, String)], resolve:
     let prelude = lex(&mut pp.sources, "<predefined>", &built_in)?;
     pp.file(prelude)?;
     pp.file(tokens)?;
+    for header in crate::headers::needed(&pp.out) {
+        // The program's macros do not reach into it.
+        let tokens = lex(&mut pp.sources, header.file, header.text)?;
+        let at = if header.first { 0 } else { pp.out.len() };
+        pp.out.splice(at..at, tokens);
+    }
     Ok(Unit { sources: pp.sources, tokens: pp.out, missing: pp.missing })
 }
 
@@ -88,7 +97,6 @@ const PREDEFINED: &[(&str, &str)] = &[
     ("__x86_64__", "1"),
     ("__GNUC__", "11"),
     ("__SIZEOF_POINTER__", "8"),
-    ("warpSize", "32"),
 ];
 
 struct Group {
@@ -226,11 +234,15 @@ impl Pp<'_> {
                 .error("U006", at, format!("`{name}` is included again and again"), "here")
                 .help("add `#pragma once` to it"));
         }
-        let Some(text) = (self.resolve)(&name, angle) else {
-            if !crate::headers::known(&name) {
-                self.missing.push(name.into());
+        let text = match (self.resolve)(&name, angle) {
+            Some(text) => text,
+            None if matches!(&*name, "cassert" | "assert.h") => ASSERT.into(),
+            None => {
+                if !crate::headers::known(&name) {
+                    self.missing.push(name.into());
+                }
+                return Ok(());
             }
-            return Ok(());
         };
         let tokens = lex(&mut self.sources, &name, &text)?;
         self.depth += 1;

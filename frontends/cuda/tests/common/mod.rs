@@ -2,7 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
 use girih_base::Bindings;
-use girih_cuda::{Argument, Caps, LaunchShape, Loaded, Module, Value};
+use girih_cuda::{Argument, Caps, LaunchShape, Loaded, Module, Texture, TextureMode, Value};
 use girih_driver::Target;
 use girih_exec::{Device, MemRef};
 use std::sync::{LazyLock, Mutex};
@@ -13,6 +13,21 @@ pub enum Arg {
     Mem(Vec<u8>),
     Num(Vec<u8>),
     Null,
+    Tex(Tex),
+}
+
+/// A texture or surface: texels row by row without gaps.
+#[derive(Clone, Debug)]
+pub struct Tex {
+    pub texels: Vec<u8>,
+    pub extent: [u32; 3],
+    pub mode: TextureMode,
+}
+
+impl Tex {
+    fn at(&self, memory: MemRef) -> Texture {
+        Texture { memory, extent: self.extent, pitch: self.extent[0], mode: self.mode }
+    }
 }
 
 pub fn f(x: &[f32]) -> Arg {
@@ -70,7 +85,10 @@ impl Launch<'_> {
                 nulls |= 1 << k;
             }
         }
-        LaunchShape { dynamic_shared: self.shared, nulls, ..LaunchShape::new(self.block, axes) }
+        let mut shape = LaunchShape { dynamic_shared: self.shared, nulls, ..LaunchShape::new(self.block, axes) };
+        let modes = self.args.iter().filter_map(|a| if let Arg::Tex(t) = a { Some(t.mode) } else { None });
+        shape.textures.iter_mut().zip(modes).for_each(|(slot, mode)| *slot = Some(mode));
+        shape
     }
 
     pub fn module(&self) -> Module {
@@ -84,19 +102,24 @@ impl Launch<'_> {
             .iter()
             .map(|a| match a {
                 Arg::Num(b) => Value::Bytes(b),
+                Arg::Tex(t) => {
+                    let bytes = t.texels.len() as u64;
+                    Value::Texture(t.at(MemRef { buffer: girih_exec::BufferRef(0), offset: 0, bytes }))
+                }
                 _ => Value::Null,
             })
             .collect();
         let bindings: Bindings = compiled.bindings(self.grid, &values).map_err(|d| d.to_string())?;
         let mut given = self.args.iter().filter_map(|a| match a {
             Arg::Mem(m) => Some(m.clone()),
+            Arg::Tex(t) => Some(t.texels.clone()),
             _ => None,
         });
         let mut place = Vec::new();
         let mut buffers = Vec::new();
         for a in &compiled.arguments {
             match a {
-                Argument::Buffer { .. } => {
+                Argument::Buffer { .. } | Argument::Texture { .. } => {
                     place.push(buffers.len());
                     buffers.push(given.next().unwrap());
                 }
@@ -124,7 +147,7 @@ impl Launch<'_> {
             let loaded = Loaded::new(compiled, target, device)?;
             let mut buffers = Vec::new();
             for a in &self.args {
-                if let Arg::Mem(m) = a {
+                if let Arg::Mem(m) | Arg::Tex(Tex { texels: m, .. }) = a {
                     let size = m.len().next_multiple_of(16) as u64;
                     let b = device.allocate(size)?;
                     device.write(b, 0, m)?;
@@ -138,6 +161,7 @@ impl Launch<'_> {
                 .map(|a| match a {
                     Arg::Mem(_) => Value::Memory(next.next().unwrap().0),
                     Arg::Num(b) => Value::Bytes(b),
+                    Arg::Tex(t) => Value::Texture(t.at(next.next().unwrap().0)),
                     Arg::Null => Value::Null,
                 })
                 .collect();
@@ -158,10 +182,10 @@ impl Launch<'_> {
 
     /// Runs everywhere; every way must succeed.
     pub fn run(&self) -> Vec<Ran> {
-        let all = Caps { int64: true, double: true };
-        let pairs = Caps { int64: false, double: false };
+        let all = Caps { int64: true, double: true, checked: None };
+        let pairs = Caps { int64: false, double: false, checked: None };
         let mut ran = Vec::new();
-        let graphics = Caps { int64: false, double: true };
+        let graphics = Caps { int64: false, double: true, checked: None };
         for (subgroup, caps) in [(8, all), (32, pairs), (64, graphics)] {
             match self.emulate(subgroup, caps) {
                 Ok(r) => ran.push(r),
@@ -228,7 +252,7 @@ static GPU: LazyLock<Mutex<Option<girih_wgpu::WgpuDevice>>> = LazyLock::new(|| {
 
 /// The refusal of a kernel.
 pub fn refusal(source: &str, kernel: &str, block: u32) -> Box<girih_base::Diag> {
-    let caps = Caps { int64: true, double: true };
+    let caps = Caps { int64: true, double: true, checked: None };
     let shape = LaunchShape::new([block, 1, 1], 1);
     match Module::parse(source, "test.cu", &|_, _| None) {
         Ok(m) => match m.compile(kernel, &shape, caps) {

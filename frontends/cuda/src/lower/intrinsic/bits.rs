@@ -249,6 +249,18 @@ impl Lowerer<'_> {
                 None => return Ok(None),
             },
         };
+        if let "sadu" | "sads" = stem {
+            // The sum of the differences' sizes.
+            let each = format!("__vabsdiff{}{}", &stem[3..], 32 / width);
+            let Some(Tv { v, .. }) = self.simd_call(&each, args, at)? else { return Ok(None) };
+            let each = self.id(&v, Scalar::UInt);
+            let mut sum = self.b.uint(0);
+            for i in 0..32 / width {
+                let part = self.lane(each, width, i, false);
+                sum = self.m(S::Add, &[sum, part]);
+            }
+            return Ok(Some(Tv::one(sum, Scalar::UInt)));
+        }
         let (op, mode) = match stem {
             "add" | "sub" | "abs" | "neg" => (stem, ""),
             "addss" | "addus" | "subss" | "subus" => (&stem[..3], &stem[3..]),

@@ -54,16 +54,14 @@ const FAST: &[(&str, &str)] = &[
     ("__fsqrt_rn", "sqrtf"),
     ("__frsqrt_rn", "rsqrtf"),
     ("__fmaf_rn", "fmaf"),
-    ("__fmaf_rz", "fmaf"),
     ("__sincosf", "sincosf"),
 ];
 
 const OTHERS: &[&str] = &[
     "fma", "fmaf", "max", "min", "fmaxf", "fminf", "fmax", "fmin", "abs", "labs", "llabs", "round", "roundf",
-    "lroundf", "lrintf", "hypotf", "hypot", "isnan", "isinf", "isfinite", "signbit", "ldexpf", "ldexp", "scalbnf",
-    "fdimf", "exp10f", "exp10", "erfcf", "erfc", "sinpif", "cospif", "rhypotf", "norm3df", "norm4df", "rnorm3df",
+    "lroundf", "lrintf", "hypotf", "hypot", "isnan", "isinf", "isfinite", "signbit", "fdimf", "exp10f", "exp10", "erfcf", "erfc", "sinpif", "cospif", "rhypotf", "norm3df", "norm4df", "rnorm3df",
     "sincosf", "modff", "umin", "umax", "llmin", "llmax", "normcdff", "lrint", "lround", "sincos", "rnorm4df",
-    "frexpf", "logf", "umulhi", "fdividef", "clamp", "saturate", "nanf",
+    "logf", "umulhi", "fdividef", "clamp", "saturate", "nanf",
 ];
 
 pub fn known(name: &str) -> bool {
@@ -79,6 +77,9 @@ pub fn constant(id: &str) -> Option<Tv> {
     let double = |f: f64| Some(Tv { v: Val::Float(f), t: Type::Scalar(Scalar::Double) });
     let int = |n: i128, s: Scalar| Some(Tv::int(n, s));
     match id {
+        "cudaBoundaryModeZero" => int(0, Scalar::Int),
+        "cudaBoundaryModeClamp" => int(1, Scalar::Int),
+        "cudaBoundaryModeTrap" => int(2, Scalar::Int),
         "INFINITY" | "CUDART_INF_F" | "HUGE_VALF" => float(f64::INFINITY),
         "NAN" | "CUDART_NAN_F" => float(f64::NAN),
         "FLT_MAX" | "CUDART_MAX_NORMAL_F" => float(f32::MAX as f64),
@@ -243,8 +244,9 @@ impl Lowerer<'_> {
                 }
             }
             ("lrintf" | "lrint", [_]) => {
-                let x = self.in_type(args, Scalar::Float, at)?;
-                let v = Tv::one(self.m(S::Round, &x), Scalar::Float);
+                let s = if name == "lrintf" { Scalar::Float } else { self.math_type(name, args, at)? };
+                let x = self.in_type(args, s, at)?;
+                let v = Tv::one(self.m(S::Round, &x), s);
                 self.convert(v, &Type::Scalar(Scalar::Long), at).map(Some)
             }
             ("hypotf" | "hypot" | "rhypotf", [_, _])
@@ -276,26 +278,6 @@ impl Lowerer<'_> {
                 let zero = self.b.int(0);
                 Ok(Some(Tv::one(self.m(S::Lt, &[bits, zero]), Scalar::Bool)))
             }
-            ("ldexpf" | "ldexp" | "scalbnf", [a, n]) => {
-                let x = self.f32(a, at)?;
-                let n = self.convert(n.clone(), &INT, at)?;
-                let n = self.id(&n.v, Scalar::Int);
-                // Two factors, so that a subnormal or huge power is still exact.
-                let two = self.b.int(2);
-                let half = self.m(S::Div, &[n, two]);
-                let rest = self.m(S::Sub, &[n, half]);
-                let mut y = x;
-                for part in [half, rest] {
-                    let (lo, hi, bias, shift) = (self.b.int(-126), self.b.int(127), self.b.int(127), self.b.int(23));
-                    let part = self.m(S::Max, &[part, lo]);
-                    let part = self.m(S::Min, &[part, hi]);
-                    let e = self.m(S::Add, &[part, bias]);
-                    let bits = self.m(S::Shl, &[e, shift]);
-                    let scale = self.b.bitcast(bits, DType::F32);
-                    y = self.m(S::Mul, &[y, scale]);
-                }
-                float(y)
-            }
             ("fdimf", [a, b]) => {
                 let (x, y) = (self.f32(a, at)?, self.f32(b, at)?);
                 let d = self.m(S::Sub, &[x, y]);
@@ -317,6 +299,11 @@ impl Lowerer<'_> {
                 let y = self.m(S::Mul, &[r, pi]);
                 float(self.m(if name == "sinpif" { S::Sin } else { S::Cos }, &[y]))
             }
+            ("erfc", [a]) if self.math_type(name, std::slice::from_ref(a), at)? == Scalar::Double => Err(self.refuse(
+                at,
+                "`erfc` of a double",
+                "write it in the kernel, or use erfcf where single precision is enough",
+            )),
             ("erfcf" | "erfc" | "normcdff", [a]) => {
                 let x = self.f32(a, at)?;
                 let x = if name == "normcdff" {
@@ -335,9 +322,10 @@ impl Lowerer<'_> {
                 float(y)
             }
             ("sincosf" | "sincos", [a, s, c]) => {
-                let x = self.f32(a, at)?;
+                let of = self.math_type(name, std::slice::from_ref(a), at)?;
+                let x = self.in_type(std::slice::from_ref(a), of, at)?;
                 for (p, op) in [(s, S::Sin), (c, S::Cos)] {
-                    let v = Tv::one(self.m(op, &[x]), Scalar::Float);
+                    let v = Tv::one(self.m(op, &x), of);
                     let place = self.dereference(p.clone(), at)?;
                     let t = place.ty().clone();
                     let v = self.convert(v, &t, at)?;
@@ -360,7 +348,7 @@ impl Lowerer<'_> {
                 let x = self.f32(a, at)?;
                 float(self.m(S::Recip, &[x]))
             }
-            ("__fadd_rn" | "__fsub_rn" | "__fmul_rn" | "__fmul_rz" | "__fadd_rz", [a, b]) => {
+            ("__fadd_rn" | "__fsub_rn" | "__fmul_rn", [a, b]) => {
                 let (x, y) = (self.f32(a, at)?, self.f32(b, at)?);
                 let op = match &name[3..6] {
                     "add" => S::Add,

@@ -140,6 +140,16 @@ impl Lowerer<'_> {
             }
             ("popc", [a]) => self.bits_call("__popc", std::slice::from_ref(a), at)?.unwrap_or(Tv::void()),
             ("clz", [a]) => self.bits_call("__clz", std::slice::from_ref(a), at)?.unwrap_or(Tv::void()),
+            // The place of the highest bit; -1 where there is none.
+            ("bfind", [a]) if parts == ["bfind", "u32"] => {
+                let zeros = self.bits_call("__clz", std::slice::from_ref(a), at)?.unwrap_or(Tv::void());
+                self.binary("-", Tv::int(31, Scalar::Int), zeros, at)?
+            }
+            ("vabsdiff4", [a, b, c]) if parts == ["vabsdiff4", "u32", "u32", "u32", "add"] => {
+                let sum = self.bits_call("__vsadu4", &[a.clone(), b.clone()], at)?.unwrap_or(Tv::void());
+                let (sum, c) = (typed(self, &sum, &UINT)?, typed(self, c, &UINT)?);
+                self.binary("+", sum, c, at)?
+            }
             ("brev", [a]) => self.bits_call("__brev", std::slice::from_ref(a), at)?.unwrap_or(Tv::void()),
             ("rcp" | "sqrt" | "rsqrt" | "ex2" | "lg2" | "sin" | "cos" | "tanh", [a]) if scalar == Scalar::Float => {
                 let x = self.f32(a, at)?;

@@ -114,6 +114,7 @@ impl Lowerer<'_> {
                     | Type::Functor(_)
                     | Type::Callable(_)
                     | Type::Null
+                    | Type::Texture
             ) || (v.constant && matches!(t, Type::Array(..)) && !self.choices.memory.contains(&v.at));
             if fixed && !self.choices.memory.contains(&v.at) {
                 let tv = self.initial_of(init, &t, v.at)?;
@@ -181,7 +182,7 @@ impl Lowerer<'_> {
                 | ExprKind::Lambda(_) => true,
                 ExprKind::Member(_, _, arrow) => *arrow,
                 ExprKind::Call(f, _) => scan::callee(f).is_none_or(|n| {
-                    self.p.functions.iter().any(|f| f.name == *n) || n.starts_with("__ld") || n.starts_with("atomic")
+                    self.p.functions.iter().any(|f| f.name == *n) || n.starts_with("__ld") || n.starts_with("atomic") || texture::known(n)
                 }),
                 ExprKind::Binary("/" | "%", ..) => false,
                 _ => false,
@@ -212,7 +213,7 @@ impl Lowerer<'_> {
         Ok(())
     }
 
-    pub(super) fn shared_array(&mut self, name: &str, t: &Type, at: At) -> R<Place> {
+    pub fn shared_array(&mut self, name: &str, t: &Type, at: At) -> R<Place> {
         if self.has_pointer(t) {
             return Err(self.refuse(at, "pointers in shared memory", "store indices instead"));
         }
