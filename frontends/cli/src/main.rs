@@ -8,6 +8,7 @@ mod devices;
 mod emit;
 mod generate;
 mod kernel;
+mod nvcc;
 mod output;
 mod progress;
 mod rig;
@@ -45,6 +46,8 @@ enum Command {
     Run(run::Run),
     /// Run one kernel in the emulator, which finds accesses out of bounds, races, and reads of what nobody wrote
     Check(run::Check),
+    /// Build a whole CUDA program, whose kernels run on any device; needs clang for the host half
+    Nvcc(nvcc::Nvcc),
     /// Print a program at any level: graph, kernels, shaders, plan
     Emit(emit::Emit),
     /// Measure named workloads, also beside a rival
@@ -85,6 +88,7 @@ fn run(command: Command, context: &Context, out: Out) -> Done {
         Command::Emit(c) => c.run(context, out),
         Command::Run(c) => c.run(context, out),
         Command::Check(c) => c.run(context, out),
+        Command::Nvcc(c) => c.run(context, out),
         Command::Bench(c) => c.run(context, out),
     }
 }
