@@ -2,6 +2,7 @@
 
 #[cfg(doctest)]
 pub mod docs;
+pub mod cuda;
 pub mod emulated;
 pub mod fuzz;
 pub mod gpu;

@@ -80,7 +80,7 @@ fn main() {
                 continue;
             }
         };
-        let caps = Caps { int64: true, double: true };
+        let caps = Caps { int64: true, double: true, checked: None };
         for k in module.kernels() {
             if only.as_ref().is_some_and(|o| *o != k.name) {
                 continue;

@@ -1,6 +1,9 @@
 //! Statements over the active threads of one workgroup: control flow.
 
-use super::memory::{Memory, Order};
+use super::address::Ideals;
+use super::memory::Memory;
+use super::order::Order;
+use super::undefined::Undefined;
 use super::{Options, Stats};
 use crate::ir::*;
 use crate::op::*;
@@ -26,7 +29,11 @@ pub struct Machine<'k> {
     loops: Vec<Frame>,
     pub(super) group: u32,
     pub(super) epoch: u32,
+    /// Barriers of each subgroup.
+    pub(super) phases: Vec<u32>,
     pub(super) order: Order,
+    pub(super) ideals: Ideals,
+    pub(super) undefined: Undefined,
     /// Statements that reached memory, and the number of the one that runs.
     pub(super) sites: Vec<Loc>,
     numbers: BTreeMap<usize, u32>,
@@ -34,6 +41,8 @@ pub struct Machine<'k> {
     /// Where printed lines go.
     pub(super) print: &'k mut dyn FnMut(&str),
     pub stats: Stats,
+    /// Operations across subgroups: where they are, and a hash of all their results.
+    pub exchanges: Vec<(Loc, u64)>,
 }
 
 /// Threads that left the innermost loop, or this round of it.
@@ -79,12 +88,16 @@ impl<'k> Machine<'k> {
             loops: Vec::new(),
             group: 0,
             epoch: 0,
+            phases: vec![0; threads.div_ceil(options.subgroup) as usize],
             order: Order::default(),
+            ideals: Ideals::new(kernel, threads),
+            undefined: Undefined::new(kernel, if options.strict { Some(total) } else { None }),
             sites: Vec::new(),
             numbers: BTreeMap::new(),
             site: 0,
             print,
             stats: Stats::default(),
+            exchanges: Vec::new(),
         })
     }
 
@@ -102,6 +115,8 @@ impl<'k> Machine<'k> {
         self.shared.iter_mut().for_each(Memory::clear);
         let size = |l: &Local| (l.len.unwrap_or(1) * l.elem.lanes as u32 * self.threads) as usize;
         self.locals = self.kernel.locals.iter().map(|l| vec![0; size(l)]).collect();
+        self.undefined.restart(self.kernel.locals.iter().map(size));
+        self.ideals.restart();
         let kernel = self.kernel;
         self.block(&kernel.body, (0..self.threads).collect()).map(|_| ())
     }
@@ -146,6 +161,7 @@ impl<'k> Machine<'k> {
     fn stmt(&mut self, stmt: &Stmt, active: Vec<u32>) -> Result<Vec<u32>> {
         match &stmt.op {
             Op::If(cond, then, otherwise) => {
+                active.iter().try_for_each(|t| self.defined(*cond, *t, stmt))?;
                 let (yes, no): (Vec<u32>, Vec<u32>) = active.into_iter().partition(|t| self.get(*cond, *t) != 0);
                 let mut out = self.block(then, yes)?;
                 out.extend(self.block(otherwise, no)?);
@@ -153,6 +169,10 @@ impl<'k> Machine<'k> {
                 Ok(out)
             }
             Op::For { index, lo, hi, step, uniform, body } => {
+                for t in &active {
+                    self.defined(*lo, *t, stmt)?;
+                    self.defined(*hi, *t, stmt)?;
+                }
                 self.counted(*index, *lo, *hi, *step, *uniform, body, active)
             }
             Op::Loop(body) => self.repeat(body, active),
@@ -171,14 +191,24 @@ impl<'k> Machine<'k> {
                 self.stats.barriers += 1;
                 Ok(active)
             }
+            Op::SubgroupBarrier => {
+                self.converged(&active, "barrier of a subgroup")?;
+                self.phases.iter_mut().for_each(|n| *n += 1);
+                Ok(active)
+            }
             Op::Subgroup(op, x) => {
                 self.converged(&active, "subgroup operation")?;
                 self.subgroup(*op, *x, stmt.result);
+                self.exchanged(*x, stmt.result, |_| None);
+                self.note_exchange(stmt);
                 Ok(active)
             }
             Op::Shuffle(kind, x, n) => {
                 self.converged(&active, "shuffle")?;
-                self.shuffle(*kind, *x, *n, stmt.result);
+                active.iter().try_for_each(|t| self.defined(*n, *t, stmt))?;
+                let from = self.shuffle(*kind, *x, *n, stmt.result);
+                self.exchanged(*x, stmt.result, |t| from.get(t as usize).copied());
+                self.note_exchange(stmt);
                 Ok(active)
             }
             op => {
@@ -186,11 +216,25 @@ impl<'k> Machine<'k> {
                     self.number(stmt);
                 }
                 for t in &active {
+                    self.trace(stmt, *t)?;
                     self.thread(op, stmt.result, *t).map_err(|d| self.locate(d, stmt, Some(*t)))?;
+                    self.follow(op, stmt.result, *t);
                 }
                 Ok(active)
             }
         }
+    }
+
+    /// Mixes the results of an operation across the subgroup into its hash (FNV-1a).
+    fn note_exchange(&mut self, stmt: &Stmt) {
+        let Some(r) = stmt.result else { return };
+        let known = self.exchanges.iter().position(|(loc, _)| *loc == stmt.loc);
+        let at = known.unwrap_or_else(|| {
+            self.exchanges.push((stmt.loc.clone(), 0xcbf2_9ce4_8422_2325));
+            self.exchanges.len() - 1
+        });
+        let words = (0..self.threads).flat_map(|t| self.vec(r, t));
+        self.exchanges[at].1 = words.fold(self.exchanges[at].1, |h, w| (h ^ w).wrapping_mul(0x100_0000_01b3));
     }
 
     /// Makes a statement the one that runs. Statements stay where they are, so their address tells them apart.
@@ -241,6 +285,8 @@ impl<'k> Machine<'k> {
             rounds = self.round(rounds)?;
             for t in &go {
                 self.set(index, *t, &[at[*t as usize]]);
+                self.counted_up(index, *t);
+                self.exact(index, *t);
                 at[*t as usize] += step as u64;
             }
             running = self.turn(body, go, &mut done)?;

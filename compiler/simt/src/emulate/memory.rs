@@ -1,9 +1,9 @@
 //! Arrays with shadow state: who touched an element last, and when.
 
+use super::order::Known;
 use super::scalar::bytes;
 use crate::ir::Ty;
 use girih_base::{Diag, Loc};
-use std::collections::BTreeMap;
 
 /// Who accesses, and how.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -18,59 +18,13 @@ pub enum Kind {
 pub struct Who {
     pub group: u32,
     pub thread: u32,
+    /// The subgroup, and how many barriers of its own it has passed in this epoch.
+    pub subgroup: (u32, u32),
     pub epoch: u32,
     /// The statement, by its number among those that reached memory.
     pub site: u32,
     /// Statements that ran before, over all workgroups.
     pub time: u64,
-}
-
-/// For each other workgroup (plus 1), the time up to which its accesses come first: it then changed an element atomically that
-/// this one looked at, as a lock or a counter does.
-pub type Known = BTreeMap<u32, u64>;
-
-/// What atomic operations order between workgroups.
-#[derive(Default)]
-pub struct Order {
-    /// What the workgroup that runs knows of the others.
-    pub known: Known,
-    /// What a workgroup learns that looks at an element of a buffer.
-    told: BTreeMap<(u32, u64), Known>,
-}
-
-/// Most elements that tell others something; a histogram's cells need not.
-const MOST_TOLD: usize = 1 << 16;
-
-/// Most workgroups that one knows of: an element remembers its last access only, which is of a late one.
-const MOST_KNOWN: usize = 64;
-
-impl Order {
-    /// An atomic access to an element of a buffer.
-    pub fn pass(&mut self, element: (u32, u64), kind: Kind, who: Who) {
-        let me = who.group + 1;
-        let told = self.told.get(&element);
-        // Workgroups run one after the other: what this one has passed before has nothing new to say.
-        if let Some(told) = told.filter(|t| kind != Kind::Write && !t.contains_key(&me)) {
-            join(&mut self.known, told);
-        }
-        if kind != Kind::Read && (told.is_some() || self.told.len() < MOST_TOLD) {
-            let told = self.told.entry(element).or_default();
-            if told.insert(me, who.time).is_none() {
-                join(told, &self.known);
-            }
-        }
-    }
-}
-
-/// The later times of both, for the last workgroups.
-fn join(to: &mut Known, from: &Known) {
-    for (group, time) in from {
-        let t = to.entry(*group).or_default();
-        *t = (*t).max(*time);
-    }
-    while to.len() > MOST_KNOWN {
-        to.pop_first();
-    }
 }
 
 /// An access that is refused.
@@ -92,16 +46,35 @@ impl Refused {
     }
 }
 
-/// More than one thread read the element in this epoch.
+/// More than one thread, or subgroup, read the element in this epoch.
 const MANY: u32 = u32::MAX;
+
+/// When an element was touched, and by whom.
+#[derive(Clone, Copy, Default)]
+struct Stamp {
+    epoch: u32,
+    /// The workgroup plus 1; 0 is nobody.
+    group: u32,
+    thread: u32,
+    subgroup: (u32, u32),
+}
+
+impl Stamp {
+    fn of(who: Who) -> Stamp {
+        Stamp { epoch: who.epoch, group: who.group + 1, thread: who.thread, subgroup: who.subgroup }
+    }
+
+    /// Whether a barrier of the subgroup that both belong to lies between this and a later access.
+    fn before(&self, later: &Stamp) -> bool {
+        self.subgroup.0 == later.subgroup.0 && self.subgroup.1 < later.subgroup.1
+    }
+}
 
 #[derive(Clone, Copy, Default)]
 struct Shadow {
-    /// Epoch, group + 1 and thread of the last write; group 0 is nobody.
-    write: (u32, u32, u32),
+    write: Stamp,
     write_atomic: bool,
-    /// The same of the last read.
-    read: (u32, u32, u32),
+    read: Stamp,
     written: bool,
     /// Statements of the last write and the last read.
     sites: (u32, u32),
@@ -176,14 +149,15 @@ impl Memory {
             let is = if lanes == 1 { "is" } else { "are" };
             return refuse("S103", format!("{} {is} read before anything is written there", scalars(index)));
         }
-        let me = (who.epoch, who.group + 1, who.thread);
-        // Within a workgroup a barrier orders accesses; between workgroups only atomic operations do.
-        let clash = |(epoch, group, thread): (u32, u32, u32), time: u64| {
-            let apart = || known.get(&group).is_none_or(|t| *t < time);
-            group != 0 && if group == me.1 { epoch == me.0 && thread != me.2 } else { apart() }
+        let me = Stamp::of(who);
+        // Within a workgroup barriers order accesses; between workgroups only atomic operations do.
+        let clash = |other: &Stamp, time: u64| {
+            let apart = || known.get(&other.group).is_none_or(|t| *t < time);
+            let inside = || other.epoch == me.epoch && other.thread != me.thread && !other.before(&me);
+            other.group != 0 && if other.group == me.group { inside() } else { apart() }
         };
-        let after_write = clash(shadow.write, shadow.times.0);
-        let after_read = clash(shadow.read, shadow.times.1);
+        let after_write = clash(&shadow.write, shadow.times.0);
+        let after_read = clash(&shadow.read, shadow.times.1);
         let race = match kind {
             Kind::Read => after_write,
             Kind::Write => after_write || after_read,
@@ -194,17 +168,32 @@ impl Memory {
                 true => ("written", shadow.write, shadow.sites.0),
                 false => ("read", shadow.read, shadow.sites.1),
             };
-            let whom = if other.2 == MANY { "several threads".to_string() } else { format!("thread {}", other.2) };
-            let (is, group) = (if lanes == 1 { "is" } else { "are" }, other.1 - 1);
-            let between = if other.1 == me.1 { ", without a barrier between" } else { "; workgroups run in any order" };
+            let whom = match other.thread {
+                MANY => "several threads".to_string(),
+                t => format!("thread {t}"),
+            };
+            let (is, group) = (if lanes == 1 { "is" } else { "are" }, other.group - 1);
+            let between = match (other.group == me.group, other.subgroup.0 == me.subgroup.0) {
+                (true, true) => ", without a barrier between; threads of one subgroup need one, too",
+                (true, false) => ", without a barrier between",
+                (false, _) => "; workgroups run in any order",
+            };
             let message = format!("{} {is} also {what} by {whom} of workgroup {group}{between}", scalars(index));
             return Err(Refused { code: "S102", message, other: Some(site) });
         }
         match kind {
             Kind::Read => {
-                let same_round = shadow.read.0 == me.0 && shadow.read.1 == me.1;
+                let old = shadow.read;
                 (shadow.sites.1, shadow.times.1) = (who.site, who.time);
-                shadow.read = if same_round && shadow.read.2 != me.2 { (me.0, me.1, MANY) } else { me };
+                shadow.read = me;
+                let together = old.epoch == me.epoch && old.group == me.group && old.thread != me.thread;
+                // What lies before a barrier of the own subgroup says no more than this access does.
+                if together && !old.before(&me) {
+                    shadow.read.thread = MANY;
+                    if old.subgroup.0 != me.subgroup.0 {
+                        shadow.read.subgroup = (MANY, 0);
+                    }
+                }
             }
             Kind::Write | Kind::Atomic => {
                 shadow.write = me;

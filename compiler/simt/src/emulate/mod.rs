@@ -2,17 +2,20 @@
 //! operations are exact. Slow and strict: out-of-bounds accesses, data races, reads of unwritten workgroup memory and
 //! barriers that not every thread reaches are errors that name the statement.
 
+mod address;
 mod exec;
 mod memory;
+mod order;
 mod scalar;
 mod subgroup;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod undefined;
 
 use crate::ir::*;
 use exec::Machine;
-use girih_base::{Bindings, Diag, Result};
+use girih_base::{Bindings, Diag, Loc, Result};
 
 /// How to run.
 #[derive(Clone, Copy, Debug)]
@@ -23,13 +26,24 @@ pub struct Options {
     pub rounds: u64,
     /// Buffers that hold nothing yet, one bit each from the first: an element must be written before it is read.
     pub unwritten: u64,
+    /// Variables hold nothing until they are written, and what is computed from nothing must not matter; otherwise they start as zero.
+    pub strict: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { subgroup: 32, rounds: 1 << 24, unwritten: 0 }
+        Options { subgroup: 32, rounds: 1 << 24, unwritten: 0, strict: false }
     }
 }
+
+/// How the text of an assertion starts that an access is aligned as its type asks: `S108` where it does not hold.
+pub const MISALIGNED: &str = "misaligned: ";
+
+/// How the text of an assertion starts that the lanes an operation names take part in it: `S110` where it does not hold.
+pub const LANES: &str = "lanes: ";
+
+/// The name of a variable that nobody writes, for what comes from a lane that takes no part: `S110` where it matters.
+pub const INACTIVE: &str = undefined::INACTIVE;
 
 /// What a run did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,12 +56,22 @@ pub struct Stats {
     pub barriers: u64,
 }
 
+/// What a run did, and what its operations across subgroups gave.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    /// Counts.
+    pub stats: Stats,
+    /// Operations across subgroups: where they are, and a hash of all their results.
+    pub exchanges: Vec<(Loc, u64)>,
+}
+
 /// Runs the kernel over its buffers (little-endian bytes, one per [`Buffer`], whole elements).
 ///
 /// # Errors
 /// `S101` an access outside an array, `S102` a data race, `S103` a read of memory that nothing wrote, `S104` a
 /// barrier or subgroup operation that not every thread reaches, `S105` a loop without end, `S106` arguments that do not
-/// fit the kernel, `S107` an assertion that does not hold.
+/// fit the kernel, `S107` an assertion that does not hold, `S108` a misaligned access, `S109` an index that wrapped around, `S110` a
+/// subgroup operation that counts on lanes which take no part.
 pub fn run(kernel: &Kernel, buffers: &mut [Vec<u8>], sizes: &Bindings, options: Options) -> Result<Stats> {
     run_printing(kernel, buffers, sizes, options, &mut |_| {})
 }
@@ -63,6 +87,20 @@ pub fn run_printing(
     options: Options,
     print: &mut dyn FnMut(&str),
 ) -> Result<Stats> {
+    run_tracing(kernel, buffers, sizes, options, print).map(|trace| trace.stats)
+}
+
+/// [`run_printing`], with what operations across subgroups gave.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn run_tracing(
+    kernel: &Kernel,
+    buffers: &mut [Vec<u8>],
+    sizes: &Bindings,
+    options: Options,
+    print: &mut dyn FnMut(&str),
+) -> Result<Trace> {
     if buffers.len() != kernel.buffers.len() {
         return Err(Diag::error(
             "S106",
@@ -80,5 +118,5 @@ pub fn run_printing(
         machine.run_group(group)?;
     }
     machine.finish(buffers);
-    Ok(machine.stats)
+    Ok(Trace { stats: machine.stats, exchanges: machine.exchanges })
 }

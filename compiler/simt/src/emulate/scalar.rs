@@ -149,13 +149,3 @@ pub fn pack_half(pair: [u64; 2]) -> u64 {
     let [lo, hi] = pair.map(|b| f16::from_f32(f32::from_bits(b as u32)).to_bits() as u64);
     lo | hi << 16
 }
-
-/// A component as a person writes it.
-pub fn show(dtype: DType, bits: u64) -> String {
-    match dtype.class() {
-        Class::Bool => (bits != 0).to_string(),
-        Class::Float if dtype == DType::F32 => f32::from_bits(bits as u32).to_string(),
-        Class::Float => float(dtype, bits).to_string(),
-        _ => int(dtype, bits).to_string(),
-    }
-}

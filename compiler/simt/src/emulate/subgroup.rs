@@ -36,16 +36,20 @@ impl Machine<'_> {
         }
     }
 
-    pub(super) fn shuffle(&mut self, kind: Shuffle, x: ValueId, n: ValueId, result: Option<ValueId>) {
-        let Some(result) = result else { return };
+    /// Gives the thread that each one takes its value from.
+    pub(super) fn shuffle(&mut self, kind: Shuffle, x: ValueId, n: ValueId, result: Option<ValueId>) -> Vec<u32> {
+        let Some(result) = result else { return Vec::new() };
         let (lanes, size) = (self.ty(x).lanes as usize, self.options.subgroup);
         let all: Vec<Vector> = (0..self.threads).map(|t| self.vec(x, t)).collect();
+        let mut sources = Vec::with_capacity(all.len());
         for t in 0..self.threads {
             let first = t / size * size;
             let members = size.min(self.threads - first);
-            let from = kind.source(t - first, self.get(n, t) as u32, members);
-            self.set(result, t, &all[(first + from) as usize][..lanes]);
+            let from = first + kind.source(t - first, self.get(n, t) as u32, members);
+            self.set(result, t, &all[from as usize][..lanes]);
+            sources.push(from);
         }
+        sources
     }
 }
 

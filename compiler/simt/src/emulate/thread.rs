@@ -5,11 +5,21 @@ use super::memory::{Kind, Memory, Who};
 use super::scalar;
 use crate::ir::*;
 use crate::op::*;
-use girih_base::{DType, Diag, Result, ScalarOp};
+use girih_base::{DType, Diag, Result, ScalarOp, print};
 
 impl Machine<'_> {
-    fn memory(&mut self, space: Space, index: u64, kind: Kind, t: u32) -> Result<(&mut Memory, usize)> {
-        let who = Who { group: self.group, thread: t, epoch: self.epoch, site: self.site, time: self.stats.statements };
+    fn memory(&mut self, space: Space, index: ValueId, kind: Kind, t: u32) -> Result<(&mut Memory, usize)> {
+        let wrapped = self.wrapped(index, t);
+        let index = self.get(index, t);
+        let subgroup = t / self.options.subgroup;
+        let who = Who {
+            group: self.group,
+            thread: t,
+            subgroup: (subgroup, self.phases[subgroup as usize]),
+            epoch: self.epoch,
+            site: self.site,
+            time: self.stats.statements,
+        };
         let (memory, key) = match space {
             Space::Shared(i) => (&mut self.shared[i as usize], (true, i)),
             Space::Buffer(i) | Space::Local(i) => (&mut self.buffers[i as usize], (false, i)),
@@ -27,7 +37,10 @@ impl Machine<'_> {
             self.order.pass((key.1, index), asked, who);
         }
         let at = memory.access(index, kind, who, &self.order.known).map_err(|refused| refused.explain(&self.sites))?;
-        Ok((memory, at))
+        match wrapped {
+            Some(diag) => Err(diag),
+            None => Ok((memory, at)),
+        }
     }
 
     fn local(&self, i: u32, index: u64, t: u32) -> Result<usize> {
@@ -109,17 +122,17 @@ impl Machine<'_> {
                 self.locals[*i as usize][at..at + n].copy_from_slice(&v[..n]);
             }
             Op::Load(space, index) => {
-                let (memory, at) = self.memory(*space, self.get(*index, t), Kind::Read, t)?;
+                let (memory, at) = self.memory(*space, *index, Kind::Read, t)?;
                 out[..lanes].copy_from_slice(&memory.data[at..at + lanes]);
             }
             Op::Store(space, index, x) => {
                 let (v, n) = (self.vec(*x, t), self.ty(*x).lanes as usize);
-                let (memory, at) = self.memory(*space, self.get(*index, t), Kind::Write, t)?;
+                let (memory, at) = self.memory(*space, *index, Kind::Write, t)?;
                 memory.data[at..at + n].copy_from_slice(&v[..n]);
             }
             Op::Atomic(op, space, index, x) => {
                 let x = self.get(*x, t);
-                let (memory, at) = self.memory(*space, self.get(*index, t), Kind::Atomic, t)?;
+                let (memory, at) = self.memory(*space, *index, Kind::Atomic, t)?;
                 out[0] = memory.data[at];
                 memory.data[at] = match atomic(*op) {
                     Some(op) => scalar::map(op, memory.ty.dtype, &[out[0], x]),
@@ -128,24 +141,22 @@ impl Machine<'_> {
             }
             Op::CompareExchange(space, index, expected, new) => {
                 let (expected, new) = (self.get(*expected, t), self.get(*new, t));
-                let (memory, at) = self.memory(*space, self.get(*index, t), Kind::Atomic, t)?;
+                let (memory, at) = self.memory(*space, *index, Kind::Atomic, t)?;
                 out[0] = memory.data[at];
                 if out[0] == expected {
                     memory.data[at] = new;
                 }
             }
             Op::Assert(cond, text) if self.get(*cond, t) == 0 => {
-                return Err(Diag::error("S107", format!("thread {t} of workgroup {}: {text}", self.group)));
+                return Err(Diag::error(claim(text), format!("thread {t} of workgroup {}: {text}", self.group)));
             }
             Op::Print(text, args) => {
-                let mut line = text.to_string();
-                for a in args {
+                let value = |a: &ValueId| {
                     let ty = self.ty(*a);
-                    let parts: Vec<String> =
-                        self.vec(*a, t)[..ty.lanes as usize].iter().map(|c| scalar::show(ty.dtype, *c)).collect();
-                    let value = if parts.len() == 1 { parts.concat() } else { format!("({})", parts.join(", ")) };
-                    line = line.replacen("{}", &value, 1);
-                }
+                    print::Value { dtype: ty.dtype, bits: self.vec(*a, t)[..ty.lanes as usize].to_vec() }
+                };
+                let pieces = print::parse(text).map_err(|why| Diag::error("S106", why))?;
+                let (line, _) = print::line(&pieces, &args.iter().map(value).collect::<Vec<_>>());
                 (self.print)(&line);
             }
             _ => {}
@@ -154,6 +165,15 @@ impl Machine<'_> {
             self.set(r, t, &out[..lanes]);
         }
         Ok(())
+    }
+}
+
+/// The code of an assertion: those that a front end makes for the checker have their own.
+fn claim(text: &str) -> &'static str {
+    match text {
+        _ if text.starts_with(super::MISALIGNED) => "S108",
+        _ if text.starts_with(super::LANES) => "S110",
+        _ => "S107",
     }
 }
 

@@ -92,6 +92,7 @@ impl Parser {
                 Op::CompareExchange(space, index, expected, self.value()?)
             }
             "barrier" => Op::Barrier,
+            "subgroup_barrier" => Op::SubgroupBarrier,
             "break" => Op::Break,
             "continue" => Op::Continue,
             "return" => Op::Return,

@@ -160,6 +160,7 @@ impl Printer<'_> {
             Op::Atomic(op, s, i, x) => format!("atomic_{} {}, {}", op.name(), array(s, i), v(x)),
             Op::CompareExchange(s, i, old, new) => format!("compare_exchange {}, {}, {}", array(s, i), v(old), v(new)),
             Op::Barrier => "barrier".into(),
+            Op::SubgroupBarrier => "subgroup_barrier".into(),
             Op::Subgroup(op, x) => {
                 format!("{} {}{}", op.name(), v(x), op.lane().map_or_else(String::new, |n| format!(", {n}")))
             }

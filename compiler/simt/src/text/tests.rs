@@ -119,6 +119,7 @@ fn structural_words_are_not_scalar_operations() {
         "set",
         "uniform",
         "barrier",
+        "subgroup_barrier",
         "break",
         "continue",
         "return",

@@ -108,7 +108,8 @@ pub fn check(kernel: &Kernel, s: &Stmt) -> Result<()> {
             None
         }
         Op::Print(text, args) => {
-            let places = text.matches("{}").count();
+            let pieces = girih_base::print::parse(text).map_err(|why| wrong(&format!("a printed line: {why}")))?;
+            let places: usize = pieces.iter().map(girih_base::print::Piece::values).sum();
             if places != args.len() {
                 return Err(wrong(&format!("{} values for {places} places in a printed line", args.len())));
             }
@@ -127,7 +128,9 @@ pub fn check(kernel: &Kernel, s: &Stmt) -> Result<()> {
             want("the end", hi, U32)?;
             None
         }
-        Op::Barrier | Op::Loop(_) | Op::Break | Op::Continue | Op::Return | Op::Comment(_) => None,
+        Op::Barrier | Op::SubgroupBarrier | Op::Loop(_) | Op::Break | Op::Continue | Op::Return | Op::Comment(_) => {
+            None
+        }
     };
     match (result, s.result) {
         (None, None) | (Some(_), None) => Ok(()),

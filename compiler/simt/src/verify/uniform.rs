@@ -91,8 +91,9 @@ impl Check<'_> {
     fn barriers(&self, stmts: &[Stmt], divergent: bool, left: &mut bool) -> Result<()> {
         for s in stmts {
             match &s.op {
-                Op::Barrier | Op::Subgroup(..) | Op::Shuffle(..) if divergent || *left => {
-                    let what = if s.op == Op::Barrier { "barrier" } else { "subgroup operation" };
+                Op::Barrier | Op::SubgroupBarrier | Op::Subgroup(..) | Op::Shuffle(..) if divergent || *left => {
+                    let barrier = matches!(s.op, Op::Barrier | Op::SubgroupBarrier);
+                    let what = if barrier { "barrier" } else { "subgroup operation" };
                     return Err(Diag::error("S003", format!("this {what} is reached by some threads only"))
                         .at(&s.loc, "under a condition that differs between threads")
                         .help("make the condition depend on the workgroup's index and sizes alone"));

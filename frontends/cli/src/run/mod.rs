@@ -1,7 +1,6 @@
 //! `girih run` and `girih check`: one kernel of a file over arrays named on the command line.
 
 pub mod argument;
-mod checker;
 mod launch;
 mod report;
 
@@ -10,9 +9,10 @@ use crate::kernel::File;
 use crate::output::{Done, Out, note, time};
 use crate::rig::{DeviceSpec, Rig, auto};
 use argument::Given;
-use girih_base::{Diag, Result};
+use girih_base::{Diag, Loc, Result};
 pub use launch::constant;
 use launch::{Outcome, Prepared};
+use std::sync::PoisonError;
 
 /// A kernel with everything it is launched with.
 #[derive(clap::Args)]
@@ -58,6 +58,9 @@ pub struct Run {
 pub struct Check {
     #[command(flatten)]
     launch: Launch,
+    /// Widths of subgroups (CUDA's warps) to run with, 4 to 64: results must not differ
+    #[arg(long, default_value = "32", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(4..=64))]
+    subgroups: Vec<u32>,
 }
 
 impl Run {
@@ -71,7 +74,7 @@ impl Run {
             }
         }
         if self.check {
-            prepared.check()?;
+            prepared.check(&[32])?;
         }
         let spec = if context.device == DeviceSpec::Auto { auto() } else { context.device };
         let mut rig = Rig::open(spec)?;
@@ -89,7 +92,7 @@ impl Check {
     /// Runs the kernel in the emulator; the first finding is the error.
     pub fn run(self, context: &Context, out: Out) -> Done {
         let prepared = self.launch.prepare()?;
-        prepared.check()?;
+        prepared.check(&self.subgroups)?;
         if context.json {
             let value = serde_json::json!({ "kernel": prepared.kernel, "grid": prepared.grid, "findings": [] });
             serde_json::to_writer_pretty(&mut *out, &value)?;
@@ -114,10 +117,40 @@ impl Launch {
 }
 
 impl Prepared {
-    /// Runs in the emulator.
-    fn check(&self) -> Result<()> {
-        let done = self.run(&mut checker::rig(), 0);
-        done.map(|_| ()).map_err(|d| self.file.excerpt(report::explain(d, self)))
+    /// Runs in the emulator, once for each width of subgroups, and compares what the runs wrote.
+    fn check(&self, subgroups: &[u32]) -> Result<()> {
+        let mut first: Option<(u32, Outcome, Vec<(Loc, u64)>)> = None;
+        for width in subgroups {
+            let (now, exchanges) = self.check_with(*width).map_err(|d| {
+                let d = if subgroups.len() > 1 { d.note(format!("with subgroups of {width} threads")) } else { d };
+                self.file.excerpt(report::explain(d, self))
+            })?;
+            let Some((other, before, noted)) = &first else {
+                first = Some((*width, now, exchanges));
+                continue;
+            };
+            for (a, b) in before.arrays.iter().zip(&now.arrays) {
+                let (x, y) = (a.elements.bytes.as_deref(), b.elements.bytes.as_deref());
+                let (x, y) = (x.unwrap_or_default(), y.unwrap_or_default());
+                if let Some(i) = girih_emulator::first_difference(a.elements.dtype, x, y) {
+                    let d = girih_emulator::differs(&a.name, i, [*other, *width], [noted, &exchanges]);
+                    return Err(self.file.excerpt(d));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs in the emulator; gives what was written, and the results of operations across subgroups.
+    fn check_with(&self, subgroup: u32) -> Result<(Outcome, Vec<(Loc, u64)>)> {
+        let target = girih_emulator::Emulator::new(subgroup);
+        let device = girih_emulator::EmulatorDevice::new(&target);
+        let exchanges = device.exchanges();
+        let mut rig = Rig { target: Box::new(target), device: Box::new(device) };
+        let outcome = self.run(&mut rig, 0)?;
+        rig.device.take_prints().lines.iter().for_each(|line| note(&line.text));
+        let exchanges = exchanges.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok((outcome, exchanges))
     }
 
     fn report(&self, outcome: &Outcome, files: &[(String, String)], spec: DeviceSpec, json: bool, out: Out) -> Done {

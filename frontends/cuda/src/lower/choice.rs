@@ -60,6 +60,9 @@ impl Lowerer<'_> {
             (self.id(&x.v, Scalar::Bool), self.new_local("both", Ty::scalar(girih_base::DType::Bool), None));
         self.b.set(local, cond);
         let test = if and { cond } else { self.b.map(S::Not, &[cond]) };
+        if self.collective_expr(b) {
+            self.together(test, at)?;
+        }
         self.open();
         let done = (|s: &mut Self| -> R<()> {
             let y = s.value(b)?;
@@ -72,6 +75,17 @@ impl Lowerer<'_> {
         done?;
         self.b.effect(Op::If(test, body, Vec::new()));
         Ok(Tv::one(self.b.get(local), Scalar::Bool))
+    }
+
+    /// Notes that a condition decides whether all threads reach an operation of the block or none; refused where it differs.
+    fn together(&mut self, test: ValueId, at: At) -> R<()> {
+        if !self.choices.diverges.contains(&at) {
+            self.assumed.push((at, test));
+            return Ok(());
+        }
+        let what = "an operation that all threads reach together stands in an expression that only some evaluate";
+        let d = self.p.sources.error("U008", at, what, "the condition differs between threads");
+        Err(Fail::Diag(d.help("compute it before the condition, in a statement of its own")))
     }
 
     pub(super) fn choose(&mut self, c: &Expr, a: &Expr, b: &Expr, at: At) -> R<Tv> {
@@ -99,6 +113,9 @@ impl Lowerer<'_> {
         }
         if self.guarded() && (self.collective_expr(a) || self.collective_expr(b)) {
             return Err(self.refuse(at, "an operation of the whole warp inside `?:`", "give its result a name before"));
+        }
+        if self.collective_expr(a) || self.collective_expr(b) {
+            self.together(test, at)?;
         }
         // Types first: each branch writes the result in the type of both.
         let (ta, tb) = (self.type_of(a)?, self.type_of(b)?);
@@ -155,23 +172,7 @@ impl Lowerer<'_> {
                 let (p, q) = (self.id(x, *s), self.id(y, *s));
                 Ok(Val::One(self.b.map(S::Select, &[test, p, q])))
             }
-            (Type::Pointer(_), Val::Pointer(p), Val::Pointer(q)) => {
-                if p.base != q.base {
-                    return Err(self.refuse(
-                        at,
-                        "a pointer that points into one of two arrays",
-                        "choose between the values read, not between the addresses",
-                    ));
-                }
-                let g = if p.unit == q.unit && p.plus == 0 && q.plus == 0 { p.unit } else { 1 };
-                let (a, b) = match p.base {
-                    Base::Tree(..) => (p.ix, q.ix),
-                    _ => (self.count_in(p.unit, p.ix, p.plus, g), self.count_in(q.unit, q.ix, q.plus, g)),
-                };
-                let (a, b) = (self.ix(a), self.ix(b));
-                let ix = Ix::V(self.b.map(S::Select, &[test, a, b]));
-                Ok(Val::Pointer(Ptr { base: p.base.clone(), unit: g, ix, plus: 0, to: p.to.clone() }))
-            }
+            (Type::Pointer(_), Val::Pointer(p), Val::Pointer(q)) => self.select_pointer(test, p, q, at),
             (_, Val::Group(a), Val::Group(b)) => {
                 let parts = self.parts(t);
                 let mut out = Vec::new();

@@ -5,7 +5,6 @@ use super::value::{Place, Tv, Val};
 use super::*;
 use crate::types::Group;
 use girih_base::{DType, ScalarOp as S};
-use girih_simt::Op;
 
 impl Lowerer<'_> {
     /// A member of a cooperative group.
@@ -14,7 +13,7 @@ impl Lowerer<'_> {
         let size = match g {
             Group::Tile(n) => n,
             Group::Block => self.threads,
-            Group::Coalesced => 32,
+            Group::Coalesced => self.warp(),
             Group::Grid => {
                 return Err(self.refuse(
                     at,
@@ -36,7 +35,7 @@ impl Lowerer<'_> {
                 if block {
                     self.sync_threads(at)?;
                 } else {
-                    self.b.effect(Op::Barrier);
+                    self.warp_barrier();
                 }
                 Ok(Tv::void())
             }
@@ -126,10 +125,10 @@ impl Lowerer<'_> {
 
     /// The bits of this thread's tile in a warp's mask.
     pub(super) fn tile_bits(&mut self, mask: ValueId, size: u32) -> ValueId {
-        if size == 32 {
+        if size == self.warp() {
             return mask;
         }
-        let (lane, high, ones) = (self.warp_lane(), self.b.uint(!(size - 1) & 31), self.b.uint((1 << size) - 1));
+        let (lane, high, ones) = (self.warp_lane(), self.b.uint(!(size - 1) & (self.warp() - 1)), self.b.uint((1 << size) - 1));
         let shift = self.m(S::And, &[lane, high]);
         let down = self.m(S::Shr, &[mask, shift]);
         self.m(S::And, &[down, ones])
@@ -141,7 +140,7 @@ impl Lowerer<'_> {
         let one = self.b.uint(1);
         match (name, args) {
             ("sync", []) => {
-                self.b.effect(Op::Barrier);
+                self.warp_barrier();
                 Ok(Tv::void())
             }
             ("size" | "num_threads", []) => Ok(Tv::one(self.m(S::Popcount, &[mask]), Scalar::UInt)),
@@ -154,7 +153,7 @@ impl Lowerer<'_> {
             }
             ("shfl", [v, n]) if n.known() == Some(0) => {
                 let first = self.m(S::Ctz, &[mask]);
-                self.shuffle_value("", v.clone(), Tv::one(first, Scalar::UInt), 32, at)
+                self.shuffle_value("", v.clone(), Tv::one(first, Scalar::UInt), self.warp(), at)
             }
             _ => Err(self.refuse(
                 at,

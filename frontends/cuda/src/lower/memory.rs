@@ -1,5 +1,6 @@
 //! Loads and stores: variables, arrays of words, and scalars narrower than a word inside them.
 
+use super::either::gcd;
 use super::value::{Base, Ix, Leaf, Place, Ptr, Tv, Val};
 use super::*;
 use girih_base::{DType, ScalarOp};
@@ -8,13 +9,9 @@ use girih_simt::{AtomicOp, Op};
 /// A word that holds several scalars, loaded once.
 type Cache = BTreeMap<i64, ValueId>;
 
-fn gcd(a: u32, b: u32) -> u32 {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
 impl Lowerer<'_> {
     /// The name under which an array's choices are kept.
-    fn space_key(&self, space: Space) -> String {
+    pub(super) fn space_key(&self, space: Space) -> String {
         match space {
             Space::Buffer(i) => format!("b:{}", self.b.buffers[i as usize].name),
             Space::Shared(i) => format!("s:{}", self.b.shared[i as usize].name),
@@ -494,14 +491,9 @@ impl Lowerer<'_> {
                     None => Val::One(lo),
                 })
             }
-            Some(Leaf::Pointer { local, base, to, array, .. }) => {
-                let Some(base) = base.borrow().clone() else {
-                    return Err(self.err(
-                        "U009",
-                        at,
-                        format!("pointer `{}` is used before anything is assigned to it", tree.name),
-                    ));
-                };
+            Some(leaf @ Leaf::Pointer { local, to, array, which, .. }) => {
+                let number = which.as_ref().map(|w| read(self, w.local, *array));
+                let base = self.leaf_base(leaf, number, &tree.name, at)?;
                 let ix = read(self, *local, *array);
                 let unit = self.pointer_unit(&base, to);
                 Ok(Val::Pointer(Ptr { base, unit, ix: Ix::V(ix), plus: 0, to: to.clone() }))
@@ -514,7 +506,10 @@ impl Lowerer<'_> {
     /// Bytes that a stored pointer counts in.
     fn pointer_unit(&self, base: &Base, to: &Type) -> u32 {
         match base {
-            Base::Space(space) => gcd(self.store_of(*space).size, self.size(to).max(1)),
+            Base::Space(_) | Base::OneOf(..) => {
+                let sizes = self.spaces(base).into_iter().map(|s| self.store_of(s).size);
+                sizes.fold(self.size(to).max(1), gcd)
+            }
             _ => 1,
         }
     }
@@ -601,25 +596,33 @@ impl Lowerer<'_> {
                     write(self, *local, *array, id);
                 }
             },
-            Some(Leaf::Pointer { local, base, to, array, depth }) => {
+            Some(Leaf::Pointer { local, base, to, array, depth, which }) => {
                 let Val::Pointer(p) = v else { return Err(self.err("U004", at, "this is no pointer")) };
-                let known = base.borrow().clone();
-                match (&known, &p.base) {
-                    (Some(old), Base::Null) if *old != Base::Null => {}
+                let (known, mut into) = (base.borrow().clone(), p.base.clone());
+                match (which, &known, &p.base) {
+                    (Some(_), _, Base::Null) => {}
+                    (Some(which), ..) => {
+                        let (number, list) = self.numbered(*local, which, &p.base, &tree.name, at)?;
+                        write(self, which.local, *array, number);
+                        into = list;
+                    }
+                    (None, Some(old), Base::Null) if *old != Base::Null => {}
                     // In a straight line from its declaration a pointer may go over to another array.
-                    (Some(old), new) if old != new && *old != Base::Null && (*array || *depth != self.around()) => {
-                        return Err(self.refuse(
-                            at,
-                            format!("pointer `{}` points into two different arrays", tree.name),
-                            "use one pointer for each array, and choose between the values instead of the addresses",
-                        ));
+                    (None, Some(old), new)
+                        if old != new && *old != Base::Null && (*array || *depth != self.around()) =>
+                    {
+                        return Err(self.two_arrays(*local, &tree.name, old, new, at));
+                    }
+                    (None, _, Base::OneOf(..)) => {
+                        let (old, new) = (p.base.clone(), p.base.clone());
+                        return Err(self.two_arrays(*local, &tree.name, &old, &new, at));
                     }
                     _ => *base.borrow_mut() = Some(p.base.clone()),
                 }
-                let ix = match (&p.base, &known) {
+                let ix = match (&p.base, &into) {
                     (Base::Null, _) => Ix::K(u32::MAX as i64),
-                    (Base::Space(_), _) => {
-                        let g = self.pointer_unit(&p.base, to);
+                    (Base::Space(_) | Base::OneOf(..), into) => {
+                        let g = self.pointer_unit(into, to);
                         self.count_in(p.unit, p.ix, p.plus, g)
                     }
                     _ => p.ix,

@@ -7,6 +7,7 @@ mod call;
 mod checks;
 mod choice;
 mod convert;
+mod either;
 mod expr;
 mod groups;
 mod intrinsic;
@@ -141,6 +142,8 @@ pub(crate) struct Choices {
     pub words: BTreeSet<String>,
     /// Conditions that differ between threads around operations that all threads must reach.
     pub diverges: BTreeSet<At>,
+    /// Arrays that a pointer variable may point into, where they are several.
+    pub either: BTreeMap<String, BTreeSet<String>>,
     /// Textures whose texels the launch does not describe, as they are read.
     pub textures: BTreeMap<usize, TextureMode>,
 }

@@ -48,13 +48,13 @@ impl Lowerer<'_> {
 
     /// The lane in the warp.
     pub fn warp_lane(&mut self) -> ValueId {
-        let (lane, mask) = (self.lane, self.b.uint(31));
+        let (lane, mask) = (self.lane, self.b.uint(self.warp() - 1));
         self.m(S::And, &[lane, mask])
     }
 
     /// The first thread of the warp.
     pub(super) fn warp_base(&mut self) -> ValueId {
-        let (lane, mask) = (self.lane, self.b.uint(!31));
+        let (lane, mask) = (self.lane, self.b.uint(!(self.warp() - 1)));
         self.m(S::And, &[lane, mask])
     }
 
@@ -70,6 +70,9 @@ impl Lowerer<'_> {
 
     /// The word of another thread of the block.
     pub(super) fn fetch(&mut self, word: ValueId, from: ValueId) -> ValueId {
+        if self.caps.checked.is_some() {
+            return self.checked_fetch(word, from);
+        }
         let space = self.publish(word);
         self.b.load(space, from)
     }
@@ -118,6 +121,9 @@ impl Lowerer<'_> {
 
     /// One bit for each lane of the warp.
     pub(super) fn ballot(&mut self, pred: ValueId) -> ValueId {
+        if self.caps.checked.is_some() {
+            return self.checked_ballot(pred);
+        }
         let warps = self.threads.div_ceil(32);
         let space = Space::Shared(self.scratch_array("ballots", warps));
         let (five, zero, one) = (self.b.uint(5), self.b.uint(0), self.b.uint(1));
@@ -183,7 +189,8 @@ impl Lowerer<'_> {
                 Tv::one(self.b.bitcast(v, DType::I32), Scalar::Int)
             }
             ("__syncwarp", _) => {
-                self.b.effect(Op::Barrier);
+                self.claim_mask(args, at)?;
+                self.warp_barrier();
                 Tv::void()
             }
             ("__activemask", 0) => {
@@ -191,16 +198,19 @@ impl Lowerer<'_> {
                 Tv::one(self.ballot(yes), Scalar::UInt)
             }
             ("__ballot_sync", 2) | ("__ballot", 1) => {
+                self.claim_mask(&args[..args.len() - 1], at)?;
                 let p = simple(self, args.len() - 1)?;
                 let p = self.bool_id(p, at)?;
                 Tv::one(self.ballot(p), Scalar::UInt)
             }
             ("__any_sync", 2) | ("__any", 1) | ("__all_sync", 2) | ("__all", 1) => {
+                self.claim_mask(&args[..args.len() - 1], at)?;
                 let p = simple(self, args.len() - 1)?;
                 let p = self.bool_id(p, at)?;
                 self.any_all(id.contains("all"), p)
             }
             ("__match_any_sync", 2) => {
+                self.claim_mask(&args[..1], at)?;
                 let v = simple(self, 1)?;
                 Tv::one(self.match_any(v, at)?, Scalar::UInt)
             }
@@ -209,11 +219,12 @@ impl Lowerer<'_> {
                 | "__reduce_or_sync" | "__reduce_xor_sync",
                 2,
             ) => {
+                self.claim_mask(&args[..1], at)?;
                 let v = simple(self, 1)?;
                 let s = v.t.scalar().map(Scalar::promote).unwrap_or(Scalar::Int);
                 let v = self.convert(v, &Type::Scalar(s), at)?;
                 let op = id.trim_start_matches("__reduce_").trim_end_matches("_sync").to_string();
-                self.reduce(32, v, at, |l, a, b| match &*op {
+                self.reduce(self.warp(), v, at, |l, a, b| match &*op {
                     "add" => l.binary("+", a, b, at),
                     "min" => l.extreme(false, a, b, at),
                     "max" => l.extreme(true, a, b, at),
@@ -239,7 +250,7 @@ impl Lowerer<'_> {
                     }
                     None => return Err(self.err("U004", at, "the size of a tile is missing")),
                 };
-                if ![1, 2, 4, 8, 16, 32].contains(&n) {
+                if ![1, 2, 4, 8, 16, 32].contains(&n) || n > self.warp() as i128 {
                     return Err(self.refuse(at, format!("a tile of {n} threads"), "use 1, 2, 4, 8, 16 or 32"));
                 }
                 Tv { v: Val::Opaque, t: Type::Group(Group::Tile(n as u32)) }
@@ -271,6 +282,17 @@ impl Lowerer<'_> {
         done
     }
 
+    /// What the program says takes part, if it says so.
+    fn claim_mask(&mut self, mask: &[Operand], at: At) -> R<()> {
+        if let ([mask], Some(32)) = (mask, self.caps.checked) {
+            let mask = self.operand_value(mask, at)?;
+            let mask = self.convert(mask, &UINT, at)?;
+            let mask = self.u32(&mask, at)?;
+            self.claim_lanes(mask);
+        }
+        Ok(())
+    }
+
     pub(super) fn any_all(&mut self, all: bool, p: ValueId) -> Tv {
         let zero = self.b.uint(0);
         if all {
@@ -288,7 +310,8 @@ impl Lowerer<'_> {
     pub(super) fn shuffle(&mut self, op: &str, args: &[Operand], at: At) -> R<Tv> {
         let sync = op.ends_with("_sync");
         let op = op.trim_end_matches("_sync").trim_start_matches('_');
-        let args = if sync { args.get(1..).unwrap_or_default() } else { args };
+        let (mask, args) = args.split_at(args.len().min(sync as usize));
+        self.claim_mask(mask, at)?;
         let [v, n, rest @ ..] = args else { return Err(self.err("U004", at, "a shuffle takes a value and a lane")) };
         let v = self.operand_value(v, at)?;
         let n = self.operand_value(n, at)?;
@@ -296,7 +319,7 @@ impl Lowerer<'_> {
             Some(w) => {
                 let w = self.operand_value(w, at)?;
                 match w.known() {
-                    Some(w @ (1 | 2 | 4 | 8 | 16 | 32)) => w as u32,
+                    Some(w @ (1 | 2 | 4 | 8 | 16 | 32)) => (w as u32).min(self.warp()),
                     _ => {
                         return Err(self.refuse(
                             at,
@@ -306,7 +329,7 @@ impl Lowerer<'_> {
                     }
                 }
             }
-            None => 32,
+            None => self.warp(),
         };
         let v = match v.t.scalar() {
             Some(Scalar::Bool | Scalar::Char | Scalar::SChar | Scalar::UChar | Scalar::Short | Scalar::UShort) => {
@@ -319,27 +342,27 @@ impl Lowerer<'_> {
 
     /// `op`: "" from a lane, "up", "down", "xor".
     pub fn shuffle_value(&mut self, op: &str, v: Tv, n: Tv, width: u32, at: At) -> R<Tv> {
-        let n = self.convert(n, &INT, at)?;
+        let (warp, n) = (self.warp(), self.convert(n, &INT, at)?);
         let n = self.u32(&n, at)?;
         let (lane, base) = (self.warp_lane(), self.warp_base());
         let low = self.b.uint(width - 1);
-        let high = self.b.uint(!(width - 1) & 31);
-        let segment = if width == 32 { self.b.uint(0) } else { self.m(S::And, &[lane, high]) };
+        let high = self.b.uint(!(width - 1) & (warp - 1));
+        let segment = if width == warp { self.b.uint(0) } else { self.m(S::And, &[lane, high]) };
         let source = match op {
-            "xor" if width == 32 && self.b.known(n).is_some_and(|n| n < 32) => self.m(S::Xor, &[lane, n]),
-            "" if width == 32 => self.m(S::And, &[n, low]),
+            "xor" if width == warp && self.b.known(n).is_some_and(|n| n < warp as i64) => self.m(S::Xor, &[lane, n]),
+            "" if width == warp => self.m(S::And, &[n, low]),
             "" => {
                 let n = self.m(S::And, &[n, low]);
                 self.m(S::Or, &[segment, n])
             }
             "up" => {
-                let inner = if width == 32 { lane } else { self.m(S::And, &[lane, low]) };
+                let inner = if width == warp { lane } else { self.m(S::And, &[lane, low]) };
                 let inside = self.m(S::Ge, &[inner, n]);
                 let from = self.m(S::Sub, &[lane, n]);
                 self.m(S::Select, &[inside, from, lane])
             }
             "down" => {
-                let inner = if width == 32 { lane } else { self.m(S::And, &[lane, low]) };
+                let inner = if width == warp { lane } else { self.m(S::And, &[lane, low]) };
                 let to = self.b.add(inner, n);
                 let inside = self.m(S::Le, &[to, low]);
                 let from = self.b.add(lane, n);
@@ -356,7 +379,7 @@ impl Lowerer<'_> {
         };
         let from = self.b.add(base, source);
         // A thread beyond the end of the block does not exist: a thread keeps its own value instead.
-        let from = if self.threads.is_multiple_of(32) {
+        let from = if self.threads.is_multiple_of(warp) || self.caps.checked.is_some() {
             from
         } else {
             let (count, own) = (self.b.uint(self.threads), self.lane);
@@ -380,6 +403,11 @@ impl Lowerer<'_> {
         let base = self.warp_base();
         let mut mask = active;
         for w in words {
+            if self.caps.checked.is_some() {
+                let bits = self.checked_match(w);
+                mask = self.m(S::And, &[mask, bits]);
+                continue;
+            }
             let space = self.publish(w);
             let found = self.new_local("same", Ty::scalar(DType::U32), None);
             let (lo, hi) = (self.b.uint(0), self.b.uint(32));
@@ -415,7 +443,7 @@ impl Lowerer<'_> {
             for i in 0..width {
                 let lane = Tv::int(i as i128, Scalar::Int);
                 let other = self.shuffle_value("", v.clone(), lane, width, at)?;
-                let (me, high) = (self.warp_lane(), self.b.uint(!(width - 1) & 31));
+                let (me, high) = (self.warp_lane(), self.b.uint(!(width - 1) & (self.warp() - 1)));
                 let segment = self.m(S::And, &[me, high]);
                 let i = self.b.uint(i);
                 let bit = self.m(S::Or, &[segment, i]);

@@ -380,6 +380,7 @@ impl Emitter<'_> {
                 | Op::Component(..)
                 | Op::MakeVec(_)
                 | Op::Barrier
+                | Op::SubgroupBarrier
                 | Op::Print(..)
                 | Op::Comment(_)
                 | Op::If(..)

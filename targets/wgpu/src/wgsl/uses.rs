@@ -30,10 +30,10 @@ pub fn removable(op: &Op) -> bool {
         | Op::UnpackHalf(_)
         | Op::PackHalf(_)
         | Op::Load(..) => true,
-        Op::Store(..) | Op::Set(..) | Op::Atomic(..) | Op::CompareExchange(..) | Op::Barrier | Op::Subgroup(..) => {
+        Op::Store(..) | Op::Set(..) | Op::Atomic(..) | Op::CompareExchange(..) => false,
+        Op::Barrier | Op::SubgroupBarrier | Op::Subgroup(..) | Op::Shuffle(..) | Op::Assert(..) | Op::Print(..) => {
             false
         }
-        Op::Shuffle(..) | Op::Assert(..) | Op::Print(..) => false,
         Op::If(..) | Op::For { .. } | Op::Loop(_) | Op::Break | Op::Continue | Op::Return | Op::Comment(_) => false,
     }
 }

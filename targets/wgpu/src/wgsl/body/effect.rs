@@ -70,7 +70,8 @@ impl Body<'_> {
                     self.exprs[r.0 as usize] = Some(Expr::atom(old));
                 }
             }
-            Op::Barrier => {
+            // WGSL has no barrier of a subgroup: that of the workgroup does more.
+            Op::Barrier | Op::SubgroupBarrier => {
                 self.settle(None);
                 self.lines.push((self.line, s.loc.clone()));
                 let written = |i: &u32| self.kernel.buffers[*i as usize].written;

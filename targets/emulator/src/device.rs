@@ -1,0 +1,205 @@
+//! The device's half: memory that knows whether anybody wrote it, and launches in the emulator.
+
+use crate::target::{Emulator, IDENTITY};
+use girih_base::{Bindings, DType, Diag, Loc, Result};
+use girih_exec::{BufferRef, Command, Device, KernelRef, MemRef, SharedBytes};
+use girih_lower::{TargetDesc, distribute};
+use girih_plan::{Format, KernelCode};
+use girih_simt::emulate;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Memory and kernels of the checker.
+pub struct EmulatorDevice {
+    desc: TargetDesc,
+    kernels: Vec<Option<Loaded>>,
+    buffers: Vec<Buffer>,
+    lines: Vec<String>,
+    exchanges: Exchanges,
+}
+
+/// Where launches had operations across subgroups, each with a hash of its results; shared with the device that notes them.
+pub type Exchanges = Arc<Mutex<Vec<(Loc, u64)>>>;
+
+struct Loaded {
+    simt: girih_simt::Kernel,
+    /// Buffers whose elements are whole words, so that reading one says nothing about its neighbours.
+    whole: u64,
+}
+
+#[derive(Default)]
+struct Buffer {
+    bytes: Vec<u8>,
+    /// Somebody put something there.
+    written: bool,
+}
+
+fn wrong(what: impl Into<String>) -> Box<Diag> {
+    Diag::error("S111", what)
+}
+
+fn bits(flags: impl Iterator<Item = bool>) -> u64 {
+    flags.take(64).enumerate().fold(0, |all, (i, set)| all | (set as u64) << i)
+}
+
+impl EmulatorDevice {
+    /// A device for what this target compiles.
+    pub fn new(target: &Emulator) -> EmulatorDevice {
+        EmulatorDevice {
+            desc: target.desc.clone(),
+            kernels: Vec::new(),
+            buffers: Vec::new(),
+            lines: Vec::new(),
+            exchanges: Exchanges::default(),
+        }
+    }
+
+    /// What operations across subgroups give in the launches to come; see [`crate::differs`].
+    pub fn exchanges(&self) -> Exchanges {
+        self.exchanges.clone()
+    }
+
+    /// The lines that kernels printed since the last call.
+    pub fn take_lines(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.lines)
+    }
+
+    fn bytes(&mut self, buffer: BufferRef, at: Range<usize>) -> Result<&mut [u8]> {
+        let refuse = || wrong(format!("bytes {at:?} are outside of buffer {}", buffer.0));
+        let found = self.buffers.get_mut(buffer.0 as usize);
+        found.and_then(|b| b.bytes.get_mut(at.clone())).ok_or_else(refuse)
+    }
+
+    fn part(&mut self, m: &MemRef) -> Result<&mut [u8]> {
+        self.bytes(m.buffer, m.offset as usize..(m.offset + m.bytes) as usize)
+    }
+
+    fn launch(&mut self, kernel: KernelRef, args: &[MemRef], bindings: &Bindings) -> Result<()> {
+        let kernel = kernel.0 as usize;
+        // Taken out, so that memory can be reached beside it.
+        let loaded = self.kernels.get_mut(kernel).and_then(Option::take).ok_or_else(|| wrong("no such kernel"))?;
+        let done = self.run(&loaded, args, bindings);
+        self.kernels[kernel] = Some(loaded);
+        done
+    }
+
+    fn run(&mut self, Loaded { simt, whole }: &Loaded, args: &[MemRef], bindings: &Bindings) -> Result<()> {
+        let mut memory = Vec::new();
+        for (m, b) in args.iter().zip(&simt.buffers) {
+            let mut bytes = self.part(m)?.to_vec();
+            // Narrow elements come in words, the last of which may have room.
+            let element = (b.elem.dtype.bits().max(32) / 8) as usize * b.elem.lanes as usize;
+            bytes.resize(bytes.len().next_multiple_of(element), 0);
+            memory.push(bytes);
+        }
+        let fresh = bits(args.iter().map(|m| self.buffers.get(m.buffer.0 as usize).is_some_and(|b| !b.written)));
+        let subgroup = self.desc.subgroup_size[0];
+        let options =
+            emulate::Options { subgroup, unwritten: fresh & whole, strict: true, ..emulate::Options::default() };
+        let lines = &mut self.lines;
+        let mut print = |line: &str| lines.push(line.to_string());
+        let trace = emulate::run_tracing(simt, &mut memory, bindings, options, &mut print)?;
+        self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).extend(trace.exchanges);
+        for ((m, bytes), b) in args.iter().zip(memory).zip(&simt.buffers) {
+            if b.written {
+                let n = m.bytes as usize;
+                self.part(m)?.copy_from_slice(&bytes[..n]);
+                self.buffers[m.buffer.0 as usize].written = true;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Device for EmulatorDevice {
+    fn name(&self) -> String {
+        IDENTITY.into()
+    }
+
+    fn target(&self) -> String {
+        IDENTITY.into()
+    }
+
+    fn alignment(&self) -> u64 {
+        256
+    }
+
+    fn allocate(&mut self, bytes: u64) -> Result<BufferRef> {
+        let bytes = usize::try_from(bytes).ok().and_then(|n| {
+            let mut all = Vec::new();
+            all.try_reserve_exact(n).ok()?;
+            all.resize(n, 0);
+            Some(all)
+        });
+        let bytes = bytes.ok_or_else(|| wrong("there is not as much memory"))?;
+        self.buffers.push(Buffer { bytes, written: false });
+        Ok(BufferRef(self.buffers.len() as u32 - 1))
+    }
+
+    fn adopt(&mut self, data: SharedBytes, range: Range<usize>) -> Result<BufferRef> {
+        let bytes = (*data).as_ref().get(range).ok_or_else(|| wrong("adopted bytes are missing"))?;
+        self.buffers.push(Buffer { bytes: bytes.to_vec(), written: true });
+        Ok(BufferRef(self.buffers.len() as u32 - 1))
+    }
+
+    fn free(&mut self, buffer: BufferRef) {
+        if let Some(b) = self.buffers.get_mut(buffer.0 as usize) {
+            *b = Buffer::default();
+        }
+    }
+
+    fn write(&mut self, buffer: BufferRef, offset: u64, data: &[u8]) -> Result<()> {
+        let at = offset as usize..(offset as usize).saturating_add(data.len());
+        self.bytes(buffer, at)?.copy_from_slice(data);
+        self.buffers[buffer.0 as usize].written = true;
+        Ok(())
+    }
+
+    fn read(&mut self, buffer: BufferRef, offset: u64, data: &mut [u8]) -> Result<()> {
+        let at = offset as usize..(offset as usize).saturating_add(data.len());
+        data.copy_from_slice(self.bytes(buffer, at)?);
+        Ok(())
+    }
+
+    fn load(&mut self, code: &KernelCode) -> Result<KernelRef> {
+        let (simt, whole) = match code.format {
+            Format::Tile => {
+                let tile = girih_tile::parse(&code.text)?;
+                girih_tile::verify(&tile)?;
+                (distribute(&tile, &self.desc)?, bits(tile.params.iter().map(|p| p.dtype.bits() >= 32)))
+            }
+            Format::Simt => {
+                let simt = girih_simt::parse(&code.text)?;
+                // Words of u32 may hold several narrow elements.
+                let whole = bits(simt.buffers.iter().map(|b| b.elem.dtype != DType::U32));
+                (simt, whole)
+            }
+            Format::Wgsl => return Err(wrong("a kernel of another compiler")),
+        };
+        girih_simt::verify::verify(&simt)?;
+        self.kernels.push(Some(Loaded { simt, whole }));
+        Ok(KernelRef(self.kernels.len() as u32 - 1))
+    }
+
+    fn unload(&mut self, kernel: KernelRef) {
+        if let Some(loaded) = self.kernels.get_mut(kernel.0 as usize) {
+            *loaded = None;
+        }
+    }
+
+    fn submit(&mut self, commands: &[Command<'_>]) -> Result<()> {
+        commands.iter().try_for_each(|c| match c {
+            Command::Launch { kernel, args, bindings } => self.launch(*kernel, args, bindings),
+            Command::Copy { from, to } => {
+                let (bytes, written) = (self.part(from)?.to_vec(), self.buffers[from.buffer.0 as usize].written);
+                self.part(to)?.copy_from_slice(&bytes);
+                self.buffers[to.buffer.0 as usize].written |= written;
+                Ok(())
+            }
+        })
+    }
+
+    fn synchronize(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
