@@ -111,6 +111,23 @@ pub(crate) struct BlockPointer {
     pub nan: bool,
 }
 
+impl BlockPointer {
+    /// Whether the two differ in their offsets only.
+    pub fn same_tensor(&self, other: &BlockPointer) -> bool {
+        let same = |a: &Tensor, b: &Tensor| {
+            a.id == b.id || (a.dtype == b.dtype && a.affine.is_some() && a.affine == b.affine)
+        };
+        let all = |a: &[Tensor], b: &[Tensor]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b));
+        self.base.param == other.base.param
+            && self.base.dtype == other.base.dtype
+            && same(&self.base.offset, &other.base.offset)
+            && all(&self.shape, &other.shape)
+            && all(&self.strides, &other.strides)
+            && self.offsets.len() == other.offsets.len()
+            && (&self.block, self.descriptor, self.nan) == (&other.block, other.descriptor, other.nan)
+    }
+}
+
 impl Value {
     pub fn tuple(values: Vec<Value>) -> Value {
         Value::Tuple(Rc::new(values))

@@ -77,7 +77,7 @@ impl Eval<'_> {
                 let offset = if p.offset.id == q.offset.id { self.shape_of(&x) } else { self.join(what, &x, &y)? };
                 Shape::Pointer(p.param, p.dtype, Box::new(offset))
             }
-            (Value::BlockPointer(p), Value::BlockPointer(q)) if p.base.param == q.base.param && p.block == q.block => {
+            (Value::BlockPointer(p), Value::BlockPointer(q)) if p.same_tensor(q) => {
                 let mut all = Vec::new();
                 for (x, y) in p.offsets.iter().zip(&q.offsets) {
                     let (x, y) = (Value::Tensor(x.clone()), Value::Tensor(y.clone()));
@@ -99,6 +99,12 @@ impl Eval<'_> {
                     }
                     _ => Shape::Tile(s.dtype, s.shape),
                 }
+            }
+            (Value::BlockPointer(_), Value::BlockPointer(_)) => {
+                let e = self.error("K011", format!("`{what}` is a window of one tensor or of another"), "merged here");
+                return Err(e
+                    .note("base, extents, strides and block must be the same on every path; the offsets may differ")
+                    .help("move one window with `tl.advance`, or load in the branch"));
             }
             (x, y) => {
                 return Err(self
@@ -175,7 +181,7 @@ impl Eval<'_> {
                 let Some(id) = ids.next() else { return Ok(before.clone()) };
                 let base = self.opaque(id, None, None);
                 let lin = base.affine.as_ref().map_or_else(|| Lin::atom(id), |a| a.base.clone());
-                Value::Tensor(self.affine_tensor(Affine { base: lin, strides: strides.clone() }, shape))
+                Value::Tensor(self.affine_tensor(Affine { base: lin, strides: strides.clone(), ..Affine::default() }, shape))
             }
             Shape::Steps(inner, step) => {
                 let (Some(rounds), Some(by)) = (rounds, self.times(rounds, step)) else { return Ok(before.clone()) };
@@ -235,8 +241,9 @@ impl Eval<'_> {
     /// A value with `by` added to the scalar part of its sum.
     fn moved(&mut self, v: &Value, inner: &Shape, by: &Lin) -> Result<Value> {
         let add = |e: &mut Self, t: &Tensor, shape: &[u32], strides: &[Dim]| {
-            let base = t.affine.as_ref().map_or_else(|| Lin::int(0), |a| a.base.clone());
-            e.affine_tensor(Affine { base: base.add(by), strides: strides.to_vec() }, shape)
+            let (base, wrapped) =
+                t.affine.as_ref().map_or_else(|| (Lin::int(0), Vec::new()), |a| (a.base.clone(), a.wrapped.clone()));
+            e.affine_tensor(Affine { base: base.add(by), strides: strides.to_vec(), wrapped }, shape)
         };
         match (inner, v) {
             (Shape::Base(_, shape, strides), v) => {
@@ -279,8 +286,7 @@ impl Eval<'_> {
             }
             (Shape::Block(list), Value::BlockPointer(p)) => {
                 let Value::BlockPointer(b) = before else { return false };
-                p.base.param == b.base.param
-                    && p.block == b.block
+                p.same_tensor(b)
                     && list
                         .iter()
                         .zip(p.offsets.iter().zip(&b.offsets))
@@ -411,6 +417,12 @@ impl Eval<'_> {
 
     /// The error for a value whose type changes in a loop.
     pub fn type_changes(&self, name: &str, before: &Value, after: &Value) -> Box<girih_base::Diag> {
+        if let (Value::BlockPointer(_), Value::BlockPointer(_)) = (before, after) {
+            return self
+                .error("K011", format!("`{name}` is a window of another tensor after a round"), "this loop")
+                .note("base, extents, strides and block stay the same in a loop; the offsets may change")
+                .help("move the window with `tl.advance`, or give the one made in the loop another name");
+        }
         let shown = |v: &Value| match v {
             Value::Int(i) => super::promote::of_int(*i).map_or("int".into(), |d| type_name(d).to_string()),
             Value::Float(f) => type_name(super::promote::of_float(*f)).into(),

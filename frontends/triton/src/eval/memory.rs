@@ -3,6 +3,7 @@
 use super::Eval;
 use crate::affine::{Affine, Cond, Lin};
 use crate::value::{BlockPointer, Pointer, Tensor, Value, describe_type, type_name};
+use crate::wrap::Sink;
 use girih_base::{AtomicOp, DType, Dim, Literal, Result, ScalarOp};
 use girih_tile::{Op, TileTy, ValueId, View, ViewAxis};
 
@@ -47,7 +48,7 @@ impl Eval<'_> {
         self.touch(p.param, true, false);
         let stored = self.stored_dtype(p.param);
         let literal = if stored == p.dtype { literal } else { zero(stored) };
-        let id = match self.place(&offset, mask.as_ref(), &shape) {
+        let id = match self.place(&offset, mask.as_ref(), &shape, true) {
             Place::View { view, at, shape: tile, mask } => {
                 let op = Op::Load { param: p.param, view, at, mask, other: literal };
                 let id = self.push(op, stored, &tile);
@@ -96,9 +97,12 @@ impl Eval<'_> {
             None => None,
         };
         self.touch(p.param, false, true);
-        match self.place(&p.offset.clone(), mask.as_ref(), &shape) {
-            Place::View { view, at, shape: tile, mask } => {
+        match self.place(&p.offset.clone(), mask.as_ref(), &shape, false) {
+            Place::View { view, at, shape: tile, mask: left } => {
                 let value = self.b.reshape(v.id, &tile);
+                let conds = mask.as_ref().and_then(|m| m.cond.as_deref().cloned()).unwrap_or_default();
+                self.sinks.push(Sink { value, conds });
+                let mask = left;
                 self.b.push(Op::Store { param: p.param, view, at, value, mask }, Vec::new());
             }
             Place::Index { index, mask } => {
@@ -168,12 +172,16 @@ impl Eval<'_> {
     }
 
     /// Where the elements at `offset` lie, and which exist.
-    fn place(&mut self, offset: &Tensor, mask: Option<&Tensor>, shape: &[u32]) -> Place {
+    fn place(&mut self, offset: &Tensor, mask: Option<&Tensor>, shape: &[u32], reads: bool) -> Place {
         let index = |m: Option<&Tensor>| Place::Index { index: offset.id, mask: m.map(|m| m.id) };
-        let Some(a) = offset.affine.as_deref().cloned() else { return index(mask) };
+        let Some(mut a) = offset.affine.as_deref().cloned() else { return index(mask) };
         let mut axes: Vec<Axis> =
             a.strides.iter().map(|s| Axis { at: Lin::int(0), extent: None, stride: s.clone() }).collect();
         let mut scalars: Vec<Axis> = Vec::new();
+        let Some(limits) = self.limits(&mut a).filter(|l| l.is_empty() || reads) else { return index(mask) };
+        if !self.bounds(&limits, &mut axes, &mut scalars, shape) {
+            return index(mask);
+        }
         let mut masked = None;
         if let Some(m) = mask {
             match m.cond.as_deref() {
@@ -223,6 +231,22 @@ impl Eval<'_> {
         Place::View { view, at, shape: tile, mask }
     }
 
+    /// Takes the zeros of wrapped indices out of a sum, and gives the bounds that they stand for.
+    fn limits(&mut self, a: &mut Affine) -> Option<Vec<Cond>> {
+        let zeros: Vec<ValueId> = a.base.terms.keys().filter(|v| self.zeros.contains_key(v)).copied().collect();
+        let mut limits = Vec::new();
+        for z in zeros {
+            a.base.terms.remove(&z);
+            let mut places = a.wrapped.iter().filter(|(w, _)| *w == z);
+            let (Some((_, axis)), None) = (places.next(), places.next()) else { return None };
+            let zero = self.zeros.get(&z)?;
+            let mut left = Affine::splat(zero.x.base.clone(), a.strides.len());
+            *left.strides.get_mut(*axis)? = Dim::ONE;
+            limits.push(Cond::Below(left, zero.bound.clone()));
+        }
+        Some(limits)
+    }
+
     /// Turns conditions into extents of axes; false when some need the mask as it is.
     fn bounds(&mut self, conds: &[Cond], axes: &mut [Axis], scalars: &mut Vec<Axis>, shape: &[u32]) -> bool {
         let mut complete = true;
@@ -252,8 +276,12 @@ impl Eval<'_> {
                 [axis] if left.strides[axis].is(1) => {
                     let slot = &mut axes[axis];
                     let whole = left.base.dim().is_some_and(|d| (&d + &Dim::from(shape[axis])).known_le(bound).yes());
+                    if whole {
+                        // No extent comes of it, so a lower bound is not covered.
+                        self.check(bound.clone());
+                        continue;
+                    }
                     match &slot.extent {
-                        _ if whole => {}
                         None => {
                             slot.at = left.base.clone();
                             slot.extent = Some(bound.clone());
@@ -309,7 +337,7 @@ impl Eval<'_> {
         for axis in 0..rank {
             let mut strides = vec![Dim::ZERO; rank];
             strides[axis] = Dim::ONE;
-            let along = self.affine_tensor(Affine { base: Lin::int(0), strides }, &p.block);
+            let along = self.affine_tensor(Affine { base: Lin::int(0), strides, ..Affine::default() }, &p.block);
             let start = self.low_tensor(&p.offsets[axis])?;
             let start = self.broadcast_to(&start, &p.block)?;
             let at = self.map(ScalarOp::Add, &[&start, &along])?;
@@ -344,11 +372,13 @@ impl Eval<'_> {
         let id = self.b.constant(value, TileTy::new(dtype, shape));
         let mut t = Tensor::new(id, dtype, shape.to_vec());
         if let (Literal::Int(v), true) = (value, dtype.is_int()) {
-            t.affine = Some(std::rc::Rc::new(Affine::splat(Lin::int(v as i32 as i64), shape.len())));
+            let low = v as i32 as i64;
+            if dtype.bits() <= 32 || low == v {
+                t.affine = Some(std::rc::Rc::new(Affine::splat(Lin::int(low), shape.len())));
+            }
             t.range = Some((v as i128, v as i128));
             if dtype.bits() == 64 {
-                let low = Literal::Int(v as i32 as i64);
-                t.low = Some(self.b.constant(low, TileTy::new(DType::I32, shape)));
+                t.low = Some(self.b.constant(Literal::Int(low), TileTy::new(DType::I32, shape)));
             }
         }
         t

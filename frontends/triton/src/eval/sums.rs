@@ -5,7 +5,7 @@ use super::tensor::dtype_range;
 use crate::affine::{Affine, Cond, I32, Lin, Range, product, sum, within};
 use crate::value::Tensor;
 use girih_base::{DType, Dim, ScalarOp};
-use girih_tile::ValueId;
+use girih_tile::{Literal, Op, ValueId};
 use std::rc::Rc;
 
 impl Eval<'_> {
@@ -42,6 +42,9 @@ impl Eval<'_> {
         let mut top = a.base.fixed();
         for (v, d) in &a.base.terms {
             let Some((_, Some(most))) = self.ranges.get(v) else { return false };
+            if d.bounds().0 < 0 {
+                return false;
+            }
             top = top + most * d;
         }
         for (s, n) in a.strides.iter().zip(shape) {
@@ -52,6 +55,116 @@ impl Eval<'_> {
         }
         self.check(top);
         true
+    }
+
+    /// The symbolic upper end of a non-negative scalar, where there is one.
+    fn top(&self, t: &Tensor) -> Option<Dim> {
+        let a = t.affine.as_deref().filter(|_| t.shape.is_empty())?;
+        let mut top = a.base.fixed();
+        for (v, d) in &a.base.terms {
+            let Some(((0.., _), Some(most))) = self.ranges.get(v) else { return None };
+            if d.bounds().0 < 0 {
+                return None;
+            }
+            top = top + most * d;
+        }
+        (!top.is_too_large()).then_some(top)
+    }
+
+    /// The symbolic lower end of a scalar, where there is one.
+    pub fn bottom(&self, t: &Tensor) -> Option<Dim> {
+        let a = t.affine.as_deref().filter(|_| t.shape.is_empty())?;
+        let mut bottom = a.base.fixed();
+        for (v, d) in &a.base.terms {
+            let part = match d.bounds() {
+                (0.., _) => match (self.bottoms.get(v), self.ranges.get(v)) {
+                    (Some(b), _) => b * d,
+                    (None, Some(((lo, _), _))) if *lo > I32.0 => &Dim::from(*lo as i64) * d,
+                    _ => return None,
+                },
+                (_, ..=0) => match self.ranges.get(v) {
+                    Some((_, Some(most))) => most * d,
+                    _ => return None,
+                },
+                _ => return None,
+            };
+            bottom = bottom + part;
+        }
+        (!bottom.is_too_large()).then_some(bottom)
+    }
+
+    /// The range of a quotient of which only the launch can tell that the divisor is positive, where that may be assumed.
+    pub fn assume_positive(&mut self, op: ScalarOp, args: &[&Tensor]) -> Option<Range> {
+        if !self.assume || op != ScalarOp::Div || !args[0].shape.is_empty() || args[0].dtype != DType::I32 {
+            return None;
+        }
+        let (a, b) = (args[0].range.filter(|r| r.0 >= 0)?, args[1]);
+        if b.range.is_some_and(|r| r.0 >= 0) {
+            return None;
+        }
+        let least = &self.bottom(b)? - &Dim::ONE;
+        if least.bounds().1 < 0 || least.is_too_large() {
+            return None;
+        }
+        if !self.assumes.contains(&least) {
+            self.assumes.push(least);
+        }
+        Some((0, a.1))
+    }
+
+    /// The symbolic upper end of a result that is not negative.
+    pub fn most_of(&self, op: ScalarOp, args: &[&Tensor]) -> Option<Dim> {
+        let size = |i: usize| {
+            let a = args.get(i)?.affine.as_deref()?;
+            a.base.dim().filter(|d| a.is_uniform() && d.bounds().0 >= 0)
+        };
+        let last = |d: Dim| (&d - &Dim::ONE).max_of(&Dim::ZERO);
+        let most = match op {
+            ScalarOp::Div => match (self.top(args[0])?, size(1)) {
+                (a, Some(d)) => a.floor_div(&d.max_of(&Dim::ONE)),
+                (a, None) => a,
+            },
+            ScalarOp::Rem => match (self.top(args[0]), size(1).map(last)) {
+                (Some(a), Some(b)) => a.min_of(&b),
+                (a, b) => a.or(b)?,
+            },
+            ScalarOp::Min => match (self.top(args[0]), self.top(args[1])) {
+                (Some(a), Some(b)) => a.min_of(&b),
+                (a, b) => a.or(b)?,
+            },
+            _ => return None,
+        };
+        (!most.is_too_large()).then_some(most)
+    }
+
+    /// A remainder of indices that need not wrap: the index itself.
+    pub fn unwrap(&mut self, op: ScalarOp, args: &[&Tensor]) -> Option<Tensor> {
+        if op != ScalarOp::Rem || self.needless.is_empty() || !self.needless.contains(&self.loc()) {
+            return None;
+        }
+        let t = args[0];
+        let (x, axis, bound) = crate::wrap::index(op, t.affine.as_deref(), args.get(1)?.affine.as_deref())?;
+        if t.dtype != DType::I32 {
+            return None;
+        }
+        let zero = self.push(Op::Const(Literal::Int(0)), DType::I32, &[]);
+        self.ranges.insert(zero, ((0, 0), Some(Dim::ZERO)));
+        let tile = self.b.splat(zero, &t.shape);
+        let id = self.b.map(ScalarOp::Add, &[t.id, tile]);
+        let mut sum = x.clone();
+        sum.base = sum.base.add(&Lin::atom(zero));
+        sum.wrapped.push((zero, axis));
+        self.zeros.insert(zero, crate::wrap::Zero { x, bound });
+        Some(Tensor { affine: Some(Rc::new(sum)), ..Tensor::new(id, t.dtype, t.shape.clone()) })
+    }
+
+    /// Remembers a remainder of indices.
+    pub fn note_wrapped(&mut self, op: ScalarOp, args: &[&Tensor], result: ValueId) {
+        let by = args.get(1).and_then(|t| t.affine.as_deref());
+        if let Some((x, axis, bound)) = crate::wrap::index(op, args[0].affine.as_deref(), by) {
+            let loc = self.loc();
+            self.remainders.push(crate::wrap::Wrapped { result, loc, x, axis, bound });
+        }
     }
 
     /// Records a size that must fit i32 at launch.
@@ -256,6 +369,10 @@ impl Eval<'_> {
         if !args[0].dtype.is_signed() || !args[0].dtype.is_int() || args[0].dtype.bits() < 32 {
             return None;
         }
+        // Sums hold modulo 2^32, wide integers are compared with all their bits.
+        if args[0].dtype.bits() > 32 && !args.iter().all(|t| t.fits(I32)) {
+            return None;
+        }
         let (mut a, mut b) = (args[0].affine.as_deref()?.clone(), args.get(1)?.affine.as_deref()?.clone());
         let one = |a: &mut Affine| a.base = a.base.add(&Lin::int(1));
         match op {
@@ -275,7 +392,7 @@ impl Eval<'_> {
         }
         // Run-time parts and coordinates go to the left, sizes stay on the right.
         let bound = b.base.fixed();
-        let rest = Affine { base: b.base.sub(&Lin::new(bound.clone())), strides: b.strides.clone() };
+        let rest = Affine { base: b.base.sub(&Lin::new(bound.clone())), ..b };
         let left = a.sub(&rest)?;
         if left.strides.iter().any(|s| s.as_const().is_none_or(|c| c < 0)) {
             return None;

@@ -46,8 +46,11 @@ impl Eval<'_> {
         let mut t = Tensor::new(id, dtype, Vec::new());
         if let (Literal::Int(i), true) = (literal, dtype.is_int()) {
             let wrapped = i as i32 as i64;
-            t.affine = Some(Rc::new(Affine::scalar(Lin::int(wrapped))));
-            t.range = v.as_int().map(|i| (i, i));
+            t.range = Some(v.as_int().map_or((i as i128, i as i128), |i| (i, i)));
+            // A low word says nothing of the number: sums of wide integers are of what fits.
+            if dtype.bits() <= 32 || t.fits(I32) {
+                t.affine = Some(Rc::new(Affine::scalar(Lin::int(wrapped))));
+            }
             if dtype.bits() > 32 {
                 t.low = Some(self.b.int(wrapped));
             }
@@ -96,7 +99,7 @@ impl Eval<'_> {
             for i in &kept {
                 strides[i + skip] = a.strides[*i].clone();
             }
-            Affine { base: a.base.clone(), strides }
+            Affine { base: a.base.clone(), strides, wrapped: a.wrapped.iter().map(|(z, i)| (*z, i + skip)).collect() }
         };
         Ok(Tensor {
             id,
@@ -159,7 +162,8 @@ impl Eval<'_> {
             for (f, t) in from.iter().zip(&to) {
                 strides[*t] = a.strides[*f].clone();
             }
-            Affine { base: a.base.clone(), strides }
+            let place = |(z, i): &(ValueId, usize)| Some((*z, to[from.iter().position(|f| f == i)?]));
+            Affine { base: a.base.clone(), strides, wrapped: a.wrapped.iter().filter_map(place).collect() }
         };
         let uniform = |a: &Affine| Affine::splat(a.base.clone(), shape.len());
         Ok(Tensor {
@@ -180,8 +184,14 @@ impl Eval<'_> {
     pub fn permute(&mut self, t: &Tensor, perm: &[usize]) -> Tensor {
         let id = self.b.permute(t.id, perm);
         let low = t.low.map(|low| self.b.permute(low, perm));
-        let turn =
-            |a: &Affine| Affine { base: a.base.clone(), strides: perm.iter().map(|p| a.strides[*p].clone()).collect() };
+        let turn = |a: &Affine| {
+            let place = |(z, i): &(ValueId, usize)| Some((*z, perm.iter().position(|p| p == i)?));
+            Affine {
+                base: a.base.clone(),
+                strides: perm.iter().map(|p| a.strides[*p].clone()).collect(),
+                wrapped: a.wrapped.iter().filter_map(place).collect(),
+            }
+        };
         Tensor {
             id,
             low,
@@ -226,9 +236,11 @@ impl Eval<'_> {
             _ => self.b.cast(t.id, to),
         };
         let wide = to.bits() == 64;
-        // Narrow types wrap at fewer bits than sums do.
-        let affine = t.affine.clone().filter(|_| to.bits() >= 32 || range.is_some());
-        Ok(Tensor { id, dtype: to, shape: t.shape.clone(), affine, low: wide.then_some(low), range, cond: None })
+        // Narrow types wrap at fewer bits than sums do, and a large u32 is not the sum that it equals modulo 2^32.
+        let large = wide && t.dtype == DType::U32 && !t.fits(I32);
+        let affine = t.affine.clone().filter(|_| (to.bits() >= 32 || range.is_some()) && !large);
+        let out = Tensor { id, dtype: to, shape: t.shape.clone(), affine, low: wide.then_some(low), range, cond: None };
+        Ok(if large && t.shape.is_empty() { self.with_atom(out, range) } else { out })
     }
 
     /// Bits reinterpreted.
@@ -259,6 +271,10 @@ impl Eval<'_> {
             return Ok(t);
         }
         let ids: Vec<ValueId> = args.iter().map(|a| a.id).collect();
+        let unwrapped = self.unwrap(op, args);
+        if let Some(t) = unwrapped {
+            return Ok(t);
+        }
         let id = self.b.map(op, &ids);
         let mut out = Tensor::new(id, dtype, shape.clone());
         if dtype == DType::Bool {
@@ -284,12 +300,27 @@ impl Eval<'_> {
             };
             out.low = Some(low);
         }
-        out.range = self.range_of(op, args).filter(|r| dtype_range(dtype).is_some_and(|d| within(*r, d)));
+        let assumed = self.assume_positive(op, args);
+        let range = assumed.or_else(|| self.range_of(op, args));
+        out.range = range.filter(|r| dtype_range(dtype).is_some_and(|d| within(*r, d)));
         let narrow = dtype.bits() < 32 && out.range.is_none();
         out.affine = self.sum_of(op, args).filter(|_| !narrow).map(Rc::new);
         if out.affine.is_none() && shape.is_empty() && !narrow {
             let range = out.range;
-            return Ok(self.with_atom(out, range));
+            let most = range.filter(|r| r.0 >= 0).and_then(|_| self.most_of(op, args));
+            let bottom = if op == ScalarOp::Min { self.bottom(args[0]).zip(self.bottom(args[1])) } else { None };
+            let out = self.with_atom(out, range);
+            let low = self.low(&out);
+            if let Some((a, b)) = bottom {
+                self.bottoms.insert(low, a.min_of(&b));
+            }
+            if let (Some(known), Some(most)) = (self.ranges.get_mut(&low), most) {
+                known.1 = Some(most);
+            }
+            return Ok(out);
+        }
+        if dtype == DType::I32 {
+            self.note_wrapped(op, args, id);
         }
         Ok(out)
     }
