@@ -82,20 +82,22 @@ impl Lin {
 }
 
 /// An integer tile: `base + sum coordinate * stride`; a scalar has no strides.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Default)]
 pub(crate) struct Affine {
     pub base: Lin,
     pub strides: Vec<Dim>,
+    /// Zeros of [wrapped indices](crate::wrap) in the base, and the axes along which those lie.
+    pub wrapped: Vec<(ValueId, usize)>,
 }
 
 impl Affine {
     pub fn scalar(base: Lin) -> Affine {
-        Affine { base, strides: Vec::new() }
+        Affine { base, ..Affine::default() }
     }
 
     /// The same scalar everywhere.
     pub fn splat(base: Lin, rank: usize) -> Affine {
-        Affine { base, strides: vec![Dim::ZERO; rank] }
+        Affine { base, strides: vec![Dim::ZERO; rank], wrapped: Vec::new() }
     }
 
     pub fn is_uniform(&self) -> bool {
@@ -107,7 +109,9 @@ impl Affine {
             return None;
         }
         let strides = self.strides.iter().zip(&other.strides).map(|(a, b)| f(a, b)).collect();
-        Some(Affine { base, strides }).filter(Affine::sound)
+        let mut wrapped = self.wrapped.clone();
+        wrapped.extend(other.wrapped.iter().filter(|w| !self.wrapped.contains(w)));
+        Some(Affine { base, strides, wrapped }).filter(Affine::sound)
     }
 
     pub fn add(&self, other: &Affine) -> Option<Affine> {
@@ -120,8 +124,11 @@ impl Affine {
 
     /// The product, where one side is the same symbolic size everywhere, or both are scalars whose product is a sum.
     pub fn mul(&self, other: &Affine) -> Option<Affine> {
-        let by =
-            |x: &Affine, d: &Dim| Affine { base: x.base.scale(d), strides: x.strides.iter().map(|s| s * d).collect() };
+        let by = |x: &Affine, d: &Dim| Affine {
+            base: x.base.scale(d),
+            strides: x.strides.iter().map(|s| s * d).collect(),
+            wrapped: x.wrapped.clone(),
+        };
         let uniform = |x: &Affine| x.base.dim().filter(|_| x.is_uniform());
         let product = match (uniform(self), uniform(other)) {
             (_, Some(d)) => by(self, &d),

@@ -1,11 +1,12 @@
 //! Launches: signatures from arguments, compiled kernels kept, bindings.
 
-use crate::signature::{Arg, Constant, Signature};
+use crate::signature::{Arg, Constant, Signature, debug_wanted};
 use crate::{Binding, Kernel, Module};
 use girih_base::{Bindings, DType, Diag, Result};
 use girih_driver::Target;
 use girih_exec::{Command, Device, KernelRef, MemRef};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// One argument of a launch.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +51,8 @@ impl Launcher {
     /// `K012` arguments that the kernel does not have.
     pub fn signature(&self, grid: [u32; 3], args: &[(&str, Argument)]) -> Result<Signature> {
         let parameters = self.module.parameters(&self.name)?;
-        let mut s = Signature { single: grid.map(|n| n == 1), ..Signature::default() };
+        let single = grid.map(|n| n == 1);
+        let mut s = Signature { single, assume: true, debug: debug_wanted(), ..Signature::default() };
         let mut seen: Vec<(&str, &MemRef, DType)> = Vec::new();
         for (name, argument) in args {
             let Some(p) = parameters.iter().find(|p| p.name == *name) else {
@@ -130,20 +132,36 @@ impl Launcher {
         grid: [u32; 3],
         args: &[(&str, Argument)],
     ) -> Result<()> {
-        let signature = self.signature(grid, args)?;
+        let mut signature = self.signature(grid, args)?;
         if grid.contains(&0) {
             return Ok(());
         }
-        let key = format!("{signature:?}");
-        if !self.loaded.contains_key(&key) {
-            let kernel = self.module.compile(&self.name, &signature)?;
-            let code = target.compile(&kernel.tile)?;
-            let loaded = device.load(&code)?;
-            self.loaded.insert(key.clone(), (kernel, loaded));
+        loop {
+            let (kernel, loaded) = self.compile(target, device, &signature)?;
+            let (bindings, memory) = bind(kernel, grid, args)?;
+            if !kernel.holds(&bindings) {
+                signature.assume = false;
+                continue;
+            }
+            return device.submit(&[Command::Launch { kernel: *loaded, args: &memory, bindings: &bindings }]);
         }
-        let Some((kernel, loaded)) = self.loaded.get(&key) else { return Ok(()) };
-        let (bindings, memory) = bind(kernel, grid, args)?;
-        device.submit(&[Command::Launch { kernel: *loaded, args: &memory, bindings: &bindings }])
+    }
+
+    fn compile(
+        &mut self,
+        target: &dyn Target,
+        device: &mut dyn Device,
+        signature: &Signature,
+    ) -> Result<&(Kernel, KernelRef)> {
+        let key = format!("{signature:?}");
+        Ok(match self.loaded.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let kernel = self.module.compile(&self.name, signature)?;
+                let loaded = device.load(&target.compile(&kernel.tile)?)?;
+                new.insert((kernel, loaded))
+            }
+        })
     }
 }
 

@@ -26,7 +26,6 @@
 
 mod affine;
 mod builtins;
-mod dce;
 mod embedded;
 mod eval;
 mod launch;
@@ -35,14 +34,15 @@ mod share;
 mod signature;
 mod steps;
 mod value;
+mod wrap;
 
 pub use builtins::markdown;
 pub use embedded::Embedded;
 pub use launch::{Argument, Launcher};
 pub use module::{Module, Parameter, Resolver};
-pub use signature::{Arg, Constant, Signature};
+pub use signature::{Arg, Constant, Signature, debug_wanted};
 
-use girih_base::{DType, Dim};
+use girih_base::{Bindings, DType, Dim};
 use std::sync::Arc;
 
 /// A compiled kernel and how its arguments are bound.
@@ -56,8 +56,17 @@ pub struct Kernel {
     pub grid: [Option<Arc<str>>; 3],
     /// Sizes that must fit i32 at every launch.
     pub checks: Vec<Dim>,
+    /// Sizes that are not negative at the launches this was compiled for; empty unless [`Signature::assume`] allowed them.
+    pub assumes: Vec<Dim>,
     /// What `tl.static_print` said.
     pub notes: Vec<String>,
+}
+
+impl Kernel {
+    /// Whether what was assumed holds for a launch; if not, compile it without [`Signature::assume`].
+    pub fn holds(&self, bindings: &Bindings) -> bool {
+        self.assumes.iter().all(|d| d.eval(bindings).is_ok_and(|v| v >= 0))
+    }
 }
 
 /// What an argument becomes.

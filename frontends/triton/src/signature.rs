@@ -65,6 +65,11 @@ pub struct Signature {
     pub args: BTreeMap<String, Arg>,
     /// Which axes of the grid have one program only.
     pub single: [bool; 3],
+    /// Assertions are tested, as with `@triton.jit(debug=True)`; see [`debug_wanted`].
+    pub debug: bool,
+    /// The compiler may assume what [`Kernel::assumes`](crate::Kernel::assumes) says: whoever launches the kernel tests
+    /// [`Kernel::holds`](crate::Kernel::holds), and compiles without this where it does not hold.
+    pub assume: bool,
 }
 
 /// A parameter of a kernel, as declared.
@@ -78,6 +83,11 @@ pub struct Parameter {
     pub default: bool,
     /// The annotation's text, if it names a type: `*fp32`, `i32`.
     pub annotation: Option<String>,
+}
+
+/// Whether `TRITON_DEBUG` asks for assertions in every kernel.
+pub fn debug_wanted() -> bool {
+    std::env::var("TRITON_DEBUG").is_ok_and(|v| matches!(v.to_lowercase().as_str(), "1" | "true" | "on" | "yes"))
 }
 
 impl Arg {

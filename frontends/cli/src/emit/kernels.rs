@@ -77,7 +77,7 @@ impl For {
 
     /// Types as given, else as annotated, else as names say; constants as given, else as tuned first.
     fn signature(&self, module: &Module, name: &str) -> Result<Signature> {
-        let mut s = Signature::new();
+        let mut s = Signature { assume: true, ..Signature::default() };
         for text in &self.args {
             let given = text.split_once('=').ok_or_else(|| wrong(text))?;
             s = s.arg(given.0, argument(given.1).map_err(|_| wrong(text))?);

@@ -54,7 +54,7 @@ pub(super) fn arange(e: &mut Eval, a: &mut Args) -> Result<Value> {
             .error("K005", format!("a tile of {n} elements"), "here")
             .note(format!("tiles have at most {MAX_TILE} elements")));
     }
-    let sum = Affine { base: Lin::int(lo as i64), strides: vec![Dim::ONE] };
+    let sum = Affine { base: Lin::int(lo as i64), strides: vec![Dim::ONE], ..Affine::default() };
     Ok(Value::Tensor(e.affine_tensor(sum, &[n as u32])))
 }
 

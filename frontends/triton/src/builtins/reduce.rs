@@ -138,7 +138,7 @@ fn with_index(e: &mut Eval, a: &Args, largest: bool, _left: bool) -> Result<(Ten
     let (flat, at) = flat(e, &t, axis)?;
     let mut strides = vec![Dim::ZERO; flat.shape.len()];
     strides[at] = Dim::ONE;
-    let index = e.affine_tensor(Affine { base: Lin::int(0), strides }, &flat.shape);
+    let index = e.affine_tensor(Affine { base: Lin::int(0), strides, ..Affine::default() }, &flat.shape);
     let tys = [TileTy::scalar(dtype), TileTy::scalar(DType::I32)];
     let params: Vec<ValueId> = tys.iter().chain(&tys).map(|t| e.b.fresh(t.clone())).collect();
     e.b.begin(params.clone());

@@ -49,7 +49,7 @@ pub(super) fn topk(e: &mut Eval, a: &mut Args) -> Result<Value> {
 fn positions(e: &mut Eval, shape: &[u32], axis: usize) -> Tensor {
     let mut strides = vec![Dim::ZERO; shape.len()];
     strides[axis] = Dim::ONE;
-    e.affine_tensor(Affine { base: Lin::int(0), strides }, shape)
+    e.affine_tensor(Affine { base: Lin::int(0), strides, ..Affine::default() }, shape)
 }
 
 pub(super) fn histogram(e: &mut Eval, a: &mut Args) -> Result<Value> {

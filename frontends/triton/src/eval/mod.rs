@@ -18,7 +18,8 @@ use crate::affine::Range;
 use crate::module::{Function, Module, Source};
 use crate::signature::{Arg, Constant, Signature, parameters};
 use crate::value::{BlockPointer, Pointer, Tensor, Value};
-use crate::{Binding, Kernel, dce, share, steps};
+use crate::wrap::{self, Sink, Wrapped, Zero};
+use crate::{Binding, Kernel, share, steps};
 use girih_base::{DType, Diag, Dim, Loc, Result, Symbol};
 use girih_tile::{Access, Builder, ValueId};
 use ruff_python_ast::Expr;
@@ -46,7 +47,20 @@ pub(crate) struct Eval<'m> {
     pub ranges: BTreeMap<ValueId, (Range, Option<Dim>)>,
     /// Sizes that must fit i32 at launch.
     pub checks: Vec<Dim>,
+    /// Sizes that are assumed not to be negative, if that is allowed.
+    pub assumes: Vec<Dim>,
+    pub assume: bool,
+    /// Symbolic lower ends of scalars.
+    pub bottoms: BTreeMap<ValueId, Dim>,
     pub notes: Vec<String>,
+    /// Assertions are tested.
+    pub debug: bool,
+    /// Remainders of indices, and what is stored where.
+    pub remainders: Vec<Wrapped>,
+    pub sinks: Vec<Sink>,
+    /// Remainders that need not wrap, and the zeros that mark them.
+    pub needless: Vec<Loc>,
+    pub zeros: BTreeMap<ValueId, Zero>,
     pub frames: Vec<Frame>,
     /// The piece of source being evaluated.
     pub here: TextRange,
@@ -67,7 +81,51 @@ pub(crate) struct Frame {
 
 /// Compiles a kernel.
 pub(crate) fn compile(module: &Module, function: &Arc<Function>, signature: &Signature) -> Result<Kernel> {
-    let mut e = Eval::new(module);
+    let first = evaluate(module, function, signature, Vec::new())?;
+    let needless = wrap::needless(&first.kernel.tile, &first.remainders, &first.sinks);
+    if !needless.is_empty()
+        && let Ok(mut second) = evaluate(module, function, signature, needless)
+    {
+        // Code that still uses a zero would see the index where the remainder is meant.
+        let kept = girih_tile::clean(&mut second.kernel.tile, &[]);
+        if second.zeros.keys().all(|z| kept.get(z.0 as usize).is_none_or(Option::is_none)) {
+            return finish(second.kernel);
+        }
+    }
+    finish(first.kernel)
+}
+
+fn finish(mut kernel: Kernel) -> Result<Kernel> {
+    share::simplify(&mut kernel.tile);
+    steps::compute(&mut kernel.tile);
+    girih_tile::clean(&mut kernel.tile, &[]);
+    girih_tile::verify(&kernel.tile)?;
+    Ok(kernel)
+}
+
+/// Whether a kernel is declared with `debug=True`.
+fn asked(function: &Function) -> bool {
+    use ruff_python_ast::Expr;
+    function.def.decorator_list.iter().any(|d| match &d.expression {
+        Expr::Call(call) => call.arguments.keywords.iter().any(|k| {
+            k.arg.as_ref().is_some_and(|name| name.id.as_str() == "debug")
+                && matches!(&k.value, Expr::BooleanLiteral(b) if b.value)
+        }),
+        _ => false,
+    })
+}
+
+/// A kernel as it was evaluated, and what decides whether it is evaluated again.
+struct Evaluated {
+    kernel: Kernel,
+    remainders: Vec<Wrapped>,
+    sinks: Vec<Sink>,
+    zeros: BTreeMap<ValueId, Zero>,
+}
+
+fn evaluate(module: &Module, function: &Arc<Function>, signature: &Signature, needless: Vec<Loc>) -> Result<Evaluated> {
+    let debug = signature.debug || asked(function);
+    let mut e = Eval { needless, debug, assume: signature.assume, ..Eval::new(module) };
     let mut taken: Vec<String> = parameters(function).into_iter().map(|p| p.name).collect();
     let mut unique = |base: String| {
         let mut name = base.clone();
@@ -128,12 +186,9 @@ pub(crate) fn compile(module: &Module, function: &Arc<Function>, signature: &Sig
         p.constant = p.access == Access::Read;
     }
     let [x, y, z] = e.grid.clone();
-    let mut tile = e.b.finish(function.def.name.id.to_string(), vec![z, y, x]);
-    share::simplify(&mut tile);
-    steps::compute(&mut tile);
-    dce::clean(&mut tile);
-    girih_tile::verify(&tile)?;
-    Ok(Kernel { tile, bindings, grid: grid_names, checks: e.checks, notes: e.notes })
+    let tile = e.b.finish(function.def.name.id.to_string(), vec![z, y, x]);
+    let kernel = Kernel { tile, bindings, grid: grid_names, checks: e.checks, assumes: e.assumes, notes: e.notes };
+    Ok(Evaluated { kernel, remainders: e.remainders, sinks: e.sinks, zeros: e.zeros })
 }
 
 /// What `@triton.autotune` (its first configuration) and `@triton.heuristics` give to constants; `values` are those of a launch.
@@ -186,7 +241,15 @@ impl<'m> Eval<'m> {
             uses: Vec::new(),
             ranges: BTreeMap::new(),
             checks: Vec::new(),
+            assumes: Vec::new(),
+            assume: false,
+            bottoms: BTreeMap::new(),
             notes: Vec::new(),
+            debug: false,
+            remainders: Vec::new(),
+            sinks: Vec::new(),
+            needless: Vec::new(),
+            zeros: BTreeMap::new(),
             frames: vec![Frame { source: module.source.clone(), vars: BTreeMap::new(), site: Loc::unknown() }],
             here: TextRange::default(),
             grid: [Dim::ONE, Dim::ONE, Dim::ONE],
