@@ -194,8 +194,11 @@ fn weight_only(program: &Program) -> BTreeSet<TensorRef> {
         for step in &program.steps {
             let constant = |t: &TensorRef| tensor_bytes(program, *t).as_const();
             let (from, to) = (reads(step), writes(step));
-            // What runs once, runs before any size is known.
-            let good = !sized(step) && from.iter().all(&fixed) && from.iter().chain(&to).all(|t| constant(t).is_some());
+            // What runs once, runs before any size is known, and for all that it writes.
+            let good = !sized(step)
+                && from.iter().all(&fixed)
+                && to.iter().all(|t| candidates.contains(t))
+                && from.iter().chain(&to).all(|t| constant(t).is_some());
             let weighs = from.iter().any(|t| !matches!(program.tensors[t.0 as usize].kind, TensorKind::Constant(_)));
             for t in &to {
                 if !good || !weighs {

@@ -78,6 +78,16 @@ impl Device {
         Ok(device)
     }
 
+    /// The checker: kernels run in the emulator, and out-of-bounds accesses, data races and reads of what nobody wrote are errors (`S101`
+    /// to `S110`) that say where. Slow; for tests.
+    pub fn checker() -> Device {
+        let target = girih_emulator::Emulator::default();
+        let own = target.clone();
+        let open =
+            move || -> Result<Box<dyn girih_exec::Device>> { Ok(Box::new(girih_emulator::EmulatorDevice::new(&own))) };
+        Device(Arc::new(Compiled::new("check", target, open)))
+    }
+
     /// A device of your own.
     pub fn from_executor(executor: impl Executor + 'static) -> Device {
         Device(Arc::new(executor))

@@ -86,6 +86,38 @@ fn several_results() {
     }
 }
 
+/// Both results depend on what the function captured alone, so they are computed once; one of them is a result of every run.
+#[test]
+fn results_made_of_captured_tensors() {
+    let source = "__global__ void both(const float* x, float* twice, float* half) {
+        int i = threadIdx.x;
+        twice[i] = x[i] * 2.0f;
+        half[i] = x[i] / 2.0f;
+    }";
+    for device in devices() {
+        device.scope(|| {
+            let weights = Tensor::new(&[1f32, 3.0, 5.0, 7.0], [4]);
+            for keep_half in [false, true] {
+                let weights = weights.clone();
+                let step = jit(move |x: &Tensor| {
+                    let out = || Arg::Out(DType::F32, vec![4]);
+                    let module = Module::parse(source, "both.cu").unwrap();
+                    let both = module.launch("both", &[1], &[4], &[Arg::In(&weights), out(), out()]);
+                    let sum = x + both[0].square() * &both[1];
+                    (sum, if keep_half { both[1].clone() } else { x.clone() })
+                });
+                let x = Tensor::new(&[0.5f32, 1.0, 1.5, 2.0], [4]);
+                for _ in 0..2 {
+                    let (sum, other) = step(&x);
+                    assert_eq!(sum.to_vec::<f32>().unwrap(), [2.5, 55.0, 251.5, 688.0], "{}", device.name());
+                    let want = if keep_half { [0.5, 1.5, 2.5, 3.5] } else { [0.5, 1.0, 1.5, 2.0] };
+                    assert_eq!(other.to_vec::<f32>().unwrap(), want);
+                }
+            }
+        });
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_refused() {
     let module = Module::parse(SOURCE, "k.cu").unwrap();

@@ -2,7 +2,7 @@
 
 use crate::device::{BufferRef, Device, SharedBytes};
 use crate::group::{Group, Weight};
-use crate::loaded::{Loaded, Slot, derived_key, most};
+use crate::loaded::{Loaded, Slot, derived_keys, most};
 use crate::record::{Batch, record};
 use girih_base::{Bindings, Diag, Result};
 use girih_plan::{Place, Plan, Step};
@@ -138,6 +138,7 @@ impl Engine {
         let Engine { groups, device, .. } = self;
         let group = groups.get_mut(&group).ok_or_else(given_back)?;
         let device = &mut **device;
+        let keys = derived_keys(plan);
         let mut fresh = BTreeSet::new();
         let mut slots = Vec::with_capacity(plan.buffers.len());
         for (i, b) in plan.buffers.iter().enumerate() {
@@ -158,7 +159,8 @@ impl Engine {
                 Place::Weight(w) => group.weight(*w, device)?,
                 Place::State(s) => group.state(*s as usize, bytes, device)?,
                 Place::Derived => {
-                    let key = derived_key(plan, i);
+                    let never = || Diag::error("X007", format!("nothing computes `{}` of the plan", b.label));
+                    let key = keys[i].ok_or_else(never)?;
                     match group.derived.get(&key) {
                         Some(b) => *b,
                         None => {

@@ -24,7 +24,7 @@ pub struct Group {
     weights: BTreeMap<u32, BufferRef>,
     states: Vec<Option<(BufferRef, u64)>>,
     /// What init steps computed, by what computes it.
-    pub derived: BTreeMap<String, BufferRef>,
+    pub derived: BTreeMap<u128, BufferRef>,
 }
 
 impl Group {

@@ -3,6 +3,7 @@
 use crate::device::{BufferRef, KernelRef, MemRef};
 use crate::engine::GroupId;
 use girih_base::{Bindings, Diag, Dim, Result};
+use girih_plan::file::hash;
 use girih_plan::{Place, Plan, Step};
 
 /// A plan with its device objects.
@@ -75,30 +76,31 @@ impl Loaded {
     }
 }
 
-/// A text that two plans share exactly when their init steps compute the same bytes into `buffer`.
-pub fn derived_key(plan: &Plan, buffer: usize) -> String {
-    let mut key = String::new();
-    let source = |b: u32| match &plan.buffers[b as usize].place {
-        Place::Weight(i) => format!("weight {i}"),
-        Place::Constant(data) => format!("constant {:?}", &data[..]),
-        Place::Derived if b as usize != buffer => format!("({})", derived_key(plan, b as usize)),
-        _ => "itself".into(),
-    };
+/// For every buffer that init steps compute, a hash that two plans share exactly when they compute the same bytes into it.
+pub fn derived_keys(plan: &Plan) -> Vec<Option<u128>> {
+    let mut keys: Vec<Option<u128>> = vec![None; plan.buffers.len()];
     for step in &plan.init {
+        // What each argument holds before the step.
+        let before = |keys: &[Option<u128>], b: u32| match &plan.buffers[b as usize].place {
+            Place::Weight(i) => format!("weight {i}"),
+            Place::Constant(data) => format!("constant {}", hash(&[data])),
+            place => format!("{place:?} {:?}", keys[b as usize]),
+        };
         match step {
-            Step::Launch { kernel, args } if args.iter().any(|a| a.0 as usize == buffer) => {
+            Step::Launch { kernel, args } => {
                 let code = &plan.kernels[*kernel as usize];
-                let writes = args.iter().zip(&code.args).any(|(a, u)| a.0 as usize == buffer && u.written);
-                if writes {
-                    let args: Vec<String> = args.iter().map(|a| source(a.0)).collect();
-                    key += &format!("run {} on {args:?};", code.text);
+                let from: Vec<String> = args.iter().map(|a| before(&keys, a.0)).collect();
+                let from = from.join(", ");
+                for (i, (a, _)) in args.iter().zip(&code.args).enumerate().filter(|(_, (_, used))| used.written) {
+                    keys[a.0 as usize] = Some(hash(&[code.text.as_bytes(), from.as_bytes(), &i.to_le_bytes()]));
                 }
             }
-            Step::Copy { from, from_offset, to, to_offset, bytes } if to.0 as usize == buffer => {
-                key += &format!("copy {bytes} from {from_offset} of {} to {to_offset};", source(from.0));
+            Step::Copy { from, from_offset, to, to_offset, bytes } => {
+                let all = format!("{bytes} from {from_offset} of {}, at {to_offset} of ", before(&keys, from.0));
+                keys[to.0 as usize] = Some(hash(&[all.as_bytes(), before(&keys, to.0).as_bytes()]));
             }
             _ => {}
         }
     }
-    key
+    keys
 }

@@ -2,6 +2,7 @@
 
 use crate::{Buffer, Memory, Place, Plan, Port, Step};
 use girih_base::{Diag, Dim, Result};
+use std::collections::BTreeSet;
 
 /// Buffers and arenas are smaller than this many bytes.
 const MOST: u64 = 1 << 46;
@@ -42,10 +43,20 @@ impl Plan {
                 return wrong(format!("kernel `{}`: {why}", k.name));
             }
         }
-        match self.init.iter().chain(&self.steps).find_map(|s| self.bad_step(s)) {
-            Some(why) => wrong(why),
-            None => Ok(()),
+        if let Some(why) = self.init.iter().chain(&self.steps).find_map(|s| self.bad_step(s)) {
+            return wrong(why);
         }
+        let computed: BTreeSet<u32> = self.init.iter().flat_map(|s| self.writes(s)).collect();
+        let changed: BTreeSet<u32> = self.steps.iter().flat_map(|s| self.writes(s)).collect();
+        for (i, b) in self.buffers.iter().enumerate().filter(|(_, b)| b.place == Place::Derived) {
+            if !computed.contains(&(i as u32)) {
+                return wrong(format!("nothing computes `{}`", b.label));
+            }
+            if changed.contains(&(i as u32)) {
+                return wrong(format!("every run overwrites `{}`, which is made once", b.label));
+            }
+        }
+        Ok(())
     }
 
     fn bad_step(&self, step: &Step) -> Option<String> {
@@ -69,6 +80,21 @@ impl Plan {
             Step::Repeat { body, .. } => all(body),
             Step::While { test, flag, body } => buffer(flag.0).or_else(|| all(test)).or_else(|| all(body)),
             Step::Branch { choice, branches, .. } => buffer(choice.0).or_else(|| branches.iter().find_map(|b| all(b))),
+        }
+    }
+
+    /// The buffers that a step of a checked plan writes.
+    fn writes(&self, step: &Step) -> Vec<u32> {
+        let all = |steps: &[Step]| steps.iter().flat_map(|s| self.writes(s)).collect();
+        match step {
+            Step::Launch { kernel, args } => {
+                let used = args.iter().zip(&self.kernels[*kernel as usize].args);
+                used.filter(|(_, how)| how.written).map(|(a, _)| a.0).collect()
+            }
+            Step::Copy { to, .. } => vec![to.0],
+            Step::Repeat { body, .. } => all(body),
+            Step::While { test, body, .. } => [all(test), all(body)].concat(),
+            Step::Branch { branches, .. } => branches.iter().flat_map(|b| all(b)).collect(),
         }
     }
 
@@ -209,6 +235,8 @@ pub(crate) mod tests {
         refused(&|p| p.weights.clear(), "`w`");
         refused(&|p| p.buffers.truncate(6), "buffer 6");
         refused(&|p| p.kernels.clear(), "kernel 0");
+        refused(&|p| p.init.clear(), "nothing computes `w2`");
+        refused(&|p| p.steps.extend(p.init.clone()), "every run overwrites `w2`");
         refused(&|p| p.kernels[0].args.truncate(2), "2 arguments");
         refused(&|p| p.symbols[0].min = 65, "65..=64");
         refused(&|p| p.kernels[0].debug.as_mut().unwrap().sites[0].args.clear(), "takes 2 values");
