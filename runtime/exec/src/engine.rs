@@ -7,6 +7,7 @@ use crate::record::{Batch, record};
 use girih_base::{Bindings, Diag, Result};
 use girih_plan::{Place, Plan, Step};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A plan loaded into an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -189,7 +190,7 @@ impl Engine {
         };
         let mut batch = Batch::default();
         for step in loaded.plan.init.iter().filter(wanted) {
-            record(loaded, step, &mut Bindings::new(), &mut *self.device, &mut batch)?;
+            record(loaded, step, &mut Arc::default(), &mut *self.device, &mut batch)?;
         }
         batch.flush(&mut *self.device)?;
         self.device.synchronize()

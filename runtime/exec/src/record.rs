@@ -4,6 +4,7 @@ use crate::device::{Command, Device, KernelRef, MemRef};
 use crate::loaded::{Loaded, size};
 use girih_base::{Bindings, Diag, Result};
 use girih_plan::Step;
+use std::sync::Arc;
 
 /// Commands waiting to be submitted together.
 #[derive(Default)]
@@ -12,7 +13,7 @@ pub struct Batch {
 }
 
 enum Item {
-    Launch(KernelRef, Vec<MemRef>, Bindings),
+    Launch(KernelRef, Vec<MemRef>, Arc<Bindings>),
     Copy(MemRef, MemRef),
 }
 
@@ -39,7 +40,7 @@ impl Batch {
 pub fn record(
     loaded: &Loaded,
     step: &Step,
-    bindings: &mut Bindings,
+    bindings: &mut Arc<Bindings>,
     device: &mut dyn Device,
     batch: &mut Batch,
 ) -> Result<()> {
@@ -77,14 +78,14 @@ pub fn record(
             let count = size(count, bindings)?;
             let outer = bindings.get(symbol).copied();
             for round in 0..count {
-                bindings.insert(symbol.clone(), round as i64);
+                Arc::make_mut(bindings).insert(symbol.clone(), round as i64);
                 for s in body {
                     record(loaded, s, bindings, device, batch)?;
                 }
             }
             match outer {
-                Some(v) => bindings.insert(symbol.clone(), v),
-                None => bindings.remove(symbol),
+                Some(v) => Arc::make_mut(bindings).insert(symbol.clone(), v),
+                None => Arc::make_mut(bindings).remove(symbol),
             };
         }
         Step::While { test, flag, body } => loop {

@@ -6,6 +6,7 @@ use crate::loaded::{Loaded, Ports, most, size};
 use crate::record::{Batch, record};
 use girih_base::{Bindings, Diag, Result};
 use girih_plan::{Place, Plan};
+use std::sync::Arc;
 
 impl Engine {
     /// Runs a plan. `inputs` are row-major bytes in port order; results likewise.
@@ -92,7 +93,7 @@ impl Engine {
         let loaded = self.programs.get(&program).ok_or_else(unloaded)?;
         loaded.check(bindings)?;
         let mut batch = Batch::default();
-        let mut bound = bindings.clone();
+        let mut bound = Arc::new(bindings.clone());
         for step in &loaded.plan.steps {
             record(loaded, step, &mut bound, &mut *self.device, &mut batch)?;
         }
