@@ -1,9 +1,11 @@
 //! The SIMT kernels of a GPU, run by the strict emulator: out-of-bounds accesses, races and divergent barriers are errors.
 
 use crate::Rig;
+use girih_base::debug::Instances;
 use girih_base::{DType, Diag, Result};
 use girih_driver::Target;
-use girih_exec::{BufferRef, Command, Device, KernelRef, MemRef, SharedBytes};
+use girih_exec::debug::DEBUG_BYTES;
+use girih_exec::{BufferRef, Command, DebugLog, Device, KernelRef, MemRef, Prints, SharedBytes};
 use girih_lower::{TargetDesc, distribute};
 use girih_plan::{Arg, Format, KernelCode};
 use girih_simt::emulate;
@@ -54,7 +56,8 @@ impl Target for Emulated {
 
     fn compile(&self, kernel: &Kernel) -> Result<KernelCode> {
         // A refusal belongs to compilation, not to loading.
-        distribute(kernel, &self.desc)?;
+        let simt = distribute(kernel, &self.desc)?;
+        let debug = girih_simt::debug::instrument(&simt, girih_tile::debug::instances(kernel)).map(|(_, info)| info);
         Ok(KernelCode {
             name: kernel.name.clone(),
             format: Format::Tile,
@@ -68,22 +71,24 @@ impl Target for Emulated {
             grid: kernel.grid.clone(),
             flops: 0.into(),
             traffic: 0.into(),
-            debug: None,
+            debug,
         })
     }
 
     fn compile_simt(&self, kernel: &girih_simt::Kernel) -> Result<KernelCode> {
         girih_simt::verify::verify(kernel)?;
+        let instances = Instances::Threads { grid: vec![kernel.groups.clone()], block: kernel.workgroup };
+        let (instrumented, debug) = girih_simt::debug::instrument(kernel, instances).unzip();
         Ok(KernelCode {
             name: kernel.name.clone(),
             format: Format::Simt,
-            text: girih_simt::print_without_locs(kernel).into(),
+            text: girih_simt::print_without_locs(instrumented.as_ref().unwrap_or(kernel)).into(),
             args: kernel.buffers.iter().map(|b| Arg { written: b.written, read_only: b.read_only }).collect(),
             uniforms: kernel.uniforms.clone(),
             grid: vec![kernel.groups.clone()],
             flops: 0.into(),
             traffic: 0.into(),
-            debug: None,
+            debug,
         })
     }
 }
@@ -93,11 +98,12 @@ struct Machine {
     buffers: Vec<Vec<u8>>,
     /// Every kernel with the text it came from.
     kernels: Vec<(girih_plan::KernelCode, girih_simt::Kernel)>,
+    log: DebugLog,
 }
 
 impl Machine {
     fn new(desc: TargetDesc) -> Machine {
-        Machine { desc, buffers: Vec::new(), kernels: Vec::new() }
+        Machine { desc, buffers: Vec::new(), kernels: Vec::new(), log: DebugLog::default() }
     }
 
     fn bytes(&mut self, buffer: BufferRef, at: Range<usize>) -> Result<&mut [u8]> {
@@ -114,14 +120,25 @@ impl Machine {
             return Err(Diag::error("X004", "no such kernel"));
         };
         let mut memory = Vec::new();
+        let header = code.debug.as_ref().map(|info| DebugLog::header(info, DEBUG_BYTES));
         for m in args {
             // Buffers end at whole words; what lies behind the data is nobody's.
             let mut bytes = self.part(m)?.to_vec();
             bytes.resize(bytes.len().next_multiple_of(16).max(16), 0xa5);
             memory.push(bytes);
         }
+        if let Some(header) = &header {
+            let mut bytes: Vec<u8> = header.iter().flat_map(|w| w.to_le_bytes()).collect();
+            bytes.resize(DEBUG_BYTES as usize, 0);
+            memory.push(bytes);
+        }
         let options = emulate::Options { subgroup: self.desc.subgroup_size[0], ..Default::default() };
         emulate::run(&simt, &mut memory, bindings, options).map_err(|d| d.note(code.text.to_string()))?;
+        if let Some(info) = &code.debug {
+            let raw = memory.pop().unwrap_or_default();
+            let words: Vec<u32> = raw.chunks_exact(4).map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]])).collect();
+            self.log.collect(&code, &words[..DebugLog::used(info, &words)], bindings);
+        }
         for ((m, bytes), arg) in args.iter().zip(memory).zip(&code.args) {
             if arg.written {
                 self.part(m)?.copy_from_slice(&bytes[..m.bytes as usize]);
@@ -176,7 +193,9 @@ impl Device for Machine {
             Format::Tile => {
                 let tile = girih_tile::parse(&code.text)?;
                 girih_tile::verify(&tile)?;
-                distribute(&tile, &self.desc)?
+                let simt = distribute(&tile, &self.desc)?;
+                let instances = girih_tile::debug::instances(&tile);
+                girih_simt::debug::instrument(&simt, instances).map_or(simt, |(simt, _)| simt)
             }
             _ => girih_simt::parse(&code.text)?,
         };
@@ -199,6 +218,10 @@ impl Device for Machine {
     }
 
     fn synchronize(&mut self) -> Result<()> {
-        Ok(())
+        self.log.check()
+    }
+
+    fn take_prints(&mut self) -> Prints {
+        self.log.take()
     }
 }

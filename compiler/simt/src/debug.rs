@@ -120,6 +120,7 @@ impl Pass {
             let at = self.b.uint(debug::CAPACITY);
             self.b.load(self.space, at)
         };
+        self.b.name(room, Some("room".into()));
         // The cursor stays where it is once the buffer is full, so that it never comes round.
         let at = self.b.uint(debug::CURSOR);
         let first = self.b.load(self.space, at);
@@ -137,7 +138,8 @@ impl Pass {
         let fits = self.b.map(ScalarOp::Le, &[end, room]);
         self.b.begin();
         let header = self.b.uint(debug::ASSERTIONS + self.assertions);
-        let mut at = self.b.add(start, header);
+        let record = self.b.add(start, header);
+        self.b.name(record, Some("record".into()));
         let mut words = vec![self.b.uint(number)];
         words.push(self.b.builtin(Builtin::WorkgroupIndex));
         words.push(self.b.builtin(Builtin::LocalIndex));
@@ -147,11 +149,9 @@ impl Pass {
                 self.words(part, ty.dtype, &mut words);
             }
         }
-        let one = self.b.uint(1);
         for (i, word) in words.into_iter().enumerate() {
-            if i > 0 {
-                at = self.b.add(at, one);
-            }
+            let i = self.b.uint(i as u32);
+            let at = self.b.add(record, i);
             self.b.store(self.space, at, word);
         }
         let then = self.b.end();

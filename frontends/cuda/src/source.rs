@@ -102,6 +102,23 @@ impl Sources {
         }
     }
 
+    /// The text between the parentheses that open at a position, on one line, where it is not too long.
+    pub fn inside(&self, at: At) -> Option<String> {
+        let spot = self.spots.get(at.0 as usize)?;
+        let outer = self.spots.get(spot.used.unwrap_or(at).0 as usize)?;
+        let text = &self.files.get(outer.file as usize)?.text;
+        let line = text.lines().nth(outer.line as usize - 1)?;
+        let start = line.as_ptr() as usize - text.as_ptr() as usize;
+        let column = line.char_indices().nth(outer.column as usize - 1)?.0;
+        let rest = text.get(start + column..)?.strip_prefix('(')?;
+        let mut depth = 1;
+        let (end, _) = rest.char_indices().take(400).find(|(_, c)| {
+            depth += (*c == '(') as i32 - (*c == ')') as i32;
+            depth == 0
+        })?;
+        Some(rest[..end].split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+
     /// File and line, of the use where a macro made the token.
     pub fn line(&self, at: At) -> (u32, u32) {
         let Some(spot) = self.spots.get(at.0 as usize) else { return (0, 0) };

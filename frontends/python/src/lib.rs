@@ -10,6 +10,7 @@ mod device;
 mod fault;
 mod gguf;
 mod graph;
+mod prints;
 mod triton;
 
 use girih_base::{DType, codec};

@@ -2,7 +2,7 @@
 
 use crate::target::{Emulator, IDENTITY};
 use girih_base::{Bindings, DType, Diag, Loc, Result};
-use girih_exec::{BufferRef, Command, Device, KernelRef, MemRef, SharedBytes};
+use girih_exec::{BufferRef, Command, Device, KernelRef, MemRef, Printed, Prints, SharedBytes};
 use girih_lower::{TargetDesc, distribute};
 use girih_plan::{Format, KernelCode};
 use girih_simt::emulate;
@@ -14,7 +14,8 @@ pub struct EmulatorDevice {
     desc: TargetDesc,
     kernels: Vec<Option<Loaded>>,
     buffers: Vec<Buffer>,
-    lines: Vec<String>,
+    prints: Prints,
+    launches: u64,
     exchanges: Exchanges,
 }
 
@@ -49,7 +50,8 @@ impl EmulatorDevice {
             desc: target.desc.clone(),
             kernels: Vec::new(),
             buffers: Vec::new(),
-            lines: Vec::new(),
+            prints: Prints::default(),
+            launches: 0,
             exchanges: Exchanges::default(),
         }
     }
@@ -57,11 +59,6 @@ impl EmulatorDevice {
     /// What operations across subgroups give in the launches to come; see [`crate::differs`].
     pub fn exchanges(&self) -> Exchanges {
         self.exchanges.clone()
-    }
-
-    /// The lines that kernels printed since the last call.
-    pub fn take_lines(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.lines)
     }
 
     fn bytes(&mut self, buffer: BufferRef, at: Range<usize>) -> Result<&mut [u8]> {
@@ -96,9 +93,19 @@ impl EmulatorDevice {
         let subgroup = self.desc.subgroup_size[0];
         let options =
             emulate::Options { subgroup, unwritten: fresh & whole, strict: true, ..emulate::Options::default() };
-        let lines = &mut self.lines;
-        let mut print = |line: &str| lines.push(line.to_string());
-        let trace = emulate::run_tracing(simt, &mut memory, bindings, options, &mut print)?;
+        let (mut lines, launch, kernel) = (Vec::new(), self.launches, Arc::<str>::from(simt.name.as_str()));
+        self.launches += 1;
+        let mut print = |line: emulate::Line<'_>| {
+            let order = if line.keys.is_empty() { vec![line.thread] } else { line.keys.to_vec() };
+            let (group, thread) = (line.group, if line.keys.is_empty() { line.thread } else { 0 });
+            let (text, kernel, loc) = (line.text.to_string(), kernel.clone(), line.loc.clone());
+            lines.push((group, order, Printed { text, kernel, launch, group, thread, loc }));
+        };
+        let traced = emulate::run_tracing(simt, &mut memory, bindings, options, &mut print);
+        // As every device orders them; those before an error, too.
+        lines.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        self.prints.lines.extend(lines.into_iter().map(|(.., line)| line));
+        let trace = traced?;
         self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).extend(trace.exchanges);
         for ((m, bytes), b) in args.iter().zip(memory).zip(&simt.buffers) {
             if b.written {
@@ -201,5 +208,9 @@ impl Device for EmulatorDevice {
 
     fn synchronize(&mut self) -> Result<()> {
         Ok(())
+    }
+
+    fn take_prints(&mut self) -> Prints {
+        std::mem::take(&mut self.prints)
     }
 }

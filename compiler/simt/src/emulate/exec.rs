@@ -4,7 +4,7 @@ use super::address::Ideals;
 use super::memory::Memory;
 use super::order::Order;
 use super::undefined::Undefined;
-use super::{Options, Stats};
+use super::{Line, Options, Stats};
 use crate::ir::*;
 use crate::op::*;
 use girih_base::{Diag, Loc, Result};
@@ -39,7 +39,7 @@ pub struct Machine<'k> {
     numbers: BTreeMap<usize, u32>,
     pub(super) site: u32,
     /// Where printed lines go.
-    pub(super) print: &'k mut dyn FnMut(&str),
+    pub(super) print: &'k mut dyn FnMut(Line<'_>),
     pub stats: Stats,
     /// Operations across subgroups: where they are, and a hash of all their results.
     pub exchanges: Vec<(Loc, u64)>,
@@ -58,7 +58,7 @@ impl<'k> Machine<'k> {
         buffers: &[Vec<u8>],
         uniforms: Vec<u32>,
         options: Options,
-        print: &'k mut dyn FnMut(&str),
+        print: &'k mut dyn FnMut(Line<'_>),
     ) -> Result<Machine<'k>> {
         let threads = room(kernel, options)?;
         let mut offsets = Vec::with_capacity(kernel.values.len());
@@ -209,6 +209,12 @@ impl<'k> Machine<'k> {
                 let from = self.shuffle(*kind, *x, *n, stmt.result);
                 self.exchanged(*x, stmt.result, |t| from.get(t as usize).copied());
                 self.note_exchange(stmt);
+                Ok(active)
+            }
+            Op::Print(text, args) => {
+                for t in &active {
+                    self.print(text, args, *t, &stmt.loc).map_err(|d| self.locate(d, stmt, Some(*t)))?;
+                }
                 Ok(active)
             }
             op => {

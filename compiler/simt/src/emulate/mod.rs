@@ -45,6 +45,21 @@ pub const LANES: &str = "lanes: ";
 /// The name of a variable that nobody writes, for what comes from a lane that takes no part: `S110` where it matters.
 pub const INACTIVE: &str = undefined::INACTIVE;
 
+/// A printed line.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// The line, formatted.
+    pub text: &'a str,
+    /// The workgroup.
+    pub group: u32,
+    /// The thread in its workgroup.
+    pub thread: u32,
+    /// What orders it among the lines of its workgroup, if not the thread (see [`print`](mod@girih_base::print)).
+    pub keys: &'a [u32],
+    /// Where the program prints.
+    pub loc: &'a Loc,
+}
+
 /// What a run did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -76,7 +91,7 @@ pub fn run(kernel: &Kernel, buffers: &mut [Vec<u8>], sizes: &Bindings, options: 
     run_printing(kernel, buffers, sizes, options, &mut |_| {})
 }
 
-/// [`run`], with the lines that the kernel prints given to `print`, thread after thread.
+/// [`run`], with the lines that the kernel prints given to `print`, statement after statement.
 ///
 /// # Errors
 /// Those of [`run`].
@@ -85,7 +100,7 @@ pub fn run_printing(
     buffers: &mut [Vec<u8>],
     sizes: &Bindings,
     options: Options,
-    print: &mut dyn FnMut(&str),
+    print: &mut dyn FnMut(Line<'_>),
 ) -> Result<Stats> {
     run_tracing(kernel, buffers, sizes, options, print).map(|trace| trace.stats)
 }
@@ -99,7 +114,7 @@ pub fn run_tracing(
     buffers: &mut [Vec<u8>],
     sizes: &Bindings,
     options: Options,
-    print: &mut dyn FnMut(&str),
+    print: &mut dyn FnMut(Line<'_>),
 ) -> Result<Trace> {
     if buffers.len() != kernel.buffers.len() {
         return Err(Diag::error(

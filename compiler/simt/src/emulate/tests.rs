@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use super::{Options, run, run_printing};
+use super::{Line, Options, run, run_printing};
 use crate::*;
 use girih_base::{AtomicOp, Bindings, DType, Dim, ScalarOp};
 
@@ -219,7 +219,7 @@ fn assertions_and_printed_lines() {
     };
     crate::verify::verify(&kernel(3)).unwrap();
     let mut lines = Vec::new();
-    let mut print = |line: &str| lines.push(line.to_string());
+    let mut print = |line: Line<'_>| lines.push(line.text.to_string());
     run_printing(&kernel(3), &mut [], &Bindings::new(), Options::default(), &mut print).unwrap();
     assert_eq!(lines, ["lane 0 of (0, 0): true", "lane 1 of (1, 1): true", "lane 2 of (2, 2): true"]);
     let broken = run(&kernel(2), &mut [], &Bindings::new(), Options::default()).unwrap_err();

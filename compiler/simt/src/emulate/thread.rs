@@ -1,11 +1,12 @@
 //! Statements that concern one thread: arithmetic and memory.
 
+use super::Line;
 use super::exec::Machine;
 use super::memory::{Kind, Memory, Who};
 use super::scalar;
 use crate::ir::*;
 use crate::op::*;
-use girih_base::{DType, Diag, Result, ScalarOp, print};
+use girih_base::{DType, Diag, Loc, Result, ScalarOp, print};
 
 impl Machine<'_> {
     fn memory(&mut self, space: Space, index: ValueId, kind: Kind, t: u32) -> Result<(&mut Memory, usize)> {
@@ -24,6 +25,9 @@ impl Machine<'_> {
             Space::Shared(i) => (&mut self.shared[i as usize], (true, i)),
             Space::Buffer(i) | Space::Local(i) => (&mut self.buffers[i as usize], (false, i)),
         };
+        if let Some(diag) = wrapped.filter(|_| memory.has(index)) {
+            return Err(diag);
+        }
         let asked = kind;
         let kind = match (self.atomics.contains(&key), kind) {
             (false, kind) => kind,
@@ -37,10 +41,19 @@ impl Machine<'_> {
             self.order.pass((key.1, index), asked, who);
         }
         let at = memory.access(index, kind, who, &self.order.known).map_err(|refused| refused.explain(&self.sites))?;
-        match wrapped {
-            Some(diag) => Err(diag),
-            None => Ok((memory, at)),
-        }
+        Ok((memory, at))
+    }
+
+    /// Hands out a line.
+    pub(super) fn print(&mut self, text: &str, args: &[ValueId], t: u32, loc: &Loc) -> Result<()> {
+        let value = |a: &ValueId| {
+            let ty = self.ty(*a);
+            print::Value { dtype: ty.dtype, bits: self.vec(*a, t)[..ty.lanes as usize].to_vec() }
+        };
+        let pieces = print::parse(text).map_err(|why| Diag::error("S106", why))?;
+        let (text, keys) = print::line(&pieces, &args.iter().map(value).collect::<Vec<_>>());
+        (self.print)(Line { text: &text, group: self.group, thread: t, keys: &keys, loc });
+        Ok(())
     }
 
     fn local(&self, i: u32, index: u64, t: u32) -> Result<usize> {
@@ -149,15 +162,6 @@ impl Machine<'_> {
             }
             Op::Assert(cond, text) if self.get(*cond, t) == 0 => {
                 return Err(Diag::error(claim(text), format!("thread {t} of workgroup {}: {text}", self.group)));
-            }
-            Op::Print(text, args) => {
-                let value = |a: &ValueId| {
-                    let ty = self.ty(*a);
-                    print::Value { dtype: ty.dtype, bits: self.vec(*a, t)[..ty.lanes as usize].to_vec() }
-                };
-                let pieces = print::parse(text).map_err(|why| Diag::error("S106", why))?;
-                let (line, _) = print::line(&pieces, &args.iter().map(value).collect::<Vec<_>>());
-                (self.print)(&line);
             }
             _ => {}
         }

@@ -2,7 +2,7 @@
 
 mod blocks;
 mod create;
-mod debug;
+pub(crate) mod debug;
 pub(crate) mod math;
 mod memory;
 mod product;

@@ -275,14 +275,14 @@ pub(crate) static ROWS: &[Row] = &[
     row(
         "device_assert",
         "cond, msg=, mask=",
-        Run(debug::nothing),
-        "accepted without effect, as in Triton unless TRITON_DEBUG is set",
+        Run(debug::device_assert),
+        "tested with `@triton.jit(debug=True)` or `TRITON_DEBUG=1`, as in Triton; the error comes with the next read or synchronisation",
     ),
     row(
         "device_print",
         "prefix, *args, hex=",
-        Run(debug::nothing),
-        "accepted without effect: GPUs cannot print portably",
+        Run(debug::device_print),
+        "one line for each element, for a scalar one for each program",
     ),
     // Not portable.
     row(

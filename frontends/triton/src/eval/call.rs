@@ -365,6 +365,12 @@ impl Eval<'_> {
                 Value::tuple((0..n).map(|i| Value::tuple(lists.iter().map(|l| l[i].clone()).collect())).collect())
             }
             "str" => Value::str(first.to_string()),
+            // Triton's `print` of what only the run knows.
+            "print" if matches!(first, Value::Str(_)) && !args.iter().all(Value::is_const) => {
+                let Some(row) = crate::builtins::find("device_print") else { return Err(wrong(self)) };
+                let mut bound = crate::builtins::Args::bind(self, row, args.to_vec(), keywords)?;
+                crate::builtins::debug::device_print(self, &mut bound)?
+            }
             "print" => {
                 self.notes.push(args.iter().map(Value::to_string).collect::<Vec<_>>().join(" "));
                 Value::None

@@ -77,7 +77,11 @@ impl Eval<'_> {
                     self.here = a.test.range();
                     return Err(self.error("K009", format!("assertion failed{message}"), "this does not hold"));
                 }
-                Ok(())
+                let text = match &a.msg {
+                    Some(m) if self.debug => self.expr(m)?.to_string(),
+                    _ => String::new(),
+                };
+                crate::builtins::debug::assertion(self, &test, None, &text)
             }
             Stmt::Import(_) | Stmt::ImportFrom(_) => Err(self
                 .error("K002", "imports inside a kernel are not supported", "here")

@@ -117,7 +117,7 @@ impl Body<'_> {
             }
             Op::Shuffle(kind, x, n) => self.shuffle(s, *kind, *x, *n),
             Op::Assert(..) => {
-                let help = "define NDEBUG or leave the assertion out for this target; the CPU checks it";
+                let help = "give the kernel a debug buffer first: `girih_simt::debug::instrument`";
                 return Err(self.refuse(s, "an assertion, which WGSL has no way to report").help(help));
             }
             Op::Print(..) => return Err(self.refuse(s, "a printed line, which WGSL has no way to report")),
