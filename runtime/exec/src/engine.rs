@@ -4,7 +4,7 @@ use crate::device::{BufferRef, Device, SharedBytes};
 use crate::group::{Group, Weight};
 use crate::loaded::{Loaded, Slot, derived_keys, most};
 use crate::record::{Batch, record};
-use girih_base::{Bindings, Diag, Result};
+use girih_base::{Diag, Result};
 use girih_plan::{Place, Plan, Step};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
