@@ -10,7 +10,10 @@
 
 mod bind;
 pub mod build;
+mod clean;
 mod cost;
+pub mod debug;
+mod group;
 pub mod ir;
 pub mod op;
 pub mod text;
@@ -18,7 +21,9 @@ pub mod verify;
 
 pub use bind::bind;
 pub use build::Builder;
+pub use clean::clean;
 pub use cost::{Cost, cost};
+pub use group::{Group, group};
 pub use ir::*;
 pub use op::*;
 pub use text::{parse, print, print_without_locs};

@@ -1,10 +1,12 @@
 //! Dead code: what no store needs goes, carried values included, and values are numbered anew.
 
-use girih_tile::{Block, Kernel, Op, ValueId};
+use crate::ir::{Block, Kernel, ValueId};
+use crate::op::Op;
 
-/// Removes dead code.
-pub(crate) fn clean(kernel: &mut Kernel) {
+/// Removes dead code; `keep` is not dead. Gives each value's new number, none to those that went.
+pub fn clean(kernel: &mut Kernel, keep: &[ValueId]) -> Vec<Option<ValueId>> {
     let mut live = Live { live: vec![false; kernel.values.len()], changed: true };
+    keep.iter().for_each(|v| live.mark(*v));
     while live.changed {
         live.changed = false;
         live.block(&kernel.body);
@@ -22,6 +24,7 @@ pub(crate) fn clean(kernel: &mut Kernel) {
     scalars(&mut kernel.body, &mut |i| *i = places[*i]);
     let mut keep = used.into_iter();
     kernel.scalars.retain(|_| keep.next().unwrap_or(false));
+    names
 }
 
 struct Live {
@@ -31,6 +34,7 @@ struct Live {
 
 fn effect(op: &Op) -> bool {
     matches!(op, Op::Store { .. } | Op::StoreAt { .. } | Op::Atomic { .. } | Op::CompareExchange { .. })
+        || matches!(op, Op::Print(..) | Op::Assert(..))
         || (matches!(op, Op::For { .. } | Op::While { .. } | Op::If { .. })
             && op.blocks().iter().any(|b| b.stmts.iter().any(|s| effect(&s.op))))
 }
