@@ -12,7 +12,7 @@ use girih_base::{DType, Diag, Result, codec};
 use girih_cuda::{Argument, Compiled, LaunchShape, Loaded, Module, Value, caps};
 use girih_driver::Target;
 use girih_exec::{Device, MemRef};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A kernel and how it is launched.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct Case {
     pub file: String,
     /// The text of the file.
     pub source: String,
+    /// Where included files are.
+    pub folder: PathBuf,
     /// The kernel with its template arguments.
     pub kernel: String,
     /// Blocks.
@@ -90,6 +92,19 @@ pub fn cases(folder: &Path) -> std::result::Result<Vec<Case>, String> {
     Ok(all)
 }
 
+/// Launches of kernels in other files: lines of a file's name and what stands behind `// launch:`.
+pub fn launches(text: &str, folder: &Path) -> std::result::Result<Vec<Case>, String> {
+    let lines = text.lines().filter(|l| !l.starts_with('#') && !l.trim().is_empty());
+    lines
+        .map(|line| {
+            let (file, rest) = line.split_once(' ').ok_or_else(|| format!("`{line}`"))?;
+            let path = folder.join(file);
+            let source = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+            Ok(Case { folder: folder.into(), ..case(file, &source, rest).map_err(|e| format!("`{line}`: {e}"))? })
+        })
+        .collect()
+}
+
 fn case(file: &str, source: &str, text: &str) -> std::result::Result<Case, String> {
     // Template arguments may contain spaces.
     let (kernel, rest) = match text.find('>').filter(|_| text.find('<').is_some_and(|i| i < text.find('=').unwrap_or(usize::MAX))) {
@@ -99,6 +114,7 @@ fn case(file: &str, source: &str, text: &str) -> std::result::Result<Case, Strin
     let mut c = Case {
         file: file.into(),
         source: source.into(),
+        folder: PathBuf::new(),
         kernel: kernel.trim().into(),
         grid: [1; 3],
         block: [1; 3],
@@ -141,6 +157,12 @@ fn given(text: &str) -> std::result::Result<Given, String> {
     let wrong = || format!("`{text}` is no array");
     let (dtype, n) = rest.trim_end_matches(']').split_once('[').ok_or_else(wrong)?;
     let (dtype, n): (DType, usize) = (DType::from_name(dtype).ok_or_else(wrong)?, n.parse().map_err(|_| wrong())?);
+    // Numbers from 0 to one below a limit: `below50`.
+    let below = kind.strip_prefix("below").and_then(|n| n.parse().ok()).filter(|n| *n > 0);
+    let known = ["arange", "mixed", "bits", "noise", "positive", "lowest", "zeros", "empty"];
+    if below.is_none() && !known.contains(&kind) {
+        return Err(wrong());
+    }
     let mut state = 0x2545_f491_4f6c_dd1du64;
     let value = |i: usize| -> f64 {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
@@ -150,12 +172,11 @@ fn given(text: &str) -> std::result::Result<Given, String> {
             "mixed" => ((state >> 40) % 201) as f64 - 100.0,
             "bits" => (state >> 32) as f64,
             "noise" => (state >> 40) as f64 / (1u64 << 23) as f64 - 1.0,
-            _ => 0.0,
+            "positive" => (state >> 40) as f64 / (1u64 << 24) as f64 + 0.01,
+            "lowest" => f64::NEG_INFINITY,
+            _ => below.map_or(0.0, |n: u64| ((state >> 40) % n) as f64),
         }
     };
-    if !["arange", "mixed", "bits", "noise", "zeros", "empty"].contains(&kind) {
-        return Err(wrong());
-    }
     let values: Vec<f64> = (0..n).map(value).collect();
     let bytes = if dtype.is_float() {
         codec::encode_floats(dtype, &values)
@@ -184,7 +205,8 @@ impl Case {
     /// # Errors
     /// What the translator refuses.
     pub fn compile(&self, target: &dyn Target) -> Result<Compiled> {
-        Module::parse(&self.source, &self.file, &|_, _| None)?.compile(&self.kernel, &self.shape(), caps(target))
+        let include = |name: &str, _: bool| std::fs::read_to_string(self.folder.join(name)).ok();
+        Module::parse(&self.source, &self.file, &include)?.compile(&self.kernel, &self.shape(), caps(target))
     }
 
     /// Runs it; gives the arrays.

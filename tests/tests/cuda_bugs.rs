@@ -3,7 +3,7 @@
 
 use girih_base::{Diag, Result};
 use girih_emulator::{Emulator, EmulatorDevice, differs, first_difference};
-use girih_tests::cuda::{Case, cases};
+use girih_tests::cuda::{Case, cases, launches};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -52,4 +52,25 @@ fn every_planted_bug_is_found_at_its_line() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let want = [("bounds.cu", 8), ("divergence.cu", 4), ("lanes.cu", 4), ("races.cu", 10), ("uninitialised.cu", 4)];
     assert_eq!(count, want.map(|(f, n)| (f.to_string(), n)).into());
+}
+
+/// Our own kernels have no mistakes.
+#[test]
+fn nothing_is_found_where_nothing_is_wrong() {
+    let all = cases(&Path::new(env!("CARGO_MANIFEST_DIR")).join("cuda/suite")).unwrap();
+    let wrong: Vec<String> =
+        all.iter().filter_map(|c| Some(format!("{}: {}", c.name(), check(c).err()?))).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Nor have those of llm.c: `GIRIH_LLMC` names its folder `dev/cuda`.
+#[test]
+#[ignore = "needs a folder of kernels"]
+fn nothing_is_found_in_llm_c() {
+    let folder = std::env::var("GIRIH_LLMC").unwrap();
+    let all = launches(include_str!("../cuda/llmc.launches"), Path::new(&folder)).unwrap();
+    assert!(all.len() > 90, "{}", all.len());
+    let wrong: Vec<String> =
+        all.iter().filter_map(|c| Some(format!("{}: {}", c.name(), check(c).err()?))).collect();
+    assert!(wrong.is_empty(), "{} of {}\n{}", wrong.len(), all.len(), wrong.join("\n"));
 }

@@ -26,7 +26,7 @@ use std::process::ExitCode;
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Where to run: `cpu`, `wgpu`, `wgpu:N` (see `girih devices`), or `auto`: the first real GPU, else the CPU
+    /// Where to run: `cpu`, `wgpu`, `wgpu:N` (see `girih devices`), `check` (the emulator, which finds races and wrong accesses), or `auto`: the first real GPU, else the CPU
     #[arg(long, global = true, default_value = "auto")]
     device: DeviceSpec,
     /// Print one JSON value instead of text

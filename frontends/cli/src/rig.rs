@@ -3,6 +3,7 @@
 use girih_base::{Diag, Result};
 use girih_cpu::{CpuDevice, CpuTarget};
 use girih_driver::{Target, cache};
+use girih_emulator::{Emulator, EmulatorDevice, SUBGROUPS};
 use girih_exec::Device;
 use girih_wgpu::{DeviceInfo, WgpuDevice};
 use std::fmt;
@@ -17,6 +18,8 @@ pub enum DeviceSpec {
     Cpu,
     /// A graphics adapter by its place in the list, or the best one.
     Wgpu(Option<usize>),
+    /// The checker, with subgroups of this many threads: slow, and every wrong access is an error.
+    Check(u32),
 }
 
 impl FromStr for DeviceSpec {
@@ -26,10 +29,15 @@ impl FromStr for DeviceSpec {
             None if s == "auto" => Ok(DeviceSpec::Auto),
             None if s == "cpu" => Ok(DeviceSpec::Cpu),
             None if s == "wgpu" => Ok(DeviceSpec::Wgpu(None)),
+            None if s == "check" => Ok(DeviceSpec::Check(32)),
+            Some(("check", n)) => match n.parse() {
+                Ok(n) if SUBGROUPS.contains(&n) => Ok(DeviceSpec::Check(n)),
+                _ => Err(format!("`{n}` is no width of subgroups: give 4, 8, 16, 32 or 64")),
+            },
             Some(("wgpu", n)) => {
                 n.parse().map(|n| DeviceSpec::Wgpu(Some(n))).map_err(|_| format!("`{n}` is not a number"))
             }
-            _ => Err("give cpu, wgpu, wgpu:N or auto".into()),
+            _ => Err("give cpu, wgpu, wgpu:N, check or auto".into()),
         }
     }
 }
@@ -41,6 +49,8 @@ impl fmt::Display for DeviceSpec {
             DeviceSpec::Cpu => f.write_str("cpu"),
             DeviceSpec::Wgpu(None) => f.write_str("wgpu"),
             DeviceSpec::Wgpu(Some(n)) => write!(f, "wgpu:{n}"),
+            DeviceSpec::Check(32) => f.write_str("check"),
+            DeviceSpec::Check(n) => write!(f, "check:{n}"),
         }
     }
 }
@@ -65,6 +75,11 @@ impl Rig {
                 let cache_dir = cache::folder().map(|f| f.join("pipelines"));
                 let device = WgpuDevice::open(index, girih_wgpu::Options { cache_dir, ..Default::default() })?;
                 Ok(Rig { target: Box::new(device.compiler()), device: Box::new(device) })
+            }
+            DeviceSpec::Check(subgroup) => {
+                let target = Emulator::new(subgroup);
+                let device = Box::new(EmulatorDevice::new(&target));
+                Ok(Rig { target: Box::new(target), device })
             }
             DeviceSpec::Auto => Rig::open(auto()),
         }
@@ -96,10 +111,10 @@ mod tests {
 
     #[test]
     fn devices_are_written_as_they_are_read() {
-        for text in ["auto", "cpu", "wgpu", "wgpu:3"] {
+        for text in ["auto", "cpu", "wgpu", "wgpu:3", "check", "check:8"] {
             assert_eq!(text.parse::<DeviceSpec>().unwrap().to_string(), text);
         }
-        for text in ["", "gpu", "wgpu:", "wgpu:-1", "cpu:0"] {
+        for text in ["", "gpu", "wgpu:", "wgpu:-1", "cpu:0", "check:5"] {
             assert!(text.parse::<DeviceSpec>().is_err(), "{text}");
         }
     }

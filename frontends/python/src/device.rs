@@ -4,6 +4,7 @@ use crate::fault::raise;
 use girih_base::{Diag, Result};
 use girih_cpu::{CpuDevice, CpuTarget};
 use girih_driver::{Target, cache};
+use girih_emulator::{Emulator, EmulatorDevice, SUBGROUPS};
 use girih_exec::{Device, Session};
 use girih_wgpu::{DeviceInfo, WgpuDevice, WgpuTarget};
 use pyo3::prelude::*;
@@ -36,18 +37,25 @@ enum Spec {
     Cpu,
     /// An adapter by its place in the list, or the best one.
     Wgpu(Option<usize>),
+    /// The checker, with subgroups of this many threads.
+    Check(u32),
 }
 
 impl Spec {
     fn parse(text: &str) -> Result<Spec> {
         let unknown = || {
             Diag::error("Y001", format!("`{text}` is not a device"))
-                .help("give cpu, wgpu, wgpu:N or auto; `girih.devices()` lists them")
+                .help("give cpu, wgpu, wgpu:N, check or auto; `girih.devices()` lists them")
         };
         match text.split_once(':') {
             None if text == "auto" => Ok(best()),
             None if text == "cpu" => Ok(Spec::Cpu),
             None if text == "wgpu" => Ok(Spec::Wgpu(None)),
+            None if text == "check" => Ok(Spec::Check(32)),
+            Some(("check", n)) => match n.parse() {
+                Ok(n) if SUBGROUPS.contains(&n) => Ok(Spec::Check(n)),
+                _ => Err(unknown()),
+            },
             Some(("wgpu", n)) => n.parse().map(|n| Spec::Wgpu(Some(n))).map_err(|_| unknown()),
             _ => Err(unknown()),
         }
@@ -80,6 +88,12 @@ pub fn fresh(name: &str) -> Result<Fresh> {
         Spec::Cpu => {
             let (target, device) = (Box::new(CpuTarget::new()), Box::new(CpuDevice::new()));
             Ok(Fresh { name: "cpu".into(), target, device, shaders: None })
+        }
+        Spec::Check(subgroup) => {
+            let target = Emulator::new(subgroup);
+            let device = Box::new(EmulatorDevice::new(&target));
+            let name = if subgroup == 32 { "check".into() } else { format!("check:{subgroup}") };
+            Ok(Fresh { name, target: Box::new(target), device, shaders: None })
         }
         Spec::Wgpu(index) => {
             let cache_dir = cache::folder().map(|f| f.join("pipelines"));
@@ -132,7 +146,7 @@ pub fn auto(py: Python<'_>) -> String {
     match py.detach(best) {
         Spec::Wgpu(Some(at)) => format!("wgpu:{at}"),
         Spec::Wgpu(None) => "wgpu".into(),
-        Spec::Cpu => "cpu".into(),
+        Spec::Cpu | Spec::Check(_) => "cpu".into(),
     }
 }
 

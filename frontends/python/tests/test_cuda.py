@@ -119,3 +119,38 @@ def test_mistakes(device, module, tmp_path):
     with pytest.raises(girih.Error) as e:
         girih.cuda.load(tmp_path / "wrong.cu")["wrong"][1, 1](x)
     assert e.value.code == "U003" and e.value.labels[0][1] == 2
+
+
+def test_kernels_are_checked():
+    module = girih.cuda.load(
+        """
+        __global__ void reverse(int* x) {
+            __shared__ int s[64];
+            s[threadIdx.x] = x[threadIdx.x];
+            x[threadIdx.x] = s[63 - threadIdx.x];
+        }
+        __global__ void twice(float* x, int n) {
+            int i = blockIdx.x * blockDim.x + threadIdx.x;
+            if (i < n) x[i] *= 2;
+        }
+        __global__ void first_lanes(float* x) {
+            float v = x[threadIdx.x];
+            for (int o = 16; o > 0; o /= 2) v += __shfl_xor_sync(0xffffffff, v, o);
+            x[threadIdx.x] = v;
+        }
+        """
+    )
+    x = np.arange(64, dtype=np.int32)
+    with pytest.raises(girih.Error) as error:
+        module["reverse"].check[1, 64](x)
+    assert error.value.code in ("S102", "S103")
+    y = np.arange(100, dtype=np.float32)
+    module["twice"].check[4, 32](y, 100)
+    assert y[99] == 198
+    with pytest.raises(girih.Error) as error:
+        module["twice"].check[4, 32](y, 128)
+    assert error.value.code == "S101"
+    a, b = np.ones(32, np.float32), np.ones(32, np.float32)
+    module["first_lanes"].check[1, 32](a)
+    module["first_lanes"].check(subgroup=8)[1, 32](b)
+    assert a[0] == 32 and b[0] != 32

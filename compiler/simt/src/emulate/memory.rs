@@ -125,6 +125,11 @@ impl Memory {
         self.shadow.fill(Shadow::default());
     }
 
+    /// Whether there is such an element.
+    pub fn has(&self, index: u64) -> bool {
+        index < self.shadow.len() as u64
+    }
+
     /// Says that element `index`, if there is one, is about to be written.
     pub fn start(&mut self, index: u64) {
         if let Some(shadow) = self.shadow.get_mut(index as usize) {

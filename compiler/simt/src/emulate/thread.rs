@@ -145,7 +145,9 @@ impl Machine<'_> {
             }
             Op::Atomic(op, space, index, x) => {
                 let x = self.get(*x, t);
-                let (memory, at) = self.memory(*space, *index, Kind::Atomic, t)?;
+                // Nobody looks at the old element: a store of a part of it.
+                let kind = if result.is_some() { Kind::Atomic } else { Kind::Write };
+                let (memory, at) = self.memory(*space, *index, kind, t)?;
                 out[0] = memory.data[at];
                 memory.data[at] = match atomic(*op) {
                     Some(op) => scalar::map(op, memory.ty.dtype, &[out[0], x]),

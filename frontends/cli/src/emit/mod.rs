@@ -126,6 +126,9 @@ impl Targets {
     pub fn of(spec: DeviceSpec) -> Result<Targets> {
         match spec {
             DeviceSpec::Cpu => Ok(Targets { chosen: Box::new(CpuTarget::new()), shaders: WgpuTarget::webgpu() }),
+            DeviceSpec::Check(subgroup) => {
+                Ok(Targets { chosen: Box::new(girih_emulator::Emulator::new(subgroup)), shaders: WgpuTarget::webgpu() })
+            }
             // The same text on every machine unless an adapter was asked for.
             DeviceSpec::Auto => Ok(Targets { chosen: Box::new(WgpuTarget::webgpu()), shaders: WgpuTarget::webgpu() }),
             DeviceSpec::Wgpu(index) => {

@@ -58,9 +58,14 @@ pub struct Run {
 pub struct Check {
     #[command(flatten)]
     launch: Launch,
-    /// Widths of subgroups (CUDA's warps) to run with, 4 to 64: results must not differ
-    #[arg(long, default_value = "32", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(4..=64))]
+    /// Widths of subgroups (CUDA's warps) to run with, of 4,8,16,32,64: results must not differ
+    #[arg(long, default_value = "32", value_delimiter = ',', value_parser = width)]
     subgroups: Vec<u32>,
+}
+
+fn width(text: &str) -> std::result::Result<u32, String> {
+    let known = text.parse().ok().filter(|n| girih_emulator::SUBGROUPS.contains(n));
+    known.ok_or_else(|| format!("`{text}` is no width of subgroups: give 4, 8, 16, 32 or 64"))
 }
 
 impl Run {
@@ -78,13 +83,23 @@ impl Run {
         }
         let spec = if context.device == DeviceSpec::Auto { auto() } else { context.device };
         let mut rig = Rig::open(spec)?;
-        let outcome = prepared.run(&mut rig, self.reps)?;
+        let outcome = prepared.run(&mut rig, self.reps);
+        // Of a launch that failed, too.
+        let prints = rig.device.take_prints();
+        let printed: String = prints.lines.iter().map(|line| line.text.as_str()).collect();
+        if !printed.is_empty() && (!context.json || outcome.is_err()) {
+            write!(out, "{printed}{}", if printed.ends_with('\n') { "" } else { "\n" })?;
+        }
+        if prints.lost > 0 {
+            note(&format!("{} printed lines found no room in the debug buffer", prints.lost));
+        }
+        let outcome = outcome?;
         for (name, path) in &files {
             if let Some(b) = outcome.arrays.iter().find(|b| b.name == *name) {
                 report::save(&b.elements, path)?;
             }
         }
-        prepared.report(&outcome, &files, spec, context.json, out)
+        prepared.report(&outcome, &printed, &files, spec, context.json, out)
     }
 }
 
@@ -153,7 +168,15 @@ impl Prepared {
         Ok((outcome, exchanges))
     }
 
-    fn report(&self, outcome: &Outcome, files: &[(String, String)], spec: DeviceSpec, json: bool, out: Out) -> Done {
+    fn report(
+        &self,
+        outcome: &Outcome,
+        printed: &str,
+        files: &[(String, String)],
+        spec: DeviceSpec,
+        json: bool,
+        out: Out,
+    ) -> Done {
         outcome.notes.iter().for_each(|n| note(n));
         if json {
             let value = serde_json::json!({
@@ -161,6 +184,7 @@ impl Prepared {
                 "grid": self.grid,
                 "device": spec.to_string(),
                 "seconds": outcome.seconds,
+                "printed": printed,
                 "arrays": outcome.arrays.iter().map(report::json).collect::<Vec<_>>(),
                 "files": files.iter().map(|(_, path)| path).collect::<Vec<_>>(),
             });

@@ -28,6 +28,7 @@ import numpy as np
 
 from girih import _girih
 from girih._array import Array
+from girih._check import Checked
 from girih._devices import current_device
 from girih._dtypes import dtype_of
 from girih._errors import Error
@@ -85,6 +86,11 @@ class Kernel:
         grid, block = (_extents(self.__name__, n) for n in shape[:2])
         shared = int(shape[2]) if len(shape) == 3 else 0
         return lambda *args: self._launch(grid, block, shared, args)
+
+    @property
+    def check(self) -> Checked:
+        """`kernel.check[grid, block](*arguments)`: a launch that raises `girih.Error` at the first race or wrong access."""
+        return Checked(self)
 
     def compiled(
         self, grid: Any, block: Any, shared: int = 0, nulls: Sequence[bool] = (), device: str | None = None

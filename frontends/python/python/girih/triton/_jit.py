@@ -12,6 +12,7 @@ import numpy as np
 
 from girih import _girih
 from girih._array import Array
+from girih._check import Checked
 from girih._devices import current_device, resolve
 from girih._dtypes import dtype_of
 from girih._errors import Error
@@ -163,6 +164,11 @@ class JITFunction:
     def __getitem__(self, grid: Any) -> Callable[..., CompiledKernel | None]:
         return lambda *args, **kwargs: self.run(*args, grid=grid, **kwargs)
 
+    @property
+    def check(self) -> Checked:
+        """`kernel.check[grid](*arguments)`: a launch that raises `girih.Error` at the first race or wrong access."""
+        return Checked(self)
+
     def warmup(self, *args: Any, grid: Any = (1,), **kwargs: Any) -> CompiledKernel:
         """Compiles for these arguments, without a launch. Dtypes may stand for arrays."""
         launch = _Launch(self, args, dict(kwargs))
@@ -177,7 +183,7 @@ class JITFunction:
         if 0 in extents:
             return None
         single = tuple(n == 1 for n in extents)
-        compiled = self._compile(launch.device, launch.specs(), single, launch.hints)
+        compiled = self._compile(launch.device, launch.specs(), single, launch.hints, extents, launch.scalars)
         launch.start(compiled.compiled, extents)
         return compiled
 
@@ -198,11 +204,19 @@ class JITFunction:
                 self._module = _girih.TritonModule(source.main, source.modules)
             return self._module
 
-    def _compile(self, device: str, specs: Spec, single: tuple[bool, ...], hints: Mapping[str, Any]) -> CompiledKernel:
+    def _compile(
+        self,
+        device: str,
+        specs: Spec,
+        single: tuple[bool, ...],
+        hints: Mapping[str, Any],
+        grid: tuple[int, int, int] | None = None,
+        scalars: Sequence[tuple[str, int | float]] = (),
+    ) -> CompiledKernel:
         key = (device, single, specs)
         found = self._compiled.get(key)
         if found is None:
-            compiled = self._parsed().compile(self.__name__, device, specs, single)
+            compiled = self._parsed().compile(self.__name__, device, specs, single, grid, list(scalars))
             for line in compiled.notes:
                 # What `tl.static_print` says, when the kernel is compiled, as in Triton.
                 sys.stdout.write(f"{line}\n")
