@@ -28,6 +28,8 @@ mod affine;
 mod builtins;
 mod embedded;
 mod eval;
+mod globals;
+mod forms;
 mod launch;
 mod module;
 mod share;
@@ -40,7 +42,8 @@ pub use builtins::markdown;
 pub use embedded::Embedded;
 pub use launch::{Argument, Launcher};
 pub use module::{Module, Parameter, Resolver};
-pub use signature::{Arg, Constant, Signature, debug_wanted};
+pub use forms::Forms;
+pub use signature::{Arg, Assume, Constant, Launch, Signature, debug_wanted};
 
 use girih_base::{Bindings, DType, Dim};
 use std::sync::Arc;
@@ -58,6 +61,8 @@ pub struct Kernel {
     pub checks: Vec<Dim>,
     /// Sizes that are not negative at the launches this was compiled for; empty unless [`Signature::assume`] allowed them.
     pub assumes: Vec<Dim>,
+    /// Sizes that were negative at the launch it was compiled for; where one is not, there is a better form.
+    pub missed: Vec<Dim>,
     /// What `tl.static_print` said.
     pub notes: Vec<String>,
 }
@@ -66,6 +71,11 @@ impl Kernel {
     /// Whether what was assumed holds for a launch; if not, compile it without [`Signature::assume`].
     pub fn holds(&self, bindings: &Bindings) -> bool {
         self.assumes.iter().all(|d| d.eval(bindings).is_ok_and(|v| v >= 0))
+    }
+
+    /// Whether more could be assumed of a launch.
+    pub fn misses(&self, bindings: &Bindings) -> bool {
+        self.missed.iter().any(|d| d.eval(bindings).is_ok_and(|v| v >= 0))
     }
 }
 

@@ -1,10 +1,10 @@
 //! Source files: parsing, what their top level defines, positions, and excerpts in errors.
 
+use crate::globals::{Function, Global, Globals};
 use crate::signature::Signature;
 use crate::{Kernel, eval};
 use girih_base::{Diag, Loc, Result};
-use ruff_python_ast::{Expr, Stmt, StmtFunctionDef};
-use ruff_text_size::{Ranged, TextRange};
+use ruff_text_size::TextRange;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -33,33 +33,11 @@ pub(crate) struct Source {
     pub file: Arc<str>,
     pub text: String,
     lines: Vec<usize>,
-    pub globals: BTreeMap<String, Global>,
-    /// Kernels in the order of the file.
-    kernels: Vec<String>,
+    pub globals: Globals,
     /// The file as errors name it: where the text was translated from, if it was.
     shown: Arc<str>,
     /// Where the parts of a translated text come from: byte offset, line, column.
     places: Vec<(u32, u32, u32)>,
-}
-
-/// What a name of the top level is bound to.
-pub(crate) enum Global {
-    Function(Arc<Function>),
-    /// `import module as name`.
-    Module(String),
-    /// `from module import name as ...`.
-    From(String, String),
-    Value(Expr),
-}
-
-/// A function of a file.
-pub(crate) struct Function {
-    pub file: Arc<str>,
-    pub def: StmtFunctionDef,
-    /// `@triton.jit`.
-    pub jit: bool,
-    /// `@triton.constexpr_function`, or no decorator at all.
-    pub plain: bool,
 }
 
 impl Module {
@@ -82,7 +60,7 @@ impl Module {
 
     /// The names of the file's `@triton.jit` functions, in order.
     pub fn kernels(&self) -> &[String] {
-        &self.source.kernels
+        &self.source.globals.kernels
     }
 
     /// The parameters of a kernel, in order.
@@ -129,7 +107,7 @@ impl Module {
         match self.source.globals.get(name) {
             Some(Global::Function(f)) if f.jit => Ok(f.clone()),
             _ => {
-                let list = self.source.kernels.join(", ");
+                let list = self.source.globals.kernels.join(", ");
                 Err(Diag::error("K003", format!("`{}` has no kernel `{name}`", self.source.file)).note(
                     if list.is_empty() { "it has no `@triton.jit` function".into() } else { format!("it has {list}") },
                 ))
@@ -183,105 +161,15 @@ impl Source {
             file: file.into(),
             text: text.into(),
             lines: std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i + 1)).collect(),
-            globals: BTreeMap::new(),
-            kernels: Vec::new(),
+            globals: Globals::default(),
             shown: shown.into(),
             places: places.to_vec(),
         };
         let parsed = ruff_python_parser::parse_module(text).map_err(|e| {
             source.diag(e.location, &Loc::unknown(), "K001", format!("not Python: {}", e.error), "here")
         })?;
-        source.collect(&parsed.into_syntax().body);
+        source.globals = Globals::of(&parsed.into_syntax().body, &source.file, text);
         Ok(source)
-    }
-
-    /// Names of the top level; of alternatives (`if`, `try`) the first counts.
-    fn collect(&mut self, body: &[Stmt]) {
-        for stmt in body {
-            match stmt {
-                Stmt::FunctionDef(def) => {
-                    let named = |names: &[&str]| def.decorator_list.iter().any(|d| decorator(&d.expression, names));
-                    let jit = named(&["jit"]);
-                    let plain = named(&["constexpr_function"]) || def.decorator_list.is_empty();
-                    let name = def.name.id.to_string();
-                    if jit {
-                        self.kernels.push(name.clone());
-                    }
-                    let function = Function { file: self.file.clone(), def: def.clone(), jit, plain };
-                    self.globals.insert(name, Global::Function(Arc::new(function)));
-                }
-                Stmt::Import(import) => {
-                    for alias in &import.names {
-                        let module = alias.name.id.to_string();
-                        match &alias.asname {
-                            Some(name) => self.bind(name.id.to_string(), Global::Module(module)),
-                            None => {
-                                let head = module.split('.').next().unwrap_or_default().to_string();
-                                self.bind(head.clone(), Global::Module(head));
-                            }
-                        }
-                    }
-                }
-                Stmt::ImportFrom(import) => {
-                    let dots = ".".repeat(import.level as usize);
-                    let module = import.module.as_ref().map(|m| m.id.to_string()).unwrap_or_default();
-                    for alias in &import.names {
-                        let name = alias.asname.as_ref().unwrap_or(&alias.name).id.to_string();
-                        self.bind(name, Global::From(format!("{dots}{module}"), alias.name.id.to_string()));
-                    }
-                }
-                Stmt::Assign(a) => {
-                    for target in &a.targets {
-                        if let Expr::Name(n) = target {
-                            self.globals.insert(n.id.to_string(), Global::Value((*a.value).clone()));
-                        }
-                    }
-                }
-                Stmt::AnnAssign(a) => {
-                    if let (Expr::Name(n), Some(value)) = (&*a.target, &a.value) {
-                        self.globals.insert(n.id.to_string(), Global::Value((**value).clone()));
-                    }
-                }
-                Stmt::If(s) => {
-                    self.collect(&s.body);
-                    s.elif_else_clauses.iter().for_each(|c| self.alternatives(&c.body));
-                }
-                Stmt::Try(s) => {
-                    self.collect(&s.body);
-                    for h in &s.handlers {
-                        let ruff_python_ast::ExceptHandler::ExceptHandler(h) = h;
-                        self.alternatives(&h.body);
-                    }
-                    self.alternatives(&s.orelse);
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn alternatives(&mut self, body: &[Stmt]) {
-        let mut other = Source {
-            file: self.file.clone(),
-            text: String::new(),
-            lines: Vec::new(),
-            globals: BTreeMap::new(),
-            kernels: Vec::new(),
-            shown: self.shown.clone(),
-            places: Vec::new(),
-        };
-        other.collect(body);
-        for name in other.kernels {
-            if !self.globals.contains_key(&name) {
-                self.kernels.push(name);
-            }
-        }
-        for (name, global) in other.globals {
-            self.bind(name, global);
-        }
-    }
-
-    fn bind(&mut self, name: String, global: Global) {
-        self.globals.entry(name).or_insert(global);
     }
 
     /// Line and column, from 1; columns count characters.
@@ -328,22 +216,5 @@ impl Source {
         let caret = format!("{}{}", " ".repeat(column as usize - 1 - indent), "^".repeat(width));
         let text = format!("{label}\n {pad} |\n {line} | {}\n {pad} | {caret}", shown.trim_end());
         Diag::error(code, message).at(&self.loc(span, site), text)
-    }
-}
-
-/// Whether a decorator is one of these, with or without arguments: `@jit`, `@triton.jit`, `@triton.autotune(...)`.
-pub(crate) fn decorator(e: &Expr, names: &[&str]) -> bool {
-    match e {
-        Expr::Name(n) => names.contains(&n.id.as_str()),
-        Expr::Attribute(a) => names.contains(&a.attr.id.as_str()),
-        Expr::Call(c) => decorator(&c.func, names),
-        _ => false,
-    }
-}
-
-impl Function {
-    /// Where it is defined.
-    pub fn span(&self) -> TextRange {
-        self.def.name.range()
     }
 }

@@ -1,6 +1,6 @@
 //! What a kernel is compiled for: the types of its arguments and the values of its constants.
 
-use crate::module::Function;
+use crate::globals::Function;
 use crate::value::Value;
 use girih_base::DType;
 use std::collections::BTreeMap;
@@ -67,9 +67,30 @@ pub struct Signature {
     pub single: [bool; 3],
     /// Assertions are tested, as with `@triton.jit(debug=True)`; see [`debug_wanted`].
     pub debug: bool,
-    /// The compiler may assume what [`Kernel::assumes`](crate::Kernel::assumes) says: whoever launches the kernel tests
-    /// [`Kernel::holds`](crate::Kernel::holds), and compiles without this where it does not hold.
-    pub assume: bool,
+    /// What the compiler may assume of launches.
+    pub assume: Assume,
+}
+
+/// What the compiler may assume of launches. Whoever launches the kernel tests [`Kernel::holds`](crate::Kernel::holds), or lets
+/// [`Forms`](crate::Forms) do it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Assume {
+    /// Nothing: the kernel is right at every launch.
+    #[default]
+    Nothing,
+    /// Divisors of indices are positive, as they are where the grid fits the sizes.
+    Grid,
+    /// Whatever holds at this launch: that blocks are whole, for example.
+    Launch(Launch),
+}
+
+/// The numbers of a launch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Launch {
+    /// Extents of the grid along x, y, z.
+    pub grid: [u32; 3],
+    /// Integers by the parameter's name.
+    pub sizes: BTreeMap<String, i64>,
 }
 
 /// A parameter of a kernel, as declared.

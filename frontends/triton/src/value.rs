@@ -1,7 +1,7 @@
 //! What names stand for while a kernel is compiled: Python constants, tiles, pointers, functions.
 
 use crate::affine::{Affine, Cond, Range};
-use crate::module::Function;
+use crate::globals::Function;
 use girih_base::DType;
 use girih_tile::ValueId;
 use std::fmt;
@@ -167,7 +167,7 @@ impl Value {
         }
     }
 
-    /// Python's truth of constants.
+    /// Python's truth of constants; none of what only the run or the host program knows.
     pub fn truth(&self) -> Option<bool> {
         Some(match self {
             Value::None => false,
@@ -176,7 +176,7 @@ impl Value {
             Value::Float(v) => *v != 0.0,
             Value::Str(s) => !s.is_empty(),
             Value::Tuple(v) => !v.is_empty(),
-            Value::Tensor(_) | Value::Pointer(_) | Value::BlockPointer(_) => return None,
+            Value::Tensor(_) | Value::Pointer(_) | Value::BlockPointer(_) | Value::Foreign(_) => return None,
             _ => true,
         })
     }

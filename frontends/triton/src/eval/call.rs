@@ -3,7 +3,7 @@
 use super::stmt::Flow;
 use super::{DEPTH, Eval, Frame};
 use crate::builtins::{self, Args, How, Row};
-use crate::module::Function;
+use crate::globals::Function;
 use crate::value::{RangeOf, Tensor, Value, type_name};
 use girih_base::{DType, Result};
 use ruff_python_ast::{Expr, ExprCall};

@@ -15,8 +15,9 @@ mod sums;
 pub(crate) mod tensor;
 
 use crate::affine::Range;
-use crate::module::{Function, Module, Source};
-use crate::signature::{Arg, Constant, Signature, parameters};
+use crate::globals::Function;
+use crate::module::{Module, Source};
+use crate::signature::{Arg, Assume, Constant, Signature, parameters};
 use crate::value::{BlockPointer, Pointer, Tensor, Value};
 use crate::wrap::{self, Sink, Wrapped, Zero};
 use crate::{Binding, Kernel, share, steps};
@@ -47,9 +48,12 @@ pub(crate) struct Eval<'m> {
     pub ranges: BTreeMap<ValueId, (Range, Option<Dim>)>,
     /// Sizes that must fit i32 at launch.
     pub checks: Vec<Dim>,
-    /// Sizes that are assumed not to be negative, if that is allowed.
+    /// Sizes that are assumed not to be negative, if that is allowed, and those that are negative at the launch.
     pub assumes: Vec<Dim>,
-    pub assume: bool,
+    pub missed: Vec<Dim>,
+    pub assume: Assume,
+    /// The values of symbols at the launch.
+    pub known: girih_base::Bindings,
     /// Symbolic lower ends of scalars.
     pub bottoms: BTreeMap<ValueId, Dim>,
     pub notes: Vec<String>,
@@ -125,7 +129,7 @@ struct Evaluated {
 
 fn evaluate(module: &Module, function: &Arc<Function>, signature: &Signature, needless: Vec<Loc>) -> Result<Evaluated> {
     let debug = signature.debug || asked(function);
-    let mut e = Eval { needless, debug, assume: signature.assume, ..Eval::new(module) };
+    let mut e = Eval { needless, debug, assume: signature.assume.clone(), ..Eval::new(module) };
     let mut taken: Vec<String> = parameters(function).into_iter().map(|p| p.name).collect();
     let mut unique = |base: String| {
         let mut name = base.clone();
@@ -142,6 +146,9 @@ fn evaluate(module: &Module, function: &Arc<Function>, signature: &Signature, ne
         if !signature.single[axis] {
             let name = unique(format!("grid_{}", ["x", "y", "z"][axis]));
             e.grid[axis] = Dim::symbol(&name, 0, MAX_GRID[axis]);
+            if let Assume::Launch(launch) = &signature.assume {
+                e.known.insert(name.as_str().into(), launch.grid[axis] as i64);
+            }
             grid_names[axis] = Some(name.into());
         }
     }
@@ -176,6 +183,13 @@ fn evaluate(module: &Module, function: &Arc<Function>, signature: &Signature, ne
     if let Some(frame) = e.frames.last_mut() {
         frame.vars = vars;
     }
+    if let Assume::Launch(launch) = &signature.assume {
+        for (name, binding) in &bindings {
+            if let (Binding::Size(symbol), Some(v)) = (binding, launch.sizes.get(name)) {
+                e.known.insert(symbol.clone(), *v);
+            }
+        }
+    }
     e.body(&function.def.body, None)?;
     for (p, (reads, writes)) in e.b.params_mut().iter_mut().zip(&e.uses) {
         p.access = match (reads, writes) {
@@ -187,7 +201,8 @@ fn evaluate(module: &Module, function: &Arc<Function>, signature: &Signature, ne
     }
     let [x, y, z] = e.grid.clone();
     let tile = e.b.finish(function.def.name.id.to_string(), vec![z, y, x]);
-    let kernel = Kernel { tile, bindings, grid: grid_names, checks: e.checks, assumes: e.assumes, notes: e.notes };
+    let (checks, assumes, missed) = (e.checks, e.assumes, e.missed);
+    let kernel = Kernel { tile, bindings, grid: grid_names, checks, assumes, missed, notes: e.notes };
     Ok(Evaluated { kernel, remainders: e.remainders, sinks: e.sinks, zeros: e.zeros })
 }
 
@@ -209,14 +224,20 @@ pub(crate) fn decorators(
     // Decorators apply from the inside out, but autotuning decides before heuristics look.
     for wanted in ["autotune", "heuristics"] {
         for d in &function.def.decorator_list {
-            if !crate::module::decorator(&d.expression, &[wanted]) {
+            if !crate::globals::decorator(&d.expression, &[wanted]) {
                 continue;
             }
             let Expr::Call(call) = &d.expression else { continue };
             e.here = d.range;
             let pairs = match wanted {
-                "autotune" => e.first_config(call)?,
-                _ => e.heuristics(call, &known, signature)?,
+                "autotune" => e.first_config(call),
+                _ => e.heuristics(call, &known, signature),
+            };
+            let pairs = match pairs {
+                Ok(pairs) => pairs,
+                // What the call gives needs no decorator.
+                Err(_) if missing(function, signature, &out).is_none() => continue,
+                Err(why) => return Err(why),
             };
             for (name, value) in pairs {
                 if signature.args.contains_key(&name) {
@@ -233,6 +254,12 @@ pub(crate) fn decorators(
     Ok(out)
 }
 
+/// A parameter that has no value yet.
+fn missing(function: &Function, signature: &Signature, decided: &BTreeMap<String, Constant>) -> Option<String> {
+    let given = |name: &String| signature.args.contains_key(name) || decided.contains_key(name);
+    parameters(function).into_iter().find(|p| !p.default && !given(&p.name)).map(|p| p.name)
+}
+
 impl<'m> Eval<'m> {
     fn new(module: &'m Module) -> Eval<'m> {
         Eval {
@@ -242,7 +269,9 @@ impl<'m> Eval<'m> {
             ranges: BTreeMap::new(),
             checks: Vec::new(),
             assumes: Vec::new(),
-            assume: false,
+            missed: Vec::new(),
+            assume: Assume::Nothing,
+            known: girih_base::Bindings::new(),
             bottoms: BTreeMap::new(),
             notes: Vec::new(),
             debug: false,

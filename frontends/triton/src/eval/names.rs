@@ -2,7 +2,8 @@
 
 use super::Eval;
 use crate::builtins;
-use crate::module::{Global, Source};
+use crate::globals::Global;
+use crate::module::Source;
 use crate::value::Value;
 use girih_base::Result;
 use std::sync::Arc;
@@ -68,6 +69,13 @@ impl Eval<'_> {
             Some(Global::Function(f)) => Value::Function(f.clone()),
             Some(Global::Module(m)) => Value::Module(m.as_str().into()),
             Some(Global::From(module, item)) => self.imported(source, module, item)?,
+            Some(Global::Undecided(at)) => {
+                let place = source.loc(*at, &girih_base::Loc::unknown());
+                return Err(self
+                    .error("K003", format!("what `{name}` is, only running the file can tell"), "used here")
+                    .note(format!("{place}: bound under a condition, in a loop, more than once, or changed in place"))
+                    .help("bind it once at the top of the file, or make it a `tl.constexpr` parameter"));
+            }
             Some(Global::Value(e)) => {
                 // Evaluated as at import: without the kernel's variables.
                 let here = self.here;
@@ -174,6 +182,12 @@ impl Eval<'_> {
             }
         }
         Ok(Value::Foreign(format!("{module}.{name}").as_str().into()))
+    }
+
+    /// The error for a value that only the host program has.
+    pub fn foreign(&self, name: &str) -> Box<girih_base::Diag> {
+        self.error("K003", format!("`{name}` is not known here"), "used here")
+            .help("pass it as a `tl.constexpr` argument, or bind it to a constant at the top of the file")
     }
 
     fn unknown_builtin(&self, name: &str) -> Box<girih_base::Diag> {

@@ -105,6 +105,7 @@ impl Eval<'_> {
             Value::Int(i) => {
                 promote::of_int(*i).ok_or_else(|| e.error("K004", format!("{i} does not fit 64 bits"), "here"))
             }
+            Value::Foreign(name) => Err(e.foreign(name)),
             other => Err(e.error("K004", format!("an operand is {other}, expected a number or a tensor"), "here")),
         };
         let (x, y) = (of(self, a)?, of(self, b)?);
@@ -117,6 +118,7 @@ impl Eval<'_> {
         match v {
             Value::Tensor(t) => self.cast(&t.clone(), dtype),
             v if v.is_number() => self.number(v, dtype),
+            Value::Foreign(name) => Err(self.foreign(name)),
             other => Err(self.error("K004", format!("expected a number or a tensor, got {other}"), "here")),
         }
     }
@@ -186,7 +188,7 @@ impl Eval<'_> {
             result = Some(match result {
                 None => v,
                 // Constants before were true (for `and`) or false (for `or`): they do not matter.
-                Some(before) if before.is_const() => v,
+                Some(before) if before.truth().is_some() => v,
                 Some(before) => match v.truth() {
                     Some(t) if t == (op == BoolOp::And) => before,
                     Some(_) => v,
@@ -237,6 +239,9 @@ impl Eval<'_> {
 
     /// One comparison.
     pub fn compare(&mut self, op: CmpOp, a: &Value, b: &Value) -> Result<Value> {
+        if let (Value::Foreign(name), _) | (_, Value::Foreign(name)) = (a, b) {
+            return Err(self.foreign(name));
+        }
         if matches!(op, CmpOp::Is | CmpOp::IsNot) || (a.is_const() && b.is_const()) {
             return match constant::compare(op, a, b) {
                 Some(v) => Ok(Value::Bool(v)),

@@ -68,6 +68,7 @@ impl Eval<'_> {
                 None => Err(self.error("K004", format!("{i} does not fit 64 bits"), "needed here")),
             },
             Value::Float(f) => self.number(v, promote::of_float(*f)),
+            Value::Foreign(name) => Err(self.foreign(name)),
             other => Err(self.error("K004", format!("expected a number or a tensor, got {other}"), "here")),
         }
     }
@@ -270,6 +271,13 @@ impl Eval<'_> {
         if let Some(t) = self.small_wide(op, args, dtype)? {
             return Ok(t);
         }
+        let holds = |i: usize| args[i].cond.as_deref().is_some_and(Vec::is_empty);
+        match op {
+            ScalarOp::Select if holds(0) => return Ok(args[1].clone()),
+            ScalarOp::And if holds(0) => return Ok(args[1].clone()),
+            ScalarOp::And if holds(1) => return Ok(args[0].clone()),
+            _ => {}
+        }
         let ids: Vec<ValueId> = args.iter().map(|a| a.id).collect();
         let unwrapped = self.unwrap(op, args);
         if let Some(t) = unwrapped {
@@ -279,6 +287,13 @@ impl Eval<'_> {
         let mut out = Tensor::new(id, dtype, shape.clone());
         if dtype == DType::Bool {
             out.cond = self.condition(op, args);
+            if let Some(conds) = out.cond.clone()
+                && !conds.is_empty()
+                && self.everywhere(&conds, &shape)
+            {
+                // No condition is left.
+                out.cond = Some(Rc::new(Vec::new()));
+            }
             return Ok(out);
         }
         if !dtype.is_int() {
