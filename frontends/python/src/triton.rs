@@ -3,14 +3,15 @@
 use crate::buffer::Buffer;
 use crate::device::{Rig, rig};
 use crate::fault::{dtype, raise};
+use crate::prints::tell;
 use girih_base::{Bindings, DType, Diag, Result};
 use girih_driver::Target;
-use girih_triton::{Arg, Binding, Constant, Module, Signature};
+use girih_triton::{Arg, Binding, Constant, Module, Signature, debug_wanted};
 use girih_wgpu::{Language, Translated, WgpuTarget, translate};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What kernels can be printed as.
 pub const TARGETS: [&str; 6] = ["tile", "simt", "wgsl", "msl", "hlsl", "spirv"];
@@ -25,9 +26,13 @@ pub struct TritonModule {
 #[pyclass(frozen, module = "girih._girih")]
 pub struct TritonKernel {
     rig: Arc<Rig>,
-    kernel: girih_triton::Kernel,
-    loaded: girih_exec::Kernel,
+    first: Arc<Form>,
+    /// What it was compiled from, and its forms for launches of different sizes.
+    source: (Module, String, Signature),
+    forms: Mutex<Forms<girih_exec::Kernel>>,
 }
+
+type Form = (girih_triton::Kernel, girih_exec::Kernel);
 
 /// The value of a number at launch.
 #[derive(FromPyObject)]
@@ -51,7 +56,10 @@ impl TritonModule {
         }))
     }
 
-    /// Compiles a kernel for arguments and loads it. `single` says which axes of the grid have one program.
+    /// Compiles a kernel for arguments and loads it. `single` says which axes of the grid have one program; if the kernel is about
+    /// to be launched, `grid` and `numbers` say how.
+    #[pyo3(signature = (kernel, device, args, single, grid = None, numbers = Vec::new()))]
+    #[allow(clippy::too_many_arguments, reason = "what a launch consists of")]
     fn compile(
         &self,
         py: Python<'_>,
@@ -59,14 +67,21 @@ impl TritonModule {
         device: &str,
         args: Vec<Bound<'_, PyTuple>>,
         single: [bool; 3],
+        grid: Option<[u32; 3]>,
+        numbers: Vec<(String, Number)>,
     ) -> PyResult<TritonKernel> {
         let mut signature = signature(&args)?;
         signature.single = single;
         raise(py.detach(|| {
             let rig = rig(device)?;
-            let kernel = self.module.compile(kernel, &signature)?;
+            let assume = grid.map_or(Assume::Grid, |grid| Assume::Launch(launch(grid, &numbers)));
+            let kernel = self.module.compile(kernel, &Signature { assume, ..signature.clone() }).map(|k| (kernel, k));
+            let (name, kernel) = kernel?;
             let loaded = rig.session.load_kernel(rig.target.compile(&kernel.tile)?)?;
-            Ok(TritonKernel { rig, kernel, loaded })
+            let mut forms = Forms::default();
+            let first = forms.add((kernel, loaded));
+            let source = (self.module.clone(), name.to_string(), signature);
+            Ok(TritonKernel { rig, first, source, forms: Mutex::new(forms) })
         }))
     }
 
@@ -83,6 +98,7 @@ impl TritonModule {
     ) -> PyResult<String> {
         let mut signature = signature(&args)?;
         signature.single = single;
+        signature.assume = Assume::Grid;
         raise(py.detach(|| {
             let shaders = device.map(rig).transpose()?.and_then(|rig| rig.shaders.clone());
             let kernel = self.module.compile(kernel, &signature)?;
@@ -97,8 +113,8 @@ impl TritonKernel {
     #[getter]
     fn pointers(&self) -> Vec<(String, bool, bool)> {
         use girih_tile::Access;
-        let rows = self.buffers().map(|(name, param, _, _)| {
-            let access = self.kernel.tile.params[param].access;
+        let rows = buffers(&self.first.0).map(|(name, param, _, _)| {
+            let access = self.first.0.tile.params[param].access;
             (name.to_string(), access != Access::Write, access != Access::Read)
         });
         rows.collect()
@@ -107,13 +123,13 @@ impl TritonKernel {
     /// What `tl.static_print` said.
     #[getter]
     fn notes(&self) -> Vec<String> {
-        self.kernel.notes.clone()
+        self.first.0.notes.clone()
     }
 
     /// The kernel's text for its device: shaders with the adapter's features, or for plain WebGPU from the CPU.
     fn emit(&self, py: Python<'_>, target: &str) -> PyResult<String> {
         let shaders = self.rig.shaders.clone().unwrap_or_else(WgpuTarget::webgpu);
-        raise(py.detach(|| print(&self.kernel.tile, target, &shaders)))
+        raise(py.detach(|| print(&self.first.0.tile, target, &shaders)))
     }
 
     /// Launches it over arrays and numbers by name. Returns when the work is submitted.
@@ -125,68 +141,95 @@ impl TritonKernel {
         numbers: Vec<(String, Number)>,
     ) -> PyResult<()> {
         let arrays: BTreeMap<&str, &Buffer> = arrays.iter().map(|(name, b)| (name.as_str(), b.get())).collect();
-        raise(py.detach(|| {
-            let bindings = self.bindings(grid, &arrays, &numbers)?;
-            let mut args: Vec<_> = self.buffers().collect();
+        let form = raise(py.detach(|| {
+            let mut args: Vec<_> = buffers(&self.first.0).collect();
             args.sort_by_key(|(_, param, ..)| *param);
             let args =
                 args.into_iter().map(|(name, ..)| Ok(&given(&arrays, name)?.array)).collect::<Result<Vec<_>>>()?;
-            self.loaded.launch(&args, &bindings)
-        }))
+            let form = self.form(grid, &arrays, &numbers)?;
+            form.1.launch(&args, &bindings(&form.0, grid, &arrays, &numbers)?)?;
+            Ok(form)
+        }))?;
+        tell(py, &self.rig.session, &form.1)
     }
 }
 
 impl TritonKernel {
-    /// Name, parameter, symbol of the length and dtype of each array.
-    fn buffers(&self) -> impl Iterator<Item = (&str, usize, &Arc<str>, DType)> {
-        self.kernel.bindings.iter().filter_map(|(name, binding)| match binding {
-            Binding::Buffer { param, length, dtype } => Some((name.as_str(), *param, length, *dtype)),
-            _ => None,
-        })
+    /// The form of the kernel for a launch.
+    fn form(&self, grid: [u32; 3], arrays: &BTreeMap<&str, &Buffer>, numbers: &[(String, Number)]) -> Result<Arc<Form>> {
+        let (module, name, signature) = &self.source;
+        self.forms.lock().unwrap_or_else(PoisonError::into_inner).choose(
+            signature,
+            launch(grid, numbers),
+            |kernel| bindings(kernel, grid, arrays, numbers),
+            |signature| {
+                let kernel = module.compile(name, signature)?;
+                let loaded = self.rig.session.load_kernel(self.rig.target.compile(&kernel.tile)?)?;
+                Ok((kernel, loaded))
+            },
+        )
     }
+}
 
-    fn bindings(
-        &self,
-        grid: [u32; 3],
-        arrays: &BTreeMap<&str, &Buffer>,
-        numbers: &[(String, Number)],
-    ) -> Result<Bindings> {
-        let mut bindings = Bindings::new();
-        for (name, extent) in self.kernel.grid.iter().zip(grid) {
-            if let Some(name) = name {
-                bindings.insert(name.clone(), extent as i64);
-            }
+/// The numbers of a launch that sizes are.
+fn launch(grid: [u32; 3], numbers: &[(String, Number)]) -> Launch {
+    let size = |(name, number): &(String, Number)| match number {
+        Number::Int(v) => Some((name.clone(), i64::try_from(*v).ok()?)),
+        Number::Float(_) => None,
+    };
+    Launch { grid, sizes: numbers.iter().filter_map(size).collect() }
+}
+
+/// Name, parameter, symbol of the length and dtype of each array.
+fn buffers(kernel: &girih_triton::Kernel) -> impl Iterator<Item = (&str, usize, &Arc<str>, DType)> {
+    kernel.bindings.iter().filter_map(|(name, binding)| match binding {
+        Binding::Buffer { param, length, dtype } => Some((name.as_str(), *param, length, *dtype)),
+        _ => None,
+    })
+}
+
+/// Values of symbols at a launch.
+fn bindings(
+    kernel: &girih_triton::Kernel,
+    grid: [u32; 3],
+    arrays: &BTreeMap<&str, &Buffer>,
+    numbers: &[(String, Number)],
+) -> Result<Bindings> {
+    let mut bindings = Bindings::new();
+    for (name, extent) in kernel.grid.iter().zip(grid) {
+        if let Some(name) = name {
+            bindings.insert(name.clone(), extent as i64);
         }
-        for (name, _, length, dtype) in self.buffers() {
-            let elements = given(arrays, name)?.array.bytes().saturating_mul(8) / dtype.bits() as u64;
-            let elements = i32::try_from(elements).map_err(|_| {
-                Diag::error("Y013", format!("`{name}` has {elements} elements, offsets are 32-bit"))
-                    .help("launch over parts of it")
-            })?;
-            bindings.insert(length.clone(), elements as i64);
-        }
-        for (name, binding) in &self.kernel.bindings {
-            let number = numbers.iter().find(|(n, _)| n == name).map(|(_, number)| number);
-            let (symbol, bits) = match (binding, number) {
-                (Binding::Buffer { .. }, _) => continue,
-                (Binding::Size(symbol), Some(Number::Int(v))) => (symbol, *v as i64),
-                // The bits of the scalar: an unsigned 64-bit number is given as the signed one of the same bits.
-                (Binding::Scalar(symbol, _), Some(Number::Int(v))) => (symbol, *v as i64),
-                (Binding::Scalar(symbol, DType::F64), Some(Number::Float(v))) => (symbol, v.to_bits() as i64),
-                (Binding::Scalar(symbol, _), Some(Number::Float(v))) => (symbol, (*v as f32).to_bits() as i64),
-                _ => return Err(Diag::error("Y013", format!("argument `{name}` is missing or of another kind"))),
-            };
-            bindings.insert(symbol.clone(), bits);
-        }
-        for size in &self.kernel.checks {
-            if !size.eval(&bindings).is_ok_and(|v| i32::try_from(v).is_ok()) {
-                return Err(Diag::error("Y013", format!("`{size}` is beyond int32 at this launch"))
-                    .note("the kernel computes it in 32 bits")
-                    .help("launch over smaller parts, or compute it in tl.int64"));
-            }
-        }
-        Ok(bindings)
     }
+    for (name, _, length, dtype) in buffers(kernel) {
+        let elements = given(arrays, name)?.array.bytes().saturating_mul(8) / dtype.bits() as u64;
+        let elements = i32::try_from(elements).map_err(|_| {
+            Diag::error("Y013", format!("`{name}` has {elements} elements, offsets are 32-bit"))
+                .help("launch over parts of it")
+        })?;
+        bindings.insert(length.clone(), elements as i64);
+    }
+    for (name, binding) in &kernel.bindings {
+        let number = numbers.iter().find(|(n, _)| n == name).map(|(_, number)| number);
+        let (symbol, bits) = match (binding, number) {
+            (Binding::Buffer { .. }, _) => continue,
+            (Binding::Size(symbol), Some(Number::Int(v))) => (symbol, *v as i64),
+            // The bits of the scalar: an unsigned 64-bit number is given as the signed one of the same bits.
+            (Binding::Scalar(symbol, _), Some(Number::Int(v))) => (symbol, *v as i64),
+            (Binding::Scalar(symbol, DType::F64), Some(Number::Float(v))) => (symbol, v.to_bits() as i64),
+            (Binding::Scalar(symbol, _), Some(Number::Float(v))) => (symbol, (*v as f32).to_bits() as i64),
+            _ => return Err(Diag::error("Y013", format!("argument `{name}` is missing or of another kind"))),
+        };
+        bindings.insert(symbol.clone(), bits);
+    }
+    for size in &kernel.checks {
+        if !size.eval(&bindings).is_ok_and(|v| i32::try_from(v).is_ok()) {
+            return Err(Diag::error("Y013", format!("`{size}` is beyond int32 at this launch"))
+                .note("the kernel computes it in 32 bits")
+                .help("launch over smaller parts, or compute it in tl.int64"));
+        }
+    }
+    Ok(bindings)
 }
 
 fn given<'b>(arrays: &BTreeMap<&str, &'b Buffer>, name: &str) -> Result<&'b Buffer> {
@@ -227,7 +270,7 @@ fn print(kernel: &girih_tile::Kernel, target: &str, shaders: &WgpuTarget) -> Res
 
 /// Types and constants as Python gives them: (name, kind, ...).
 fn signature(args: &[Bound<'_, PyTuple>]) -> PyResult<Signature> {
-    let mut signature = Signature::new();
+    let mut signature = Signature { debug: debug_wanted(), ..Signature::new() };
     for row in args {
         let name: String = row.get_item(0)?.extract()?;
         let kind: String = row.get_item(1)?.extract()?;

@@ -1,12 +1,12 @@
 //! Launches: signatures from arguments, compiled kernels kept, bindings.
 
-use crate::signature::{Arg, Constant, Signature, debug_wanted};
+use crate::forms::Forms;
+use crate::signature::{Arg, Constant, Launch, Signature, debug_wanted};
 use crate::{Binding, Kernel, Module};
 use girih_base::{Bindings, DType, Diag, Result};
 use girih_driver::Target;
 use girih_exec::{Command, Device, KernelRef, MemRef};
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 /// One argument of a launch.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +27,7 @@ pub enum Argument {
 pub struct Launcher {
     module: Module,
     name: String,
-    loaded: BTreeMap<String, (Kernel, KernelRef)>,
+    loaded: BTreeMap<String, Forms<KernelRef>>,
 }
 
 impl Launcher {
@@ -42,7 +42,7 @@ impl Launcher {
 
     /// How many forms have been compiled.
     pub fn compiled(&self) -> usize {
-        self.loaded.len()
+        self.loaded.values().map(Forms::count).sum()
     }
 
     /// The signature of a call, as Triton specialises: integers that are 1 are constants, and divisibility by 16 is known.
@@ -52,7 +52,7 @@ impl Launcher {
     pub fn signature(&self, grid: [u32; 3], args: &[(&str, Argument)]) -> Result<Signature> {
         let parameters = self.module.parameters(&self.name)?;
         let single = grid.map(|n| n == 1);
-        let mut s = Signature { single, assume: true, debug: debug_wanted(), ..Signature::default() };
+        let mut s = Signature { single, debug: debug_wanted(), ..Signature::default() };
         let mut seen: Vec<(&str, &MemRef, DType)> = Vec::new();
         for (name, argument) in args {
             let Some(p) = parameters.iter().find(|p| p.name == *name) else {
@@ -132,36 +132,29 @@ impl Launcher {
         grid: [u32; 3],
         args: &[(&str, Argument)],
     ) -> Result<()> {
-        let mut signature = self.signature(grid, args)?;
+        let signature = self.signature(grid, args)?;
         if grid.contains(&0) {
             return Ok(());
         }
-        loop {
-            let (kernel, loaded) = self.compile(target, device, &signature)?;
-            let (bindings, memory) = bind(kernel, grid, args)?;
-            if !kernel.holds(&bindings) {
-                signature.assume = false;
-                continue;
-            }
-            return device.submit(&[Command::Launch { kernel: *loaded, args: &memory, bindings: &bindings }]);
-        }
-    }
-
-    fn compile(
-        &mut self,
-        target: &dyn Target,
-        device: &mut dyn Device,
-        signature: &Signature,
-    ) -> Result<&(Kernel, KernelRef)> {
-        let key = format!("{signature:?}");
-        Ok(match self.loaded.entry(key) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => {
-                let kernel = self.module.compile(&self.name, signature)?;
+        let size = |(name, a): &(&str, Argument)| match a {
+            Argument::Int(v) => Some((name.to_string(), *v)),
+            _ => None,
+        };
+        let launch = Launch { grid, sizes: args.iter().filter_map(size).collect() };
+        let forms = self.loaded.entry(format!("{signature:?}")).or_default();
+        let (module, name) = (&self.module, &self.name);
+        let form = forms.choose(
+            &signature,
+            launch,
+            |kernel| bind(kernel, grid, args).map(|b| b.0),
+            |signature| {
+                let kernel = module.compile(name, signature)?;
                 let loaded = device.load(&target.compile(&kernel.tile)?)?;
-                new.insert((kernel, loaded))
-            }
-        })
+                Ok((kernel, loaded))
+            },
+        )?;
+        let (bindings, memory) = bind(&form.0, grid, args)?;
+        device.submit(&[Command::Launch { kernel: form.1, args: &memory, bindings: &bindings }])
     }
 }
 

@@ -3,14 +3,14 @@
 
 mod common;
 use common::*;
-use girih_triton::{Arg, Module, Signature};
+use girih_triton::{Arg, Assume, Launch, Module, Signature};
 
 const HEAD: &str = "import triton\nimport triton.language as tl\n\n\n@triton.jit\n";
 
 /// The kernel's text when launches may be assumed to be sensible.
 fn tile(body: &str, arguments: &[(&str, Arg)]) -> String {
     let module = Module::parse(&format!("{HEAD}{body}"), "kernel.py").unwrap();
-    let mut signature = Signature { assume: true, ..Signature::default() };
+    let mut signature = Signature { assume: Assume::Grid, ..Signature::default() };
     for (name, arg) in arguments {
         signature = signature.arg(name, arg.clone());
     }
@@ -24,7 +24,7 @@ fn pointers(names: &[&'static str]) -> Vec<(&'static str, Arg)> {
 #[test]
 fn the_grouped_matrix_product_loads_whole_blocks() {
     let module = Module::parse(include_str!("kernels/matmul.py"), "matmul.py").unwrap();
-    let mut signature = Signature { assume: true, ..Signature::default() };
+    let mut signature = Signature { assume: Assume::Grid, ..Signature::default() };
     for (name, arg) in pointers(&["a_ptr", "b_ptr", "c_ptr"]) {
         signature = signature.arg(name, arg);
     }
@@ -39,7 +39,7 @@ fn the_grouped_matrix_product_loads_whole_blocks() {
     let text = girih_tile::print(&module.compile("matmul", &signature).unwrap().tile);
     assert!(!text.contains("load_at") && !text.contains(" mask "), "{text}");
     // Without the assumption that the grid fits the matrices, nothing is known of the order of programs.
-    signature.assume = false;
+    signature.assume = Assume::Nothing;
     let kernel = module.compile("matmul", &signature).unwrap();
     assert!(kernel.assumes.is_empty());
     assert!(girih_tile::print(&kernel.tile).contains("load_at"));
@@ -111,6 +111,44 @@ fn what_cannot_be_assumed_of_a_launch_is_not() {
             let want: Vec<f64> = (0..20).map(|i| if i < 8 || programs == 6 && i >= 16 { x[i] } else { 0.0 }).collect();
             close(&format!("{} {programs} {m}", rig.name), &out[1], &want, 0.0);
             assert_eq!(launcher.compiled(), forms, "{} {programs} {m}", rig.name);
+        }
+    }
+}
+
+#[test]
+fn blocks_that_are_whole_need_no_mask() {
+    let body = "def k(x_ptr, y_ptr, n, B: tl.constexpr):
+    at = tl.program_id(0) * B + tl.arange(0, B)
+    inside = at < n
+    x = tl.load(x_ptr + at, mask=inside, other=5.0)
+    tl.store(y_ptr + at, tl.where(inside, x, 7.0), mask=inside)
+";
+    let source = format!("{HEAD}{body}");
+    let module = Module::parse(&source, "kernel.py").unwrap();
+    let known = |n: i64, programs: u32| {
+        let sizes = [("n".to_string(), n)].into();
+        let launch = Launch { grid: [programs, 1, 1], sizes };
+        let mut signature = Signature { assume: Assume::Launch(launch), ..Signature::default() };
+        for (name, arg) in pointers(&["x_ptr", "y_ptr"]) {
+            signature = signature.arg(name, arg);
+        }
+        module.compile("k", &signature.arg("n", Arg::size()).constant("B", 16)).unwrap()
+    };
+    let whole = known(64, 4);
+    let text = girih_tile::print(&whole.tile);
+    assert!(!text.contains("n:1") && !text.contains("select") && whole.assumes.len() == 1, "{text}");
+    let part = known(63, 4);
+    let text = girih_tile::print(&part.tile);
+    assert!(text.contains("n:1") && part.assumes.is_empty() && part.missed == whole.assumes, "{text}");
+    // Launches take the form that they allow, whatever came before.
+    let x = random(4, 80);
+    for mut rig in rigs() {
+        let mut launcher = girih_triton::Launcher::new(&module, "k").unwrap();
+        for (n, programs, forms) in [(48usize, 3, 1), (80, 6, 2), (64, 4, 2), (16, 5, 2), (80, 5, 2)] {
+            let data = [f32s("x_ptr", x[..n].to_vec()), f32s("y_ptr", vec![0.0; n])];
+            let out = run_with(&mut launcher, &mut rig, [programs, 1, 1], &data, &[("n", int(n as i64)), ("B", int(16))]);
+            close(&format!("{} {n}", rig.name), &out[1], &x[..n], 0.0);
+            assert_eq!(launcher.compiled(), forms, "{} {n} in {programs}", rig.name);
         }
     }
 }

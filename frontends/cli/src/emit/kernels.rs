@@ -8,7 +8,7 @@ use crate::run::argument::{dtype, extents, parse};
 use crate::run::constant;
 use girih_base::{DType, Diag, Result};
 use girih_cuda::LaunchShape;
-use girih_triton::{Arg, Module, Parameter, Signature};
+use girih_triton::{Arg, Assume, Module, Parameter, Signature};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -77,7 +77,7 @@ impl For {
 
     /// Types as given, else as annotated, else as names say; constants as given, else as tuned first.
     fn signature(&self, module: &Module, name: &str) -> Result<Signature> {
-        let mut s = Signature { assume: true, ..Signature::default() };
+        let mut s = Signature { assume: Assume::Grid, ..Signature::default() };
         for text in &self.args {
             let given = text.split_once('=').ok_or_else(|| wrong(text))?;
             s = s.arg(given.0, argument(given.1).map_err(|_| wrong(text))?);
