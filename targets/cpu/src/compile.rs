@@ -1,23 +1,68 @@
 //! Tile IR to programs: flattens regions, finds products with quantised matrices and stores that can be computed in
 //! place, and places every value.
 
+use crate::chain;
 use crate::exec::Inner;
 use crate::memory::Aligned;
 use crate::place;
-use crate::program::{Code, Direct, Inst, Lane, ParamInfo, Program, Slot, Tile};
+use crate::program::{Check, Code, Direct, Group, Inst, Lane, ParamInfo, Program, Slot, Tile};
 use crate::simd::strided;
 use girih_base::{DType, Diag, Result};
 use girih_tile::verify::MAX_RANK;
 use girih_tile::{AtomicOp, Block, Kernel, Literal, Op, ValueId};
 
-/// Compiles a kernel.
+/// Elements of the largest tile of a group of instances: what pays for the bookkeeping of an operation, and still lies in the
+/// first caches.
+const GROUPED: u64 = 8192;
+/// Most instances of a group.
+const MOST: u64 = 256;
+
+/// Compiles a kernel. Its instances run in groups of `count` where they can; without a number, of as many as make tiles of a
+/// good size.
 ///
 /// # Errors
 /// What the verifier refuses; `X102` when a row of a quantised matrix does not fill blocks.
-pub(crate) fn compile(kernel: &Kernel) -> Result<Program> {
+pub(crate) fn compile(kernel: &Kernel, count: Option<u32>) -> Result<Program> {
+    let mut program = single(kernel)?;
+    let largest = kernel.values.iter().map(|v| v.ty.elements() as u64).max().unwrap_or(1);
+    let count = count.unwrap_or((GROUPED / largest.max(1)).min(MOST) as u32);
+    // What an instance prints and asserts bears its number.
+    if !program.sequential && count > 1 && girih_tile::debug::sites(kernel).is_none() {
+        program.group = girih_tile::group(kernel, count).map(|g| grouped(&g)).transpose()?.map(Box::new);
+    }
+    Ok(program)
+}
+
+/// Compiles a group with its conditions.
+fn grouped(g: &girih_tile::Group) -> Result<Group> {
+    let mut program = single(&g.kernel)?;
+    let mut checks: Vec<(usize, Check)> = g.agree.iter().map(|v| (v.0 as usize, Check::Agree)).collect();
+    for (v, span) in &g.spans {
+        checks.push((v.0 as usize, Check::Span(program.dims.len())));
+        program.dims.push(span.clone());
+    }
+    fn attach(code: &mut Code, checks: &[(usize, Check)]) {
+        for inst in &mut code.insts {
+            let check = checks.iter().find(|(id, _)| inst.dst.contains(id));
+            inst.check = check.map(|(_, check)| *check);
+            inst.blocks.iter_mut().for_each(|b| attach(b, checks));
+        }
+    }
+    attach(&mut program.body, &checks);
+    Ok(Group { program, count: g.count as u64, restartable: g.restartable })
+}
+
+/// Compiles a kernel to run instance by instance.
+fn single(kernel: &Kernel) -> Result<Program> {
     girih_tile::verify(kernel)?;
-    let mut c =
-        Compiler { kernel, views: Vec::new(), dims: Vec::new(), uses: vec![0; kernel.values.len()], dots: false };
+    let mut c = Compiler {
+        kernel,
+        views: Vec::new(),
+        dims: Vec::new(),
+        uses: vec![0; kernel.values.len()],
+        dots: false,
+        sites: 0,
+    };
     c.count_uses(&kernel.body);
     let mut body = c.block(&kernel.body);
     if let [grid @ .., _] = &kernel.grid[..]
@@ -27,6 +72,7 @@ pub(crate) fn compile(kernel: &Kernel) -> Result<Program> {
             .help(format!("merge axes: at most {MAX_RANK} are supported")));
     }
     find_quant(kernel, &mut body, &c.uses);
+    chain::join(kernel, &mut body, &c.uses);
     let mut slots: Vec<Slot> = kernel
         .values
         .iter()
@@ -61,6 +107,7 @@ pub(crate) fn compile(kernel: &Kernel) -> Result<Program> {
         dots: c.dots,
         sequential: sequential(kernel, &c.uses),
         work: work(kernel, &kernel.body),
+        group: None,
     })
 }
 
@@ -70,6 +117,8 @@ struct Compiler<'a> {
     dims: Vec<girih_base::Dim>,
     uses: Vec<u32>,
     dots: bool,
+    /// Prints and assertions so far.
+    sites: usize,
 }
 
 fn ids(values: &[ValueId]) -> Vec<usize> {
@@ -101,12 +150,17 @@ impl Compiler<'_> {
                     self.dims.extend([rows.clone(), columns.clone()]);
                     self.dims.len() - 2
                 }
+                Op::Print(..) | Op::Assert(..) => {
+                    self.sites += 1;
+                    self.sites - 1
+                }
                 _ => 0,
             };
             self.dots |= matches!(stmt.op, Op::Dot { .. });
             let blocks = stmt.op.blocks().into_iter().map(|b| self.block(b)).collect();
             if let Op::Store { param, at: coords, value, mask: None, .. } = &stmt.op {
-                let direct = Direct { param: *param, table, at: ids(coords), unit: 0 };
+                let shape = self.kernel.values[value.0 as usize].ty.shape.iter().map(|e| *e as usize).collect();
+                let direct = Direct { param: *param, table, at: ids(coords), shape };
                 self.forward(block, at, &mut insts, *value, direct);
             }
             let dst = ids(&stmt.results);
@@ -117,7 +171,19 @@ impl Compiler<'_> {
                 }
                 _ => None,
             };
-            insts.push(Inst { op: stmt.op.clone(), dst, table, direct: None, split: None, blocks, quant: None, inner });
+            insts.push(Inst {
+                op: stmt.op.clone(),
+                dst,
+                table,
+                direct: None,
+                split: None,
+                blocks,
+                quant: None,
+                inner,
+                check: None,
+                chain: None,
+                over: None,
+            });
             self.matrix(stmt, &mut insts);
         }
         Code { params: ids(&block.params), insts, results: ids(&block.results) }
@@ -141,13 +207,7 @@ impl Compiler<'_> {
         }
         let Some(from) = block.stmts[..store].iter().position(|s| s.results.contains(&value)) else { return };
         if let Op::Reshape(x) = &block.stmts[from].op {
-            let shape = |v: ValueId| &self.kernel.values[v.0 as usize].ty.shape;
-            let unit = shape(value).len().saturating_sub(shape(*x).len());
-            let same = shape(value)[unit..] == shape(*x)[..] && shape(value)[..unit].iter().all(|e| *e == 1);
-            if same && direct.unit == 0 {
-                self.forward(block, store, insts, *x, Direct { unit, ..direct });
-            }
-            return;
+            return self.forward(block, store, insts, *x, direct);
         }
         if !matches!(block.stmts[from].op, Op::Map(..) | Op::Dot { .. } | Op::Cast(_)) {
             return;

@@ -1,6 +1,8 @@
 //! The CPU as a device.
 
+use crate::debug::Debug;
 use crate::exec::Worker;
+use crate::exec::report::Reports;
 use crate::memory::{ALIGNMENT, Aligned, Buffer, Mem};
 use crate::pool::Pool;
 use crate::program::Program;
@@ -8,7 +10,7 @@ use crate::simd::isa::{ISA_VARIABLE, Isa};
 use crate::simt::{SimtProgram, SimtWorker};
 use crate::{compile, launch, simt};
 use girih_base::{Diag, Result};
-use girih_exec::{BufferRef, Command, Device, KernelRef, MemRef, SharedBytes};
+use girih_exec::{BufferRef, Command, Device, KernelRef, MemRef, Prints, SharedBytes};
 use girih_plan::{Format, KernelCode};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -17,10 +19,17 @@ use std::sync::Mutex;
 /// Identity of the target whose plans this device runs.
 pub const TARGET: &str = "cpu";
 
+/// Names how many neighbouring instances of a kernel run together wherever they can, instead of a number that follows from the
+/// size of tiles; 1 for none. For tests: results may only differ in rounding.
+pub const GROUP_VARIABLE: &str = "GIRIH_CPU_GROUP";
+
 /// Runs Tile IR and SIMT IR kernels on the processor, in host memory.
 pub struct CpuDevice {
     buffers: Vec<Option<Buffer>>,
     kernels: BTreeMap<KernelRef, Loaded>,
+    /// The code of kernels that print or assert.
+    speaking: BTreeMap<KernelRef, KernelCode>,
+    debug: Debug,
     /// Number of kernels loaded so far: one that was given back is never taken for a later one.
     loaded: u32,
     pool: Pool,
@@ -28,6 +37,8 @@ pub struct CpuDevice {
     simt_workers: Vec<Mutex<SimtWorker>>,
     /// The instruction set of its loops, or why there is none.
     isa: Result<Isa>,
+    /// How many instances of a kernel run together; by the size of tiles if none.
+    group: Option<u32>,
 }
 
 /// A kernel of either level.
@@ -68,7 +79,25 @@ impl CpuDevice {
         let pool = Pool::new(threads.max(1));
         let workers = (0..pool.threads()).map(|_| Mutex::default()).collect();
         let simt_workers = (0..pool.threads()).map(|_| Mutex::default()).collect();
-        CpuDevice { buffers: Vec::new(), kernels: BTreeMap::new(), loaded: 0, pool, workers, simt_workers, isa }
+        CpuDevice {
+            buffers: Vec::new(),
+            kernels: BTreeMap::new(),
+            speaking: BTreeMap::new(),
+            debug: Debug::default(),
+            loaded: 0,
+            pool,
+            workers,
+            simt_workers,
+            isa,
+            group: grouping(),
+        }
+    }
+
+    /// The device with this many neighbouring instances of a kernel running together wherever they can; 1 for none. Without it,
+    /// the number follows from the size of tiles. Counts for kernels loaded from now on.
+    pub fn with_group(mut self, instances: u32) -> CpuDevice {
+        self.group = Some(instances);
+        self
     }
 
     fn insert(&mut self, buffer: Buffer) -> BufferRef {
@@ -132,6 +161,11 @@ pub(crate) fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// What [`GROUP_VARIABLE`] says.
+fn grouping() -> Option<u32> {
+    std::env::var(GROUP_VARIABLE).ok()?.parse().ok()
+}
+
 fn read_only() -> Box<Diag> {
     Diag::error("X104", "this buffer is read-only: it shares its memory with whoever provided it")
 }
@@ -188,6 +222,7 @@ impl Device for CpuDevice {
     }
 
     fn read(&mut self, buffer: BufferRef, offset: u64, data: &mut [u8]) -> Result<()> {
+        self.debug.log.check()?;
         let mem = self.range(buffer, offset, data.len() as u64)?;
         // SAFETY: the range was checked, and `data` is borrowed from outside the device.
         unsafe { std::ptr::copy_nonoverlapping(mem.ptr, data.as_mut_ptr(), data.len()) };
@@ -197,7 +232,7 @@ impl Device for CpuDevice {
     fn load(&mut self, code: &KernelCode) -> Result<KernelRef> {
         self.isa.clone()?;
         let kernel = match code.format {
-            Format::Tile => Loaded::Tile(compile::compile(&girih_tile::parse(&code.text)?)?),
+            Format::Tile => Loaded::Tile(compile::compile(&girih_tile::parse(&code.text)?, self.group)?),
             Format::Simt => Loaded::Simt(simt::compile(&girih_simt::parse(&code.text)?)?),
             Format::Wgsl => {
                 return Err(Diag::error("X104", format!("kernel `{}` is a shader", code.name))
@@ -208,11 +243,15 @@ impl Device for CpuDevice {
         let id = KernelRef(self.loaded);
         self.loaded += 1;
         self.kernels.insert(id, kernel);
+        if code.debug.is_some() {
+            self.speaking.insert(id, code.clone());
+        }
         Ok(id)
     }
 
     fn unload(&mut self, kernel: KernelRef) {
         self.kernels.remove(&kernel);
+        self.speaking.remove(&kernel);
     }
 
     fn submit(&mut self, commands: &[Command<'_>]) -> Result<()> {
@@ -225,11 +264,30 @@ impl Device for CpuDevice {
                         true => self.words(m),
                         false => self.range(m.buffer, m.offset, m.bytes),
                     };
-                    let args = args.iter().map(range).collect::<Result<Vec<_>>>()?;
-                    let pool = &mut self.pool;
+                    let mut args = args.iter().map(range).collect::<Result<Vec<_>>>()?;
+                    let (pool, debug) = (&mut self.pool, &mut self.debug);
+                    let code = self.speaking.get(kernel);
+                    let speaks = code.and_then(|c| Some((c, c.debug.as_ref()?)));
+                    // What was printed before a launch went wrong is told, too.
                     match self.kernels.get(kernel) {
-                        Some(Loaded::Tile(p)) => launch::launch(p, args, bindings, pool, &self.workers, isa)?,
-                        Some(Loaded::Simt(p)) => simt::launch(p, args, bindings, pool, &self.simt_workers, isa)?,
+                        Some(Loaded::Tile(p)) => {
+                            let reports = Reports::default();
+                            let done = launch::launch(p, args, bindings, pool, &self.workers, isa, &reports);
+                            if let Some((code, info)) = speaks {
+                                debug.reported(code, info, &reports.take(), bindings);
+                            }
+                            done?;
+                        }
+                        Some(Loaded::Simt(p)) => {
+                            if let Some((_, info)) = speaks {
+                                args.push(debug.prepare(info)?);
+                            }
+                            let done = simt::launch(p, args, bindings, pool, &self.simt_workers, isa);
+                            if let Some((code, info)) = speaks {
+                                debug.collect(code, info, bindings);
+                            }
+                            done?;
+                        }
                         None => return Err(Diag::error("X104", format!("no kernel {}", kernel.0))),
                     }
                 }
@@ -240,7 +298,11 @@ impl Device for CpuDevice {
     }
 
     fn synchronize(&mut self) -> Result<()> {
-        Ok(())
+        self.debug.log.check()
+    }
+
+    fn take_prints(&mut self) -> Prints {
+        self.debug.log.take()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Launches: checks what is bound, resolves sizes, and runs the grid over the threads.
 
+use crate::exec::report::Reports;
 use crate::exec::{Launch, ViewAt, Worker};
 use crate::memory::Mem;
 use crate::pool::Pool;
@@ -12,6 +13,9 @@ use std::sync::{Mutex, PoisonError};
 
 /// Below about this much work (elements touched), one thread is faster than several.
 pub(crate) const SMALL: u64 = 16 << 10;
+/// Fewer groups of instances than this are not worth forming: threads would have nothing to do. Not the number of threads, which
+/// results must not depend on.
+const GROUPS: u64 = 16;
 
 /// Runs a program over memory.
 pub(crate) fn launch(
@@ -21,6 +25,7 @@ pub(crate) fn launch(
     pool: &mut Pool,
     workers: &[Mutex<Worker>],
     isa: Isa,
+    reports: &Reports,
 ) -> Result<()> {
     let size = |d: &Dim| size(program, d, bindings);
     check(program, &args, &size)?;
@@ -33,19 +38,47 @@ pub(crate) fn launch(
     if count == 0 {
         return Ok(());
     }
+    let threads = pool.threads();
+    let alone = threads == 1 || count == 1 || program.sequential || count.saturating_mul(program.work) < SMALL;
+    let heavy = program.dots && (count as usize) < threads && program.work.saturating_mul(count) > 16 * SMALL;
+    let inner_threads = if heavy { threads } else { 1 };
+    let l = resolved(program, args, bindings, grid, inner_threads, reports)?;
+    let alone = alone || heavy;
+    let line = l.grid.last().copied().unwrap_or(1);
+    let group = program.group.as_ref().filter(|g| count / line * (line / g.count) >= GROUPS);
+    let Some(group) = group else {
+        return spread(&program.name, count, alone, pool, workers, isa, |w| w.prepare(&l), |w, i| w.instance(&l, i));
+    };
+    let mut grid = l.grid.clone();
+    grid.iter_mut().last().into_iter().for_each(|n| *n = line / group.count);
+    let whole = grid.iter().product();
+    let grouped = resolved(&group.program, l.args.clone(), bindings, grid, inner_threads, reports)?;
+    let one = |w: &mut Worker, i: u64| w.group(group, &grouped, &l, i);
+    spread(&program.name, whole, alone, pool, workers, isa, |w| w.prepare(&grouped), one)?;
+    // What fills no group is left at the end of every line.
+    let rest = line % group.count;
+    let left = |i: u64| i / rest * line + line - rest + i % rest;
+    let one = |w: &mut Worker, i: u64| w.instance(&l, left(i));
+    spread(&program.name, count / line * rest, alone, pool, workers, isa, |w| w.prepare(&l), one)
+}
+
+/// A launch with its sizes and scalars known.
+fn resolved<'a>(
+    program: &'a Program,
+    args: Vec<Mem>,
+    bindings: &Bindings,
+    grid: Vec<u64>,
+    inner_threads: usize,
+    reports: &'a Reports,
+) -> Result<Launch<'a>> {
+    let size = |d: &Dim| size(program, d, bindings);
     let views = program.views.iter().map(|v| resolve(v, &size)).collect::<Result<Vec<_>>>()?;
     let dims = program.dims.iter().map(&size).collect::<Result<Vec<_>>>()?;
     let bound = |s: &girih_tile::Scalar| {
         bindings.get(&s.name).copied().ok_or_else(|| refuse(&program.name, format!("scalar `{}` has no value", s.name)))
     };
     let scalars = program.scalars.iter().map(bound).collect::<Result<Vec<_>>>()?;
-    let threads = pool.threads();
-    let alone = threads == 1 || count == 1 || program.sequential || count.saturating_mul(program.work) < SMALL;
-    let heavy = program.dots && (count as usize) < threads && program.work.saturating_mul(count) > 16 * SMALL;
-    let inner_threads = if heavy { threads } else { 1 };
-    let l = Launch { program, args, views, dims, scalars, grid, inner_threads };
-    let alone = alone || heavy;
-    spread(&program.name, count, alone, pool, workers, isa, |w| w.prepare(&l), |w, i| w.instance(&l, i))
+    Ok(Launch { program, args, views, dims, scalars, grid, inner_threads, reports })
 }
 
 /// Runs `one` for 0, 1, ... `count - 1` over the threads, or in order on this thread alone. Of several errors, the one of the
@@ -63,6 +96,9 @@ pub(crate) fn spread<W: Send>(
 ) -> Result<()> {
     let threads = pool.threads();
     let _level = isa.enter();
+    if count == 0 {
+        return Ok(());
+    }
     let lock = |i: usize| workers[i % workers.len()].lock().unwrap_or_else(PoisonError::into_inner);
     if alone || threads == 1 || count <= 1 {
         let mut worker = lock(0);

@@ -7,7 +7,9 @@
 //! threads; results do not depend on how many there are. SIMT kernels run a workgroup at a time, each instruction over all
 //! its threads.
 
+mod chain;
 mod compile;
+mod debug;
 mod device;
 mod exec;
 mod launch;
@@ -20,7 +22,7 @@ mod simd;
 mod simt;
 mod target;
 
-pub use device::{CpuDevice, TARGET, describe};
+pub use device::{CpuDevice, GROUP_VARIABLE, TARGET, describe};
 pub use memory::ALIGNMENT;
 pub use simd::isa::{ISA_VARIABLE, Isa};
 pub use target::CpuTarget;

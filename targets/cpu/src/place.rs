@@ -62,7 +62,7 @@ impl Placer<'_> {
         }
         for inst in &code.insts {
             self.at += 1;
-            inst.op.operands().iter().for_each(|v| self.used(v.0 as usize));
+            inst.operands().iter().for_each(|v| self.used(*v));
             for id in &inst.dst {
                 self.defined[*id] = self.at;
                 self.last[*id] = self.at;
@@ -140,6 +140,7 @@ impl Placer<'_> {
                     self.rooms[own].under = Some(operand);
                     self.extend(own, self.last[inst.dst[0]]);
                 }
+                Op::Map(..) if let Some(carried) = inst.over => self.share(inst.dst[0], carried),
                 Op::Dot { a, b, acc: Some(acc) } if self.dies(acc.0 as usize, &[a.0 as usize, b.0 as usize]) => {
                     self.share(inst.dst[0], acc.0 as usize);
                 }

@@ -90,6 +90,57 @@ pub(crate) struct Inst {
     pub quant: Option<usize>,
     /// `map`: the loop over a run.
     pub inner: Option<Inner>,
+    /// What must hold of the result, in a group of instances.
+    pub check: Option<Check>,
+    /// `map`: operations that only this one needs, computed with it.
+    pub chain: Option<Box<Chain>>,
+    /// `map`: the value carried by the loop around it that the result takes the place of.
+    pub over: Option<usize>,
+}
+
+impl Inst {
+    /// The values that it reads.
+    pub fn operands(&self) -> Vec<usize> {
+        match &self.chain {
+            Some(chain) => chain.externals.clone(),
+            None => self.op.operands().iter().map(|v| v.0 as usize).collect(),
+        }
+    }
+}
+
+/// Operations over elements of one shape, computed a strip at a time: what lies between them stays in the first cache.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    pub links: Vec<Link>,
+    /// Values from outside, at most [`Chain::EXTERNALS`].
+    pub externals: Vec<usize>,
+    /// Number of strips for what lies between operations.
+    pub strips: usize,
+}
+
+impl Chain {
+    /// Most values that come from outside.
+    pub const EXTERNALS: usize = 8;
+}
+
+/// An operation of a chain.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub inner: Inner,
+    pub args: Vec<Source>,
+    /// Strip of the result; the last operation's is that of the whole chain.
+    pub to: usize,
+    /// Bytes of an element of the result.
+    pub bytes: usize,
+}
+
+/// An operand of a chain's operation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source {
+    /// Value from outside, by its number.
+    External(usize),
+    /// Strip.
+    Strip(usize),
 }
 
 /// A store whose operand may be computed in place.
@@ -98,8 +149,26 @@ pub(crate) struct Direct {
     pub param: usize,
     pub table: usize,
     pub at: Vec<usize>,
-    /// The store sees so many axes of extent 1 before those of the value.
-    pub unit: usize,
+    /// The shape in which the store sees the value.
+    pub shape: Vec<usize>,
+}
+
+/// What must hold of a value for instances to run together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Check {
+    /// All elements are the same.
+    Agree,
+    /// The scalar plus the size of that index in the program's table is an i32.
+    Span(usize),
+}
+
+/// Neighbouring instances as one.
+pub(crate) struct Group {
+    /// Runs `count` instances.
+    pub program: Program,
+    pub count: u64,
+    /// An instance may be stopped anywhere and run again.
+    pub restartable: bool,
 }
 
 /// A region.
@@ -142,6 +211,8 @@ pub(crate) struct Program {
     pub sequential: bool,
     /// Elements one instance touches, roughly.
     pub work: u64,
+    /// The same for several instances at a time.
+    pub group: Option<Box<Group>>,
 }
 
 // SAFETY: a tile is an address; who reads and writes through it is decided where it is used.

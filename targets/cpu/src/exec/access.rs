@@ -171,6 +171,7 @@ impl Worker {
         let (id, view, mem) = (value.0 as usize, &l.views[inst.table], l.args[*param]);
         let (slot, dtype, len) = (&l.program.slots[id], l.program.params[*param].dtype, elements(l, *param));
         let rank = slot.shape.len();
+        self.written = true;
         let at = self.coordinates(at);
         let w = view.window(&at, &slot.shape);
         let (tile, bytes) = (self.tiles[id], slot.lane.bytes());
@@ -231,20 +232,27 @@ impl Worker {
         let id = inst.dst[0];
         let Some(d) = &inst.direct else { return self.room(l, id) };
         let slot = &l.program.slots[id];
-        let (view, unit, rank) = (&l.views[d.table], d.unit, slot.shape.len());
-        let (mut at, mut shape) = ([0; MAX_RANK], [1; MAX_RANK]);
+        let (view, rank) = (&l.views[d.table], d.shape.len());
+        let mut at = [0; MAX_RANK];
         at.iter_mut().zip(&d.at).for_each(|(o, v)| *o = self.i32(*v));
-        shape[unit..unit + rank].copy_from_slice(&slot.shape);
-        let w = view.window(&at, &shape[..unit + rank]);
-        let rows = (0..rank).rev().find(|i| slot.shape[*i] > 1).is_none_or(|i| w.strides[unit + i] == 1);
-        let fits = || w.check(unit + rank, elements(l, d.param)).is_ok();
-        if !w.whole || !rows || !view.guards.is_empty() || !fits() {
+        let w = view.window(&at, &d.shape);
+        if !w.whole || !view.guards.is_empty() {
             return self.room(l, id);
         }
-        let ptr = l.args[d.param].ptr.wrapping_offset(w.origin as isize * slot.lane.bytes() as isize);
-        let mut strides = [0; MAX_RANK];
-        strides[..rank].copy_from_slice(&w.strides[unit..unit + rank]);
-        Tile { ptr, strides }
+        // The value may see the place in another shape than the store does.
+        let strides = match d.shape == slot.shape {
+            true => Some(w.strides),
+            false => strided::reshaped(&d.shape, &w.strides[..rank], &slot.shape),
+        };
+        let last = (0..slot.shape.len()).rev().find(|i| slot.shape[*i] > 1);
+        let strides = strides.filter(|s| last.is_none_or(|i| s[i] == 1));
+        match strides {
+            Some(strides) if w.check(rank, elements(l, d.param)).is_ok() => {
+                let ptr = l.args[d.param].ptr.wrapping_offset(w.origin as isize * slot.lane.bytes() as isize);
+                Tile { ptr, strides }
+            }
+            _ => self.room(l, id),
+        }
     }
 }
 

@@ -51,6 +51,7 @@ impl Worker {
 
     pub(super) fn store_at(&mut self, l: &Launch<'_>, inst: &Inst) -> Result<()> {
         let Op::StoreAt { param, index, value, mask } = &inst.op else { return Ok(()) };
+        self.written = true;
         let slot = &l.program.slots[value.0 as usize];
         let (dtype, base, bytes) = (l.program.params[*param].dtype, l.args[*param].ptr, slot.lane.bytes());
         let index = self.dense(l, index.0 as usize, 0)?.cast::<u32>().cast_const();
@@ -78,6 +79,7 @@ impl Worker {
 
     pub(super) fn atomic(&mut self, l: &Launch<'_>, inst: &Inst) -> Result<()> {
         let Op::Atomic { op, param, index, value, mask } = &inst.op else { return Ok(()) };
+        self.written = true;
         let slot = &l.program.slots[value.0 as usize];
         let (dtype, len, base, bytes) =
             (l.program.params[*param].dtype, elements(l, *param), l.args[*param].ptr, slot.lane.bytes());
@@ -140,6 +142,7 @@ impl Worker {
 
     pub(super) fn compare_exchange(&mut self, l: &Launch<'_>, inst: &Inst) -> Result<()> {
         let Op::CompareExchange { param, index, expected, value } = &inst.op else { return Ok(()) };
+        self.written = true;
         let slot = &l.program.slots[value.0 as usize];
         let (dtype, len, base, bytes) =
             (l.program.params[*param].dtype, elements(l, *param), l.args[*param].ptr, slot.lane.bytes());

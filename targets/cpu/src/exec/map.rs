@@ -168,6 +168,21 @@ impl Inner {
         Inner { op, dtype, lane, bytes, count: args.len(), fast }
     }
 
+    /// Whether the loop is vectorised and gives results that need no rounding.
+    pub(crate) fn plain(&self) -> bool {
+        self.fast && (Lane::is_memory(self.dtype) || self.lane == Lane::Bool)
+    }
+
+    /// Bytes of an element of operand `i`.
+    pub(crate) fn operand_bytes(&self, i: usize) -> usize {
+        self.bytes[i.min(2)]
+    }
+
+    /// Bytes of an element of the result.
+    pub(crate) fn result_bytes(&self) -> usize {
+        if self.op.row().output == Output::Bool { Lane::Bool.bytes() } else { self.lane.bytes() }
+    }
+
     /// Rounds or wraps results to their dtype.
     ///
     /// # Safety

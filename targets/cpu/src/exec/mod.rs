@@ -2,12 +2,15 @@
 
 mod access;
 mod body;
+mod chain;
 mod control;
 mod dot;
 mod fold;
+mod group;
 mod index;
 mod map;
 pub(crate) mod quant;
+pub(crate) mod report;
 mod sort;
 mod window;
 
@@ -41,6 +44,8 @@ pub(crate) struct Launch<'a> {
     pub grid: Vec<u64>,
     /// Threads that one instance may use inside a product of matrices.
     pub inner_threads: usize,
+    /// What instances print and assert.
+    pub reports: &'a report::Reports,
 }
 
 /// Number of elements of a strip: a piece of an operand that is copied to be contiguous.
@@ -51,10 +56,19 @@ pub(crate) const STRIP: usize = 1024;
 pub(crate) struct Worker {
     scratch: Aligned,
     strips: Aligned,
+    /// Strips between the operations of chains.
+    between: Aligned,
     /// Copies of operands that must be contiguous.
     dense: [Aligned; 6],
     tiles: Vec<Tile>,
     ids: Vec<i32>,
+    /// Number of the instance, and of its prints so far.
+    instance: u64,
+    prints: u32,
+    /// The instance has stored something.
+    written: bool,
+    /// The instances of the group cannot run together.
+    parted: bool,
 }
 
 impl Worker {
@@ -75,6 +89,7 @@ impl Worker {
 
     /// Runs the instance of that number, counting along the last grid axis first.
     pub fn instance(&mut self, l: &Launch<'_>, mut number: u64) -> Result<()> {
+        (self.instance, self.prints) = (number, 0);
         for (id, extent) in self.ids.iter_mut().zip(&l.grid).rev() {
             *id = (number % extent) as i32;
             number /= extent;
@@ -83,7 +98,13 @@ impl Worker {
     }
 
     fn code(&mut self, l: &Launch<'_>, code: &Code) -> Result<()> {
-        code.insts.iter().try_for_each(|inst| self.step(l, inst))
+        for inst in &code.insts {
+            self.step(l, inst)?;
+            if let Some(check) = &inst.check {
+                self.check(l, inst.dst[0], check)?;
+            }
+        }
+        Ok(())
     }
 
     fn step(&mut self, l: &Launch<'_>, inst: &Inst) -> Result<()> {
@@ -95,7 +116,10 @@ impl Worker {
             }
             Op::Size(_) => self.set_i32(l, inst.dst[0], l.dims[inst.table] as i32),
             Op::Scalar(i) => self.scalar(l, inst.dst[0], l.scalars[*i]),
-            Op::Map(op, args) => self.map(l, inst, *op, args)?,
+            Op::Map(op, args) => match &inst.chain {
+                Some(chain) => self.chain(l, inst, chain)?,
+                None => self.map(l, inst, *op, args)?,
+            },
             Op::Cast(x) => self.cast(l, inst, x.0 as usize)?,
             Op::Bitcast(x) => self.bitcast(l, inst, x.0 as usize)?,
             Op::Splat(x) => {
@@ -131,6 +155,8 @@ impl Worker {
             Op::For { lo, hi, step, init, .. } => self.for_loop(l, inst, (lo, hi, *step), init)?,
             Op::While { init, .. } => self.while_loop(l, inst, init)?,
             Op::If { cond, .. } => self.branch(l, inst, cond.0 as usize)?,
+            Op::Print(_, args) => self.print(l, inst, &args.iter().map(|v| v.0 as usize).collect::<Vec<_>>())?,
+            Op::Assert(x, _) => self.assert(l, inst, x.0 as usize)?,
         }
         Ok(())
     }
