@@ -1,14 +1,14 @@
 //! A launch: from the program's argument list to buffers and numbers.
 
 use crate::code::{Code, Fault, Outcome};
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, failed};
+use crate::texture::Object;
 use girih_base::Diag;
-use girih_cuda::{Argument, Compiled, LaunchShape, Pointers, Value};
+use girih_cuda::{Argument, Compiled, LaunchShape, Pointers, Texture, Value};
 use girih_exec::{Command, MemRef};
 
 /// What `<<<grid, block, shared>>>` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[repr(C)]
 pub struct Config {
     /// Blocks.
     pub grid: [u32; 3],
@@ -23,12 +23,12 @@ pub struct Config {
 /// Bytes of an argument: its number, the first byte, and how many.
 pub type Arguments<'a> = dyn Fn(usize, u32, u32) -> Vec<u8> + 'a;
 
-/// Where a pointer among the arguments points.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// What a pointer or texture among the arguments stands for.
+#[derive(Clone, Copy)]
 enum Target {
     Null,
-    /// The start of an allocation, and the offset in it.
-    Memory(u64, u64),
+    /// The start of an allocation, the offset in it, and the texture that lies there.
+    Memory(u64, u64, Option<Object>),
 }
 
 impl Runtime {
@@ -38,25 +38,15 @@ impl Runtime {
     /// `cudaErrorInvalidConfiguration`, what the translator refuses, pointers into no memory of the device, and what the device
     /// answers.
     pub fn launch(&mut self, stub: u64, config: Config, arguments: &Arguments<'_>) -> Outcome<()> {
-        let shape = self.shape(config)?;
+        let shape = shape(config)?;
         let name = self.programs.function(stub)?.name;
         self.open()?;
-        let plain = self.compiled(stub, shape)?;
-        let targets = self.targets(&name, &self.programs.compiled(plain).arguments, arguments)?;
-        let pointers = arrangement(&name, &targets)?;
-        let at = self.compiled(stub, LaunchShape { pointers, ..shape })?;
-        self.start(stub, at, config.grid, arguments).map_err(|fault| fault.of_kernel(&name))
-    }
-
-    fn shape(&self, config: Config) -> Outcome<LaunchShape> {
-        let threads = config.block.iter().try_fold(1u32, |n, d| n.checked_mul(*d)).unwrap_or(u32::MAX);
-        let blocks = config.grid.iter().try_fold(1u32, |n, d| n.checked_mul(*d)).unwrap_or(0);
-        if !(1..=1024).contains(&threads) || config.block[2] > 64 || blocks == 0 {
-            return Err(Code::INVALID_CONFIGURATION.into());
-        }
-        let dynamic_shared = u32::try_from(config.shared).map_err(|_| Code::INVALID_CONFIGURATION)?;
-        let axes = if config.grid[2] > 1 { 3 } else { 1 + (config.grid[1] > 1) as u8 };
-        Ok(LaunchShape { dynamic_shared, ..LaunchShape::new(config.block, axes) })
+        let launched = |fault: Fault| fault.of_kernel(&name);
+        let plain = self.compiled(stub, shape).map_err(launched)?;
+        let targets = self.targets(&self.programs.compiled(plain).arguments, arguments).map_err(launched)?;
+        let shape = arranged(shape, &targets).map_err(launched)?;
+        let at = self.compiled(stub, shape).map_err(launched)?;
+        self.start(stub, at, config.grid, arguments).map_err(launched)
     }
 
     fn compiled(&mut self, stub: u64, shape: LaunchShape) -> Outcome<usize> {
@@ -64,17 +54,25 @@ impl Runtime {
         self.programs.compile(stub, shape, rig)
     }
 
-    /// Follows the pointers among the arguments, in the order of their buffers.
-    fn targets(&self, kernel: &str, list: &[Argument], arguments: &Arguments<'_>) -> Outcome<Vec<Target>> {
+    /// Follows the pointers and textures among the arguments, in their order.
+    fn targets(&self, list: &[Argument], arguments: &Arguments<'_>) -> Outcome<Vec<Target>> {
         let mut out = Vec::new();
         for a in list {
-            let Argument::Buffer { name, offset, parameter, .. } = a else { continue };
-            let address = word(&arguments(*parameter, *offset, 8));
+            let (name, (address, texture)) = match a {
+                Argument::Buffer { name, offset, parameter, .. } => {
+                    (name, (word(&arguments(*parameter, *offset, 8)), None))
+                }
+                Argument::Texture { name, offset, parameter, .. } => {
+                    let object = self.texture(&arguments(*parameter, *offset, 8))?;
+                    (name, (object.address, Some(object)))
+                }
+                _ => continue,
+            };
             out.push(match self.memory.find(address) {
-                Some((start, _, at)) => Target::Memory(start, at),
-                None if address == 0 => Target::Null,
+                Some((start, _, at)) => Target::Memory(start, at, texture),
+                None if address == 0 && texture.is_none() => Target::Null,
                 None => {
-                    let what = format!("kernel `{kernel}`: `{name}` is {address:#x}, where no memory of the device is");
+                    let what = format!("`{name}` is {address:#x}, where no memory of the device is");
                     let help = "pass what cudaMalloc, cudaMallocManaged or cudaMallocHost gave";
                     return Err(Fault::lasting(Code::ILLEGAL_ADDRESS, Diag::error("N001", what).help(help)));
                 }
@@ -83,92 +81,138 @@ impl Runtime {
         Ok(out)
     }
 
+    fn texture(&self, bytes: &[u8]) -> Outcome<Object> {
+        let handle = word(bytes);
+        let none = || Diag::error("N001", format!("{handle} is no texture or surface object"));
+        self.textures.get(handle).ok_or_else(|| Fault::lasting(Code::ILLEGAL_ADDRESS, none()))
+    }
+
+    /// Binds the arguments and starts the kernel.
     fn start(&mut self, stub: u64, at: usize, grid: [u32; 3], arguments: &Arguments<'_>) -> Outcome<()> {
         let program = self.programs.function(stub)?.program;
-        let Some(rig) = &mut self.rig else { return Err(Code::INITIALIZATION.into()) };
-        let symbols: Vec<(String, Vec<u8>)> = symbols(self.programs.compiled(at));
-        let mut variables = Vec::new();
-        for (name, initial) in symbols {
-            variables.push(self.programs.memory_of(program, &name, Some(&initial), &mut self.memory, rig)?);
-        }
-        let (kernel, compiled) = self.programs.load(at, rig)?;
-        let bytes = numbers(compiled, arguments);
-        let values: Vec<Value<'_>> = bytes.iter().map(|b| Value::Bytes(b)).collect();
-        let refuse = |d| Fault::lasting(Code::INVALID_CONFIGURATION, d);
-        let mut bindings = compiled.bindings(grid, &values).map_err(refuse)?;
-        for a in &compiled.arguments {
-            let Argument::Start { name, unit, offset, parameter } = a else { continue };
-            let address = word(&arguments(*parameter, *offset, 8));
-            let Some((_, _, start)) = self.memory.find(address) else { return Err(Code::ILLEGAL_ADDRESS.into()) };
-            if !start.is_multiple_of(*unit as u64) {
-                let text = format!("`{name}`: byte {start} of its memory is no multiple of {unit}");
-                return Err(Fault::lasting(Code::MISALIGNED_ADDRESS, Diag::error("N001", text)));
-            }
-            bindings.insert(name.as_str().into(), (start / *unit as u64) as i64);
-        }
-        // Buffers are bound in the order of the arguments; each holds all of its allocation.
-        let mut variables = variables.into_iter();
-        let mut bound: Vec<u64> = Vec::new();
         let mut args: Vec<MemRef> = Vec::new();
-        for a in &compiled.arguments {
-            let start = match a {
-                Argument::Buffer { offset, parameter, .. } => {
-                    let address = word(&arguments(*parameter, *offset, 8));
-                    self.memory.find(address).map(|(start, ..)| start)
+        let mut bound: Vec<u64> = Vec::new();
+        let mut starts = Vec::new();
+        let mut textures = Vec::new();
+        // Each buffer holds all of its allocation.
+        for a in self.programs.compiled(at).arguments.clone() {
+            let start = match &a {
+                Argument::Buffer { offset, parameter, .. } => word(&arguments(*parameter, *offset, 8)),
+                Argument::Texture { offset, parameter, shared, .. } => {
+                    let object = self.texture(&arguments(*parameter, *offset, 8))?;
+                    textures.push((*parameter, self.described(object)?));
+                    if *shared {
+                        continue;
+                    }
+                    object.address
                 }
-                Argument::Symbol { .. } => variables.next(),
-                Argument::Scalar { .. } | Argument::Start { .. } => continue,
+                Argument::Symbol { name, initial } => {
+                    let Some(rig) = &mut self.rig else { return Err(Code::INITIALIZATION.into()) };
+                    self.programs.memory_of(program, name, Some(initial), &mut self.memory, rig)?
+                }
+                Argument::Start { name, unit, offset, parameter } => {
+                    let bytes = arguments(*parameter, *offset, 8);
+                    let is_texture = textures.iter().any(|(p, _)| p == parameter);
+                    let address = if is_texture { self.texture(&bytes)?.address } else { word(&bytes) };
+                    starts.push((name.clone(), self.begin(name, address, *unit as u64)?));
+                    continue;
+                }
+                Argument::Scalar { .. } => continue,
             };
-            let memory = start.and_then(|start| self.memory.at(start));
-            let Some(memory) = memory else { return Err(Code::ILLEGAL_ADDRESS.into()) };
+            let start = self.memory.find(start).ok_or(Code::ILLEGAL_ADDRESS)?.0;
+            let (rig, memory, _) = self.parts()?;
+            let memory = memory.at(start).ok_or(Code::ILLEGAL_ADDRESS)?;
             memory.push(&mut *rig.device).map_err(|d| Fault::lasting(Code::UNKNOWN, d))?;
             args.push(memory.whole());
-            bound.extend(start);
+            bound.push(start);
         }
+        let Some(rig) = &mut self.rig else { return Err(Code::INITIALIZATION.into()) };
+        let (kernel, compiled) = self.programs.load(at, rig)?;
+        let bytes = numbers(compiled, arguments);
+        let mut values: Vec<Value<'_>> = bytes.iter().map(|b| Value::Bytes(b)).collect();
+        for (parameter, texture) in textures {
+            let at = parameter + 1;
+            values.resize(values.len().max(at), Value::Null);
+            values[parameter] = Value::Texture(texture);
+        }
+        let mut bindings =
+            compiled.bindings(grid, &values).map_err(|d| Fault::lasting(Code::INVALID_CONFIGURATION, d))?;
+        bindings.extend(starts.into_iter().map(|(name, n)| (name.into(), n)));
         let launch = Command::Launch { kernel, args: &args, bindings: &bindings };
-        rig.device.submit(&[launch]).map_err(|d| Fault::lasting(Code::LAUNCH_FAILURE, d))?;
+        let done = rig.device.submit(&[launch]);
         for (start, buffer) in bound.iter().zip(&compiled.kernel.buffers) {
             if let Some(memory) = self.memory.at(*start).filter(|_| buffer.written) {
                 memory.written();
             }
         }
+        done.map_err(failed)?;
+        self.say_prints();
         Ok(())
+    }
+
+    /// Where an address begins in its allocation, counted in `unit` bytes.
+    fn begin(&self, name: &str, address: u64, unit: u64) -> Outcome<i64> {
+        let (_, _, start) = self.memory.find(address).ok_or(Code::ILLEGAL_ADDRESS)?;
+        if start.is_multiple_of(unit) {
+            return Ok((start / unit) as i64);
+        }
+        let text = format!("`{name}`: byte {start} of its memory is no multiple of {unit}");
+        Err(Fault::lasting(Code::MISALIGNED_ADDRESS, Diag::error("N001", text)))
+    }
+
+    fn described(&self, object: Object) -> Outcome<Texture> {
+        let (_, found, offset) = self.memory.find(object.address).ok_or(Code::ILLEGAL_ADDRESS)?;
+        let whole = found.whole();
+        let memory = MemRef { offset, bytes: whole.bytes - offset, ..whole };
+        Ok(Texture { memory, extent: object.extent, pitch: object.pitch, mode: object.mode })
     }
 }
 
-/// How the pointers lie to each other.
-fn arrangement(kernel: &str, targets: &[Target]) -> Outcome<Pointers> {
-    let mut out = Pointers::default();
+fn shape(config: Config) -> Outcome<LaunchShape> {
+    let threads = config.block.iter().try_fold(1u32, |n, d| n.checked_mul(*d)).unwrap_or(u32::MAX);
+    let blocks = config.grid.iter().try_fold(1u32, |n, d| n.checked_mul(*d)).unwrap_or(0);
+    if !(1..=1024).contains(&threads) || config.block[2] > 64 || blocks == 0 {
+        return Err(Code::INVALID_CONFIGURATION.into());
+    }
+    let dynamic_shared = u32::try_from(config.shared).map_err(|_| Code::INVALID_CONFIGURATION)?;
+    let axes = if config.grid[2] > 1 { 3 } else { 1 + (config.grid[1] > 1) as u8 };
+    Ok(LaunchShape { dynamic_shared, ..LaunchShape::new(config.block, axes) })
+}
+
+/// The shape with how the pointers lie to each other, and how textures are read.
+fn arranged(mut shape: LaunchShape, targets: &[Target]) -> Outcome<LaunchShape> {
+    let mut pointers = Pointers::default();
+    let mut textures = 0;
     for (i, target) in targets.iter().enumerate() {
         let mut special = true;
         match *target {
-            Target::Null => out.nulls |= 1u32.checked_shl(i as u32).unwrap_or(0),
-            Target::Memory(start, offset) => {
-                let first = targets.iter().position(|t| matches!(t, Target::Memory(s, _) if *s == start)).unwrap_or(i);
+            Target::Null => pointers.nulls |= 1u32.checked_shl(i as u32).unwrap_or(0),
+            Target::Memory(start, offset, texture) => {
+                let same = |t: &Target| matches!(t, Target::Memory(s, ..) if *s == start);
+                let first = targets.iter().position(same).unwrap_or(i);
                 special = first != i || offset != 0;
-                if let Some(back) = out.back.get_mut(i) {
+                if let Some(back) = pointers.back.get_mut(i) {
                     *back = (i - first).min(255) as u8;
                 }
                 if offset != 0 {
-                    out.starts |= 1u32.checked_shl(i as u32).unwrap_or(0);
+                    pointers.starts |= 1u32.checked_shl(i as u32).unwrap_or(0);
+                }
+                if let Some(object) = texture {
+                    if let Some(mode) = shape.textures.get_mut(textures) {
+                        *mode = Some(object.mode);
+                    }
+                    textures += 1;
                 }
             }
         }
-        if special && i >= out.back.len() {
-            let text = format!("kernel `{kernel}`: pointer {} of {} is null or shares memory", i + 1, targets.len());
+        if special && i >= pointers.back.len() {
+            let text = format!("pointer {} of {} is null or shares memory", i + 1, targets.len());
             let help = "only the first 32 pointers of a kernel may";
             return Err(Fault::lasting(Code::NOT_SUPPORTED, Diag::error("N003", text).help(help)));
         }
     }
-    Ok(out)
-}
-
-fn symbols(compiled: &Compiled) -> Vec<(String, Vec<u8>)> {
-    let symbol = |a: &Argument| match a {
-        Argument::Symbol { name, initial } => Some((name.clone(), initial.clone())),
-        _ => None,
-    };
-    compiled.arguments.iter().filter_map(symbol).collect()
+    shape.pointers = pointers;
+    Ok(shape)
 }
 
 /// The bytes of each parameter that holds numbers, as far as the kernel reads them.

@@ -19,6 +19,7 @@ mod names;
 mod program;
 mod rig;
 mod runtime;
+mod texture;
 mod transfer;
 
 pub use code::Code;

@@ -5,6 +5,8 @@ use crate::events::Handles;
 use crate::memory::Memory;
 use crate::program::Programs;
 use crate::rig::Rig;
+use crate::texture::Objects;
+use girih_base::Diag;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Everything the calls share.
@@ -16,6 +18,8 @@ pub struct Runtime {
     pub memory: Memory,
     /// What was registered.
     pub programs: Programs,
+    /// Texture and surface objects.
+    pub textures: Objects,
     /// Streams and events.
     pub handles: Handles,
     /// A kernel did not run, or not to its end: every call gives this.
@@ -25,6 +29,11 @@ pub struct Runtime {
 }
 
 static RUNTIME: Mutex<Option<Runtime>> = Mutex::new(None);
+
+/// What the device reports after the fact: an assertion that failed, or a kernel that ended early.
+pub fn failed(d: Box<Diag>) -> Fault {
+    Fault::lasting(if d.code == "X013" { Code::ASSERT } else { Code::LAUNCH_FAILURE }, d)
+}
 
 /// The one runtime of the process.
 pub struct Locked(MutexGuard<'static, Option<Runtime>>);
@@ -70,10 +79,18 @@ impl Runtime {
     pub fn synchronize(&mut self) -> Outcome<()> {
         let Some(rig) = &mut self.rig else { return Ok(()) };
         let device = &mut *rig.device;
-        device
-            .synchronize()
-            .and_then(|()| self.memory.pull(device))
-            .map_err(|d| Fault::lasting(Code::LAUNCH_FAILURE, d))
+        device.synchronize().and_then(|()| self.memory.pull(device)).map_err(failed)
+    }
+
+    /// Says what kernels printed.
+    pub fn say_prints(&mut self) {
+        let Some(rig) = &mut self.rig else { return };
+        let prints = rig.device.take_prints();
+        let text: String = prints.lines.iter().map(|line| &*line.text).collect();
+        crate::abi::say(&text);
+        if prints.lost > 0 {
+            crate::abi::say(&format!("({} lines that kernels printed found no room)\n", prints.lost));
+        }
     }
 
     /// An event happens when all before it is done.
@@ -82,7 +99,7 @@ impl Runtime {
     /// `cudaErrorInvalidResourceHandle`, and what the device reports.
     pub fn record(&mut self, event: u64) -> Outcome<()> {
         if let Some(rig) = &mut self.rig {
-            rig.device.synchronize().map_err(|d| Fault::lasting(Code::LAUNCH_FAILURE, d))?;
+            rig.device.synchronize().map_err(failed)?;
         }
         self.handles.record(event)
     }

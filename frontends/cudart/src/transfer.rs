@@ -1,7 +1,7 @@
 //! Copies and fills, between the host's memory and the device's.
 
-use crate::code::{Code, Fault, Outcome};
-use crate::runtime::Runtime;
+use crate::code::{Code, Outcome};
+use crate::runtime::{Runtime, failed};
 use girih_exec::{Command, MemRef};
 
 /// Bytes that are copied through the host at a time.
@@ -14,10 +14,6 @@ pub enum Side {
     Host,
     /// The device's: the start of the allocation, and the offset in it.
     Device(u64, u64),
-}
-
-fn failed(d: Box<girih_base::Diag>) -> Fault {
-    Fault::lasting(Code::LAUNCH_FAILURE, d)
 }
 
 impl Runtime {

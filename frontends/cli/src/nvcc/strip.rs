@@ -23,6 +23,11 @@ pub fn device_bodies(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let (mut copied, mut i) = (0, 0);
     while i < tokens.len() {
+        // A macro of nvcc, which cannot be one here: libraries use the name inside of attributes.
+        if tokens[i].text == "__noinline__" && i > 0 && tokens[i - 1].text != "(" {
+            out.push_str(&text[copied..tokens[i].start]);
+            copied = tokens[i].end();
+        }
         if let Some((open, close)) = body_after(&tokens, i) {
             out.push_str(&text[copied..tokens[open].end()]);
             out.push_str(" __builtin_trap(); ");
@@ -42,14 +47,15 @@ fn keep_lines(body: &str, out: &mut String) {
     lines.next();
     for line in lines {
         out.push('\n');
-        if line.starts_with('#') {
+        if note(line) {
             out.push_str(line);
         }
     }
-    // What follows a note on its line would belong to it.
-    if body.rsplit('\n').next().is_some_and(|last| last.starts_with('#')) {
-        out.push('\n');
-    }
+}
+
+/// Whether this says which line of which file follows: `# 7 "x.h" 2`.
+fn note(line: &str) -> bool {
+    line.strip_prefix("# ").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// Where the body of the function is whose declaration has a device attribute at token `at`: its braces.
@@ -254,6 +260,7 @@ mod tests {
         check("DEV int operator()(int a) const { return a; }", "DEV int operator()(int a) const { __builtin_trap(); }");
         check("DEV S(int a) : x(a), y{1} { go(); }", "DEV S(int a) : x(a), y{1} { __builtin_trap(); }");
         check("DEV auto f(int a) -> int { return a; }", "DEV auto f(int a) -> int { __builtin_trap(); }");
+        check("__noinline__ DEV void f() {}", " DEV void f() { __builtin_trap(); }");
         check("DEV S& operator=(const S& o) { return *this; }", "DEV S& operator=(const S& o) { __builtin_trap(); }");
     }
 
@@ -281,6 +288,7 @@ mod tests {
             "DEV void f() {\n a;\n# 7 \"x.h\" 2\n b;\n}\nint y;",
             "DEV void f() { __builtin_trap(); \n\n# 7 \"x.h\" 2\n\n}\nint y;",
         );
+        check("DEV void f() {\n#pragma unroll\n}", "DEV void f() { __builtin_trap(); \n\n}");
         let text = "DEV void f() { \u{e9} 'x' R\"(})\" 1'000 }";
         check(text, "DEV void f() { __builtin_trap(); }");
     }

@@ -8,16 +8,31 @@ mod host;
 mod memory;
 mod register;
 mod streams;
+mod texture;
 
 pub use host::HostMemory;
 
 use crate::code::{Code, Fault, Outcome};
 use crate::runtime::{Locked, Runtime};
 use std::cell::Cell;
+use std::ffi::{CString, c_char, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 thread_local! {
     static LAST: Cell<Code> = const { Cell::new(Code::SUCCESS) };
+}
+
+unsafe extern "C" {
+    fn printf(format: *const c_char, ...) -> c_int;
+}
+
+/// Writes to the program's standard output, in order with what the program writes itself.
+pub fn say(text: &str) {
+    let Ok(text) = CString::new(text) else { return };
+    if !text.is_empty() {
+        // SAFETY: the format takes one text, which ends in a zero byte.
+        unsafe { printf(c"%s".as_ptr(), text.as_ptr()) };
+    }
 }
 
 /// Runs a call that has no effect once a kernel has failed.

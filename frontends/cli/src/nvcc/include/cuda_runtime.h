@@ -8,6 +8,7 @@
 #include "vector_types.h"
 #include "vector_functions.h"
 #include "cuda_runtime_api.h"
+#include "texture_types.h"
 
 #ifdef __cplusplus
 #include <stdlib.h>

@@ -209,6 +209,13 @@ static inline cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream
 }
 static inline cudaError_t cudaEventQuery(cudaEvent_t event) { return cudaEventSynchronize(event); }
 
+#ifdef __cplusplus
+static inline cudaError_t cudaStreamSetAttribute(cudaStream_t stream, cudaStreamAttrID, const cudaStreamAttrValue*) {
+    (void)stream;
+    return cudaSuccess;
+}
+#endif
+
 // The device: there is one.
 
 static inline cudaError_t cudaGetDeviceCount(int* count) {
