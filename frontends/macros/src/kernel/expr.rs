@@ -1,6 +1,7 @@
 //! Expressions.
 
 use super::Translation;
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{BinOp, Error, Expr, ExprCall, ExprLit, ExprMethodCall, Lit, Member, Path, Result, Type, UnOp};
 
@@ -13,7 +14,6 @@ pub fn expr(t: &mut Translation, e: &Expr) -> Result<()> {
         Expr::Lit(lit) => literal(t, lit),
         Expr::Path(p) => name(t, &p.path),
         Expr::Binary(b) => match binary(&b.op) {
-            // Rust's `/` and `%` round to zero on integers and divide floats.
             Some(op) => {
                 t.out.push("(");
                 expr(t, &b.left)?;
@@ -23,12 +23,13 @@ pub fn expr(t: &mut Translation, e: &Expr) -> Result<()> {
                 Ok(())
             }
             None if matches!(b.op, BinOp::Div(_)) => call(t, "tl.quotient", &[&b.left, &b.right]),
+            None if matches!(b.op, BinOp::Rem(_)) => call(t, "tl.remainder", &[&b.left, &b.right]),
             None => Err(Error::new(b.op.span(), "an assignment has no value in a kernel")),
         },
         Expr::Unary(u) => {
             let op = match u.op {
                 UnOp::Neg(_) => "-",
-                UnOp::Not(_) => "~",
+                UnOp::Not(_) => return call(t, "tl.negation", &[&u.expr]),
                 _ => return Err(Error::new(u.span(), "kernels have no references: name the value itself")),
             };
             t.out.push("(");
@@ -38,7 +39,7 @@ pub fn expr(t: &mut Translation, e: &Expr) -> Result<()> {
             Ok(())
         }
         Expr::Cast(c) => {
-            expr(t, &c.expr)?;
+            object(t, &c.expr)?;
             t.out.push(".to(");
             t.out.push(dtype(&c.ty)?);
             t.out.push(")");
@@ -103,6 +104,21 @@ pub fn expr(t: &mut Translation, e: &Expr) -> Result<()> {
     }
 }
 
+/// An expression before a dot: numbers in parentheses, since `1.to` is not one.
+fn object(t: &mut Translation, e: &Expr) -> Result<()> {
+    match e {
+        Expr::Lit(_) => {
+            t.out.push("(");
+            expr(t, e)?;
+            t.out.push(")");
+            Ok(())
+        }
+        Expr::Paren(p) => object(t, &p.expr),
+        Expr::Group(g) => object(t, &g.expr),
+        _ => expr(t, e),
+    }
+}
+
 fn call(t: &mut Translation, function: &str, args: &[&Expr]) -> Result<()> {
     t.out.push(function);
     arguments(t, args.iter().copied())
@@ -117,7 +133,7 @@ fn arguments<'a>(t: &mut Translation, args: impl Iterator<Item = &'a Expr>) -> R
                 return Err(Error::new(a.left.span(), "the name of an argument is one word"));
             };
             t.out.mark(a.span());
-            t.out.push(&format!("{}=", key.path.require_ident()?));
+            t.out.push(&format!("{}=", key.path.require_ident()?.unraw()));
             expr(t, &a.right)?;
         } else {
             expr(t, arg)?;
@@ -135,7 +151,7 @@ fn callee(t: &mut Translation, c: &ExprCall) -> Result<()> {
             "only functions can be called: `tl::name(..)`, or another kernel function",
         ));
     };
-    let parts: Vec<String> = p.path.segments.iter().map(|s| s.ident.to_string()).collect();
+    let parts: Vec<String> = p.path.segments.iter().map(|s| s.ident.unraw().to_string()).collect();
     if parts[0] == "tl" {
         t.out.push(&parts.join("."));
         return Ok(());
@@ -144,9 +160,9 @@ fn callee(t: &mut Translation, c: &ExprCall) -> Result<()> {
 }
 
 fn method(t: &mut Translation, m: &ExprMethodCall) -> Result<()> {
-    expr(t, &m.receiver)?;
+    object(t, &m.receiver)?;
     t.out.mark(m.method.span());
-    t.out.push(&format!(".{}", m.method));
+    t.out.push(&format!(".{}", m.method.unraw()));
     arguments(t, m.args.iter())
 }
 
@@ -167,12 +183,16 @@ fn literal(t: &mut Translation, lit: &ExprLit) -> Result<()> {
 
 /// A variable, a constant of Rust's floats, or a dtype.
 fn name(t: &mut Translation, path: &Path) -> Result<()> {
-    let parts: Vec<String> = path.segments.iter().map(|s| s.ident.to_string()).collect();
+    let parts: Vec<String> = path.segments.iter().map(|s| s.ident.unraw().to_string()).collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     match parts[..] {
-        [one] => match scalar(one) {
-            Some(dtype) => t.out.push(dtype),
-            None => t.out.push(one),
+        [one] => match (t.scopes.find(one), scalar(one)) {
+            (Some(variable), _) => {
+                let variable = variable.to_string();
+                t.out.push(&variable);
+            }
+            (None, Some(dtype)) => t.out.push(dtype),
+            (None, None) => t.out.push(one),
         },
         ["f32" | "f64", "INFINITY"] => t.out.push("float(\"inf\")"),
         ["f32" | "f64", "NEG_INFINITY"] => t.out.push("float(\"-inf\")"),
@@ -188,7 +208,6 @@ fn binary(op: &BinOp) -> Option<&'static str> {
         BinOp::Add(_) => " + ",
         BinOp::Sub(_) => " - ",
         BinOp::Mul(_) => " * ",
-        BinOp::Rem(_) => " % ",
         BinOp::And(_) => " and ",
         BinOp::Or(_) => " or ",
         BinOp::BitXor(_) => " ^ ",

@@ -5,6 +5,7 @@
 //! languages share one set of rules, and errors point into the Rust file.
 
 mod expr;
+mod scope;
 mod stmt;
 mod writer;
 
@@ -19,6 +20,7 @@ use writer::Writer;
 /// A kernel on its way to text.
 pub struct Translation {
     out: Writer,
+    scopes: scope::Scopes,
     helpers: Vec<Path>,
 }
 
@@ -78,13 +80,15 @@ pub fn expand(function: &ItemFn) -> Result<TokenStream> {
     let params = sig.inputs.iter().map(param).collect::<Result<Vec<_>>>()?;
     let is_helper = matches!(sig.output, ReturnType::Type(..)) || params.iter().any(|(_, k)| matches!(k, Kind::Tile));
 
-    let mut t = Translation { out: Writer::default(), helpers: Vec::new() };
+    let variables = params.iter().map(|(n, _)| n.to_string()).chain(constants.iter().map(|c| c.ident.to_string()));
+    let scopes = scope::Scopes::new(variables);
+    let mut t = Translation { out: Writer::default(), scopes, helpers: Vec::new() };
     t.out.push("@triton.jit\n");
     t.out.mark(sig.ident.span());
     let names = params.iter().map(|(n, _)| n.to_string());
     let names: Vec<String> = names.chain(constants.iter().map(|c| format!("{}: tl.constexpr", c.ident))).collect();
     t.out.push(&format!("def {}({}):", sig.ident, names.join(", ")));
-    stmt::block(&mut t, &function.block, true)?;
+    stmt::body(&mut t, &function.block)?;
 
     let source = source(&t, &sig.ident, function);
     if is_helper {

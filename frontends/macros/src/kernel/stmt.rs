@@ -2,11 +2,29 @@
 
 use super::Translation;
 use super::expr::expr;
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{BinOp, Block, Error, Expr, ExprForLoop, ExprIf, ExprRange, Pat, RangeLimits, Result, Stmt};
 
-/// Writes a block's statements one level deeper; the last expression of a function is its result.
-pub fn block(t: &mut Translation, b: &Block, is_body: bool) -> Result<()> {
+/// Names in Rust with the variables of the translation.
+type Names = Vec<(String, String)>;
+
+/// Writes the block of a function: its last expression is the result.
+pub fn body(t: &mut Translation, b: &Block) -> Result<()> {
+    statements(t, b, true)
+}
+
+/// Writes a block with variables of its own, of which there are some already.
+fn block(t: &mut Translation, b: &Block, names: Names) -> Result<()> {
+    t.scopes.enter();
+    names.into_iter().for_each(|(name, variable)| t.scopes.declare(name, variable));
+    statements(t, b, false)?;
+    t.scopes.leave();
+    Ok(())
+}
+
+/// Writes a block's statements one level deeper.
+fn statements(t: &mut Translation, b: &Block, is_body: bool) -> Result<()> {
     t.out.depth(1);
     for (i, s) in b.stmts.iter().enumerate() {
         match s {
@@ -45,9 +63,12 @@ fn statement(t: &mut Translation, s: &Stmt) -> Result<()> {
                 return Err(Error::new(diverge.span(), "kernels have no `let .. else`"));
             }
             t.out.line(local.span());
-            pattern(t, &local.pat)?;
+            let mut names = Vec::new();
+            pattern(t, &local.pat, &mut names)?;
             t.out.push(" = ");
-            expr(t, &init.expr)
+            expr(t, &init.expr)?;
+            names.into_iter().for_each(|(name, variable)| t.scopes.declare(name, variable));
+            Ok(())
         }
         Stmt::Expr(e, _) => action(t, e),
         Stmt::Macro(m) => {
@@ -69,19 +90,22 @@ fn action(t: &mut Translation, e: &Expr) -> Result<()> {
             t.out.push("while ");
             expr(t, &w.cond)?;
             t.out.push(":");
-            block(t, &w.body, false)
+            block(t, &w.body, Names::new())
         }
         Expr::Assign(a) => {
             t.out.line(a.span());
-            expr(t, &a.left)?;
+            assignable(t, &a.left)?;
             t.out.push(" = ");
             expr(t, &a.right)
         }
         Expr::Binary(b) if compound(&b.op).is_some() => {
             t.out.line(b.span());
-            expr(t, &b.left)?;
-            let divides = matches!(b.op, BinOp::DivAssign(_));
-            t.out.push(if divides { " = tl.quotient(" } else { " = (" });
+            assignable(t, &b.left)?;
+            t.out.push(match b.op {
+                BinOp::DivAssign(_) => " = tl.quotient(",
+                BinOp::RemAssign(_) => " = tl.remainder(",
+                _ => " = (",
+            });
             expr(t, &b.left)?;
             t.out.push(compound(&b.op).unwrap_or_default());
             expr(t, &b.right)?;
@@ -116,14 +140,14 @@ fn branch(t: &mut Translation, i: &ExprIf, keyword: &str) -> Result<()> {
     t.out.push(keyword);
     expr(t, &i.cond)?;
     t.out.push(":");
-    block(t, &i.then_branch, false)?;
+    block(t, &i.then_branch, Names::new())?;
     match i.else_branch.as_ref().map(|(_, e)| &**e) {
         None => Ok(()),
         Some(Expr::If(next)) => branch(t, next, "elif "),
         Some(Expr::Block(b)) => {
             t.out.line(b.span());
             t.out.push("else:");
-            block(t, &b.block, false)
+            block(t, &b.block, Names::new())
         }
         Some(other) => Err(Error::new(other.span(), "expected a block")),
     }
@@ -133,7 +157,8 @@ fn branch(t: &mut Translation, i: &ExprIf, keyword: &str) -> Result<()> {
 fn for_loop(t: &mut Translation, f: &ExprForLoop) -> Result<()> {
     t.out.line(f.span());
     t.out.push("for ");
-    pattern(t, &f.pat)?;
+    let mut names = Vec::new();
+    pattern(t, &f.pat, &mut names)?;
     t.out.push(" in ");
     let (iter, step) = match &*f.expr {
         Expr::MethodCall(m) if m.method == "step_by" && m.args.len() == 1 => (&*m.receiver, m.args.first()),
@@ -161,24 +186,48 @@ fn for_loop(t: &mut Translation, f: &ExprForLoop) -> Result<()> {
         }
     }
     t.out.push(":");
-    block(t, &f.body, false)
+    block(t, &f.body, names)
 }
 
-fn pattern(t: &mut Translation, p: &Pat) -> Result<()> {
-    match p {
-        Pat::Ident(i) if i.subpat.is_none() && i.by_ref.is_none() => {
-            t.out.push(&i.ident.to_string());
+/// Writes what an assignment changes: variables that are there.
+fn assignable(t: &mut Translation, e: &Expr) -> Result<()> {
+    match e {
+        Expr::Path(p) if p.path.get_ident().is_some_and(|i| t.scopes.find(&i.unraw().to_string()).is_none()) => {
+            Err(Error::new(p.span(), "no such variable: declare it with `let`"))
+        }
+        Expr::Tuple(tuple) => {
+            t.out.push("(");
+            for e in &tuple.elems {
+                assignable(t, e)?;
+                t.out.push(", ");
+            }
+            t.out.push(")");
             Ok(())
         }
-        Pat::Type(typed) => pattern(t, &typed.pat),
+        e => expr(t, e),
+    }
+}
+
+/// Writes the variables that a pattern declares.
+fn pattern(t: &mut Translation, p: &Pat, names: &mut Names) -> Result<()> {
+    match p {
+        Pat::Ident(i) if i.subpat.is_none() && i.by_ref.is_none() => {
+            let name = i.ident.unraw().to_string();
+            let variable = t.scopes.fresh(&name);
+            t.out.push(&variable);
+            names.push((name, variable));
+            Ok(())
+        }
+        Pat::Type(typed) => pattern(t, &typed.pat, names),
         Pat::Wild(_) => {
-            t.out.push("_");
+            let variable = t.scopes.fresh("_");
+            t.out.push(&variable);
             Ok(())
         }
         Pat::Tuple(tuple) => {
             t.out.push("(");
             for p in &tuple.elems {
-                pattern(t, p)?;
+                pattern(t, p, names)?;
                 t.out.push(", ");
             }
             t.out.push(")");
@@ -193,8 +242,7 @@ fn compound(op: &BinOp) -> Option<&'static str> {
         BinOp::AddAssign(_) => " + ",
         BinOp::SubAssign(_) => " - ",
         BinOp::MulAssign(_) => " * ",
-        BinOp::DivAssign(_) => ", ",
-        BinOp::RemAssign(_) => " % ",
+        BinOp::DivAssign(_) | BinOp::RemAssign(_) => ", ",
         BinOp::BitXorAssign(_) => " ^ ",
         BinOp::BitAndAssign(_) => " & ",
         BinOp::BitOrAssign(_) => " | ",

@@ -119,24 +119,6 @@ pub(super) fn cdiv(e: &mut Eval, a: &mut Args) -> Result<Value> {
     e.binary(FloorDiv, &up, &d)
 }
 
-/// Divides floats, and rounds to zero on integers.
-pub(super) fn quotient(e: &mut Eval, a: &mut Args) -> Result<Value> {
-    use ruff_python_ast::Operator::{Div, FloorDiv};
-    let (x, y) = (a.get("x"), a.get("y"));
-    if let (Value::Int(x), Value::Int(y)) = (&x, &y)
-        && *y != 0
-    {
-        return Ok(Value::Int(x / y));
-    }
-    let is_float = |v: &Value| match v {
-        Value::Float(_) => true,
-        Value::Tensor(t) => t.dtype.is_float(),
-        _ => false,
-    };
-    let op = if is_float(&x) || is_float(&y) { Div } else { FloorDiv };
-    e.binary(op, &x, &y)
-}
-
 pub(super) fn fdiv(e: &mut Eval, a: &mut Args) -> Result<Value> {
     e.binary(ruff_python_ast::Operator::Div, &a.get("x"), &a.get("y"))
 }

@@ -8,6 +8,7 @@ mod memory;
 mod product;
 mod random;
 mod reduce;
+mod rust;
 mod shape;
 mod sort;
 mod table;

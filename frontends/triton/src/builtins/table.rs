@@ -1,7 +1,7 @@
 //! The table itself, and the page docs/triton.md that is made of it.
 
 use super::How::{Map, Refused, Run, Same};
-use super::{How, Row, blocks, create, debug, math, memory, product, random, reduce, shape, sort};
+use super::{How, Row, blocks, create, debug, math, memory, product, random, reduce, rust, shape, sort};
 use girih_base::ScalarOp;
 use std::fmt::Write;
 
@@ -160,7 +160,9 @@ pub(crate) static ROWS: &[Row] = &[
     row("minimum", "x, y, propagate_nan=", Run(math::minimum), "of a number and NaN the number, as in Triton"),
     row("clamp", "x, min, max, propagate_nan=", Run(math::clamp), ""),
     method("cdiv", "x, div", Run(math::cdiv), ""),
-    row("quotient", "x, y", Run(math::quotient), "not in Triton: Rust's `/`, which rounds to zero on integers"),
+    row("quotient", "x, y", Run(rust::quotient), "not in Triton: Rust's `/`, which rounds to zero on integers"),
+    row("remainder", "x, y", Run(rust::remainder), "not in Triton: Rust's `%`, which has the sign of `x`"),
+    row("negation", "x", Run(rust::negation), "not in Triton: Rust's `!`, of truth values and of bits"),
     row("fdiv", "x, y, ieee_rounding=", Run(math::fdiv), ""),
     row("div_rn", "x, y", Run(math::fdiv), "within the target's bound of a division"),
     row("fma", "x, y, z", Run(math::fma), "rounded once or twice"),
