@@ -63,14 +63,21 @@ fn nothing_is_found_where_nothing_is_wrong() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Nor have those of llm.c: `GIRIH_LLMC` names its folder `dev/cuda`.
+/// Nor have those of llm.c, but for three in which threads read what others overwrite: `GIRIH_LLMC` names its folder `dev/cuda`.
 #[test]
 #[ignore = "needs a folder of kernels"]
-fn nothing_is_found_in_llm_c() {
+fn only_what_is_wrong_is_found_in_llm_c() {
     let folder = std::env::var("GIRIH_LLMC").unwrap();
     let all = launches(include_str!("../cuda/llmc.launches"), Path::new(&folder)).unwrap();
     assert!(all.len() > 90, "{}", all.len());
-    let wrong: Vec<String> =
-        all.iter().filter_map(|c| Some(format!("{}: {}", c.name(), check(c).err()?))).collect();
+    let wrong: Vec<String> = all
+        .iter()
+        .filter_map(|c| match (check(c), &c.error) {
+            (Ok(()), None) => None,
+            (Err(d), Some((code, _))) if d.code == code => None,
+            (Err(d), _) => Some(format!("{}: {d}", c.name())),
+            (Ok(()), Some(_)) => Some(format!("{}: nothing found", c.name())),
+        })
+        .collect();
     assert!(wrong.is_empty(), "{} of {}\n{}", wrong.len(), all.len(), wrong.join("\n"));
 }

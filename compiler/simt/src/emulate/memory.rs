@@ -76,6 +76,8 @@ struct Shadow {
     write_atomic: bool,
     read: Stamp,
     written: bool,
+    /// What was written is undefined.
+    hole: bool,
     /// Statements of the last write and the last read.
     sites: (u32, u32),
     /// When they were.
@@ -125,6 +127,13 @@ impl Memory {
         self.shadow.fill(Shadow::default());
     }
 
+    /// Says that what element `index` holds is undefined.
+    pub fn forget(&mut self, index: u64) {
+        if let Some(shadow) = self.shadow.get_mut(index as usize) {
+            shadow.hole = true;
+        }
+    }
+
     /// Whether there is such an element.
     pub fn has(&self, index: u64) -> bool {
         index < self.shadow.len() as u64
@@ -138,7 +147,8 @@ impl Memory {
     }
 
     /// Where the components of element `index` start, after the checks.
-    pub fn access(&mut self, index: u64, kind: Kind, who: Who, known: &Known) -> Result<usize, Refused> {
+    /// `new` is what a store writes: one that changes nothing races with nobody.
+    pub fn access(&mut self, index: u64, kind: Kind, who: Who, known: &Known, new: Option<&[u64]>) -> Result<usize, Refused> {
         let refuse = |code, message| Err(Refused { code, message, other: None });
         let lanes = self.ty.lanes as u64;
         // People count scalars; an index that wrapped was negative.
@@ -150,7 +160,7 @@ impl Memory {
             let len = self.shadow.len() as u64 * lanes;
             return refuse("S101", format!("{} of an array of {len}", scalars(index)));
         };
-        if self.must_write_first && kind != Kind::Write && !shadow.written {
+        if (self.must_write_first && !shadow.written || shadow.hole) && kind != Kind::Write {
             let is = if lanes == 1 { "is" } else { "are" };
             return refuse("S103", format!("{} {is} read before anything is written there", scalars(index)));
         }
@@ -163,7 +173,10 @@ impl Memory {
         };
         let after_write = clash(&shadow.write, shadow.times.0);
         let after_read = clash(&shadow.read, shadow.times.1);
+        let at = index as usize * self.ty.lanes as usize;
+        let same = shadow.written && new.is_some_and(|new| self.data[at..at + new.len()] == *new);
         let race = match kind {
+            Kind::Write if same => false,
             Kind::Read => after_write,
             Kind::Write => after_write || after_read,
             Kind::Atomic => (after_write && !shadow.write_atomic) || after_read,
@@ -205,8 +218,9 @@ impl Memory {
                 (shadow.sites.0, shadow.times.0) = (who.site, who.time);
                 shadow.write_atomic = kind == Kind::Atomic;
                 shadow.written = true;
+                shadow.hole = false;
             }
         }
-        Ok(index as usize * self.ty.lanes as usize)
+        Ok(at)
     }
 }

@@ -9,7 +9,14 @@ use crate::op::*;
 use girih_base::{DType, Diag, Loc, Result, ScalarOp, print};
 
 impl Machine<'_> {
-    fn memory(&mut self, space: Space, index: ValueId, kind: Kind, t: u32) -> Result<(&mut Memory, usize)> {
+    fn memory(
+        &mut self,
+        space: Space,
+        index: ValueId,
+        kind: Kind,
+        t: u32,
+        new: Option<&[u64]>,
+    ) -> Result<(&mut Memory, usize)> {
         let wrapped = self.wrapped(index, t);
         let index = self.get(index, t);
         let subgroup = t / self.options.subgroup;
@@ -40,7 +47,7 @@ impl Machine<'_> {
         if kind == Kind::Atomic && !key.0 {
             self.order.pass((key.1, index), asked, who);
         }
-        let at = memory.access(index, kind, who, &self.order.known).map_err(|refused| refused.explain(&self.sites))?;
+        let at = memory.access(index, kind, who, &self.order.known, new).map_err(|refused| refused.explain(&self.sites))?;
         Ok((memory, at))
     }
 
@@ -135,19 +142,24 @@ impl Machine<'_> {
                 self.locals[*i as usize][at..at + n].copy_from_slice(&v[..n]);
             }
             Op::Load(space, index) => {
-                let (memory, at) = self.memory(*space, *index, Kind::Read, t)?;
+                let (memory, at) = self.memory(*space, *index, Kind::Read, t, None)?;
                 out[..lanes].copy_from_slice(&memory.data[at..at + lanes]);
             }
             Op::Store(space, index, x) => {
+                let hole = self.partly_undefined(*x, t);
                 let (v, n) = (self.vec(*x, t), self.ty(*x).lanes as usize);
-                let (memory, at) = self.memory(*space, *index, Kind::Write, t)?;
+                let (memory, at) = self.memory(*space, *index, Kind::Write, t, Some(&v[..n]))?;
                 memory.data[at..at + n].copy_from_slice(&v[..n]);
+                let lanes = memory.ty.lanes as usize;
+                if hole {
+                    memory.forget((at / lanes) as u64);
+                }
             }
             Op::Atomic(op, space, index, x) => {
                 let x = self.get(*x, t);
                 // Nobody looks at the old element: a store of a part of it.
                 let kind = if result.is_some() { Kind::Atomic } else { Kind::Write };
-                let (memory, at) = self.memory(*space, *index, kind, t)?;
+                let (memory, at) = self.memory(*space, *index, kind, t, None)?;
                 out[0] = memory.data[at];
                 memory.data[at] = match atomic(*op) {
                     Some(op) => scalar::map(op, memory.ty.dtype, &[out[0], x]),
@@ -156,7 +168,7 @@ impl Machine<'_> {
             }
             Op::CompareExchange(space, index, expected, new) => {
                 let (expected, new) = (self.get(*expected, t), self.get(*new, t));
-                let (memory, at) = self.memory(*space, *index, Kind::Atomic, t)?;
+                let (memory, at) = self.memory(*space, *index, Kind::Atomic, t, None)?;
                 out[0] = memory.data[at];
                 if out[0] == expected {
                     memory.data[at] = new;

@@ -26,13 +26,19 @@ pub struct Undefined {
     locals: Vec<Vec<Bits>>,
     /// Reads of variables that held nothing: where, and the variable.
     origins: Vec<(Loc, Arc<str>)>,
+    /// Where several elements are stored by one piece of the source.
+    wholes: Vec<Loc>,
 }
 
 impl Undefined {
     /// For a kernel whose values have this many components in all threads together; `None` where variables start as zero.
     pub fn new(kernel: &Kernel, components: Option<usize>) -> Undefined {
         match components.filter(|_| !certain(&kernel.body, &mut BTreeSet::new())) {
-            Some(n) => Undefined { on: true, values: vec![Bits::default(); n], ..Undefined::default() },
+            Some(n) => {
+                let (mut once, mut wholes) = (Vec::new(), Vec::new());
+                stores(&kernel.body, &mut once, &mut wholes);
+                Undefined { on: true, values: vec![Bits::default(); n], wholes, ..Undefined::default() }
+            }
             None => Undefined::default(),
         }
     }
@@ -64,7 +70,23 @@ fn certain(stmts: &[Stmt], written: &mut BTreeSet<u32>) -> bool {
     })
 }
 
+/// Positions of stores to memory, and of those that share theirs with another.
+fn stores(stmts: &[Stmt], once: &mut Vec<Loc>, more: &mut Vec<Loc>) {
+    for s in stmts {
+        if matches!(s.op, Op::Store(Space::Buffer(_) | Space::Shared(_), ..)) {
+            let list = if once.contains(&s.loc) { &mut *more } else { &mut *once };
+            list.push(s.loc.clone());
+        }
+        s.op.blocks().into_iter().for_each(|b| stores(b, once, more));
+    }
+}
+
 impl Machine<'_> {
+    /// Whether some bits of a value are undefined in a thread.
+    pub(super) fn partly_undefined(&self, v: ValueId, t: u32) -> bool {
+        self.undefined.on && self.any(v, t).mask != 0
+    }
+
     fn undefined(&self, v: ValueId, t: u32, component: usize) -> Bits {
         self.undefined.values[self.at(v, t) + component]
     }
@@ -104,6 +126,8 @@ impl Machine<'_> {
         }
         match &stmt.op {
             Op::Store(Space::Local(_), index, _) | Op::Load(_, index) => self.defined(*index, t, stmt)?,
+            // Of a struct or vector that is stored as a whole, some parts may hold nothing.
+            Op::Store(_, index, _) if self.undefined.wholes.contains(&stmt.loc) => self.defined(*index, t, stmt)?,
             Op::Store(..) | Op::Atomic(..) | Op::CompareExchange(..) | Op::Assert(..) => {
                 stmt.op.operands().into_iter().try_for_each(|v| self.defined(v, t, stmt))?;
             }

@@ -1,5 +1,6 @@
-//! Calls of the program's functions: overloads are chosen, templates instantiated, bodies inlined.
+//! Calls of the program's functions and lambdas: parameters are bound, bodies inlined.
 
+use super::overload::Choice;
 use super::scan;
 use super::template::Env;
 use super::value::{Binding, Place, Tv, Val};
@@ -23,13 +24,6 @@ impl Operand {
             Operand::Braces(_) => &Type::Void,
         }
     }
-}
-
-struct Choice {
-    function: usize,
-    env: Env,
-    params: Vec<Type>,
-    cost: u32,
 }
 
 impl Lowerer<'_> {
@@ -70,261 +64,18 @@ impl Lowerer<'_> {
     }
 
     /// The operand's type as a parameter sees it.
-    fn decayed(&self, o: &Operand) -> Type {
+    pub(super) fn decayed(&self, o: &Operand) -> Type {
         match o.ty() {
             Type::Array(t, _) => Type::Pointer(t.clone()),
             t => t.clone(),
         }
     }
 
-    /// Calls a function by name; `None` when there is none.
-    pub fn call_named(
-        &mut self,
-        name: &str,
-        explicit: Option<&[TemplateArg]>,
-        args: &[Operand],
-        this: Option<(Place, u32)>,
-        at: At,
-    ) -> R<Option<Operand>> {
-        let candidates: Vec<usize> = match &this {
-            Some((_, id)) => self.methods(*id, name),
-            None => (0..self.p.functions.len())
-                .filter(|i| {
-                    let f = &self.p.functions[*i];
-                    &*f.name == name && f.member_of.is_none()
-                })
-                .collect(),
-        };
-        if candidates.is_empty() {
-            return Ok(None);
-        }
-        let mut best: Option<Choice> = None;
-        let mut why = None;
-        for f in candidates.iter().copied() {
-            match self.applicable(f, explicit, args, this.as_ref().map(|t| t.1), at) {
-                Ok(Some(c)) if best.as_ref().is_none_or(|b| c.cost < b.cost) => best = Some(c),
-                Ok(_) => {}
-                Err(Fail::Retry) => return Err(Fail::Retry),
-                Err(e) => why = Some(e),
-            }
-        }
-        let Some(choice) = best else {
-            if let Some(e) = why {
-                return Err(e);
-            }
-            if this.is_none() && name.starts_with("operator") {
-                return Ok(None);
-            }
-            let types: Vec<String> = args.iter().map(|a| self.type_name(a.ty())).collect();
-            return Err(self.err("U004", at, format!("no `{name}` takes ({})", types.join(", "))));
-        };
-        let choice = self.specialised(choice, at)?;
-        self.inline(choice, args, this, at).map(Some)
-    }
-
-    /// The explicit specialisation for the chosen template's arguments, where there is one.
-    fn specialised(&mut self, mut choice: Choice, at: At) -> R<Choice> {
-        let primary = &self.p.functions[choice.function];
-        if primary.template.is_empty() {
-            return Ok(choice);
-        }
-        for (i, f) in self.p.functions.iter().enumerate() {
-            let Some(special) = f.special.as_ref().filter(|_| f.name == primary.name && f.member_of == primary.member_of)
-            else {
-                continue;
-            };
-            let (env, _) = self.bind_template(&primary.template, special, at)?;
-            if primary.template.iter().all(|p| {
-                format!("{:?}", env.get(&p.name)) == format!("{:?}", choice.env.get(&p.name))
-            }) {
-                choice.function = i;
-                break;
-            }
-        }
-        Ok(choice)
-    }
-
-    /// Methods of a struct and its bases by name.
-    pub fn methods(&self, id: u32, name: &str) -> Vec<usize> {
-        let mut out = Vec::new();
-        let mut defs = vec![self.structs[id as usize].def];
-        while let Some(d) = defs.pop() {
-            let s = &self.p.structs[d];
-            out.extend(s.methods.iter().copied().filter(|m| &*self.p.functions[*m].name == name));
-            for b in &s.bases {
-                if let TypeExpr::Named(n) = b {
-                    defs.extend(self.p.structs.iter().position(|s| s.name == n.last().id));
-                }
-            }
-            if defs.len() > 64 {
-                break;
-            }
-        }
-        out
-    }
-
-    fn applicable(
-        &mut self,
-        index: usize,
-        explicit: Option<&[TemplateArg]>,
-        args: &[Operand],
-        owner: Option<u32>,
-        at: At,
-    ) -> R<Option<Choice>> {
-        let f = &self.p.functions[index];
-        let pack = f.params.last().is_some_and(|p| p.pack);
-        let required = f.params.iter().filter(|p| p.default.is_none() && !p.pack).count();
-        if args.len() < required || (args.len() > f.params.len() && !pack) || f.special.is_some() {
-            return Ok(None);
-        }
-        let template = f.template.clone();
-        let patterns: Vec<TypeExpr> = f.params.iter().map(|p| p.ty.clone()).collect();
-        let mut env = Env::new();
-        for (p, a) in template.iter().zip(explicit.unwrap_or_default()) {
-            if p.pack {
-                break;
-            }
-            let binding = match &p.value {
-                None => match self.template_type(a, at) {
-                    Ok(t) => Binding::Type(t),
-                    Err(_) => return Ok(None),
-                },
-                Some(_) if self.function_argument(a).is_some() => {
-                    let f = self.function_argument(a).unwrap_or_default();
-                    Binding::Place(Place::Value(Tv { v: Val::Opaque, t: Type::Callable(f) }))
-                }
-                Some(t) => {
-                    let n = self.template_int(a, at)?;
-                    let t = self.ty(&t.clone(), at).ok().and_then(|t| t.scalar()).unwrap_or(Scalar::Int);
-                    Binding::Place(Place::Value(Tv::int(n, t)))
-                }
-            };
-            env.insert(p.name.clone(), binding);
-        }
-        for (pattern, a) in patterns.iter().zip(args) {
-            let by_reference = matches!(pattern, TypeExpr::Reference(..));
-            let actual = if by_reference { a.ty().clone() } else { self.decayed(a) };
-            self.deduce(pattern, &actual, &template, &mut env);
-        }
-        if let Some(id) = owner {
-            for (k, v) in self.type_env(id) {
-                env.entry(k).or_insert(v);
-            }
-        }
-        for p in &template {
-            if env.contains_key(&p.name) {
-                continue;
-            }
-            if p.pack {
-                let types = args.iter().skip(patterns.len().saturating_sub(1)).map(|a| Binding::Type(self.decayed(a)));
-                let types = types.collect();
-                env.insert(p.name.clone(), Binding::Pack(types));
-                continue;
-            }
-            let Some(d) = &p.default else { return Ok(None) };
-            self.scopes.push(env.clone());
-            let bound = match (&p.value, d) {
-                (None, d) => self.template_type(d, at).map(Binding::Type),
-                (Some(_), d) => self.template_int(d, at).map(|n| Binding::Place(Place::Value(Tv::int(n, Scalar::Int)))),
-            };
-            self.scopes.pop();
-            match bound {
-                Ok(b) => {
-                    env.insert(p.name.clone(), b);
-                }
-                Err(Fail::Retry) => return Err(Fail::Retry),
-                // A default that has no meaning for these arguments removes the candidate.
-                Err(_) => return Ok(None),
-            }
-        }
-        self.scopes.push(env.clone());
-        let mut params = Vec::new();
-        let mut failed = None;
-        let count = patterns.len() - pack as usize;
-        for pattern in patterns.iter().take(count) {
-            match self.ty(pattern, at) {
-                Ok(t) => params.push(t),
-                Err(e) => {
-                    failed = Some(e);
-                    break;
-                }
-            }
-        }
-        self.scopes.pop();
-        match failed {
-            Some(Fail::Retry) => return Err(Fail::Retry),
-            Some(_) if !template.is_empty() => return Ok(None),
-            Some(e) => return Err(e),
-            None => {}
-        }
-        let mut cost = !template.is_empty() as u32;
-        for ((t, a), pattern) in params.iter().zip(args).zip(&patterns) {
-            let reference = matches!(pattern, TypeExpr::Reference(_, false));
-            match self.conversion_cost(a, t, reference) {
-                Some(c) => cost += c,
-                None => return Ok(None),
-            }
-        }
-        Ok(Some(Choice { function: index, env, params, cost }))
-    }
-
-    fn conversion_cost(&self, a: &Operand, to: &Type, reference: bool) -> Option<u32> {
-        if let Operand::Braces(list) = a {
-            return match to {
-                Type::Struct(_) | Type::Vector(..) | Type::Array(..) => Some(3),
-                _ => (list.len() < 2).then_some(5),
-            };
-        }
-        let from = a.ty();
-        if from == to {
-            return Some(0);
-        }
-        if reference {
-            return match (a, from, to) {
-                (_, Type::Array(x, _), Type::Pointer(y)) if x == y => Some(0),
-                (_, Type::Group(_), Type::Group(_)) | (_, Type::Callable(_) | Type::Lambda(_), Type::Callable(_)) => {
-                    Some(2)
-                }
-                _ => None,
-            };
-        }
-        Some(match (&self.decayed(a), to) {
-            (x, y) if x == y => 0,
-            (Type::Scalar(x), Type::Scalar(y)) => match (x.is_float(), y.is_float()) {
-                _ if x.promote() == *y => 2,
-                (true, true) if *x == Scalar::Float && *y == Scalar::Double => 2,
-                (true, true) | (false, false) => 4,
-                _ => 5,
-            },
-            (Type::Pointer(_), Type::Pointer(t)) if **t == Type::Void => 4,
-            (Type::Null, Type::Pointer(_)) => 2,
-            (Type::Scalar(s), Type::Pointer(_)) if s.is_int() => 40,
-            (Type::Group(_), Type::Group(_)) | (Type::Callable(_) | Type::Lambda(_), Type::Callable(_)) => 2,
-            (Type::Scalar(_), Type::Vector(Scalar::Half | Scalar::Bf16, 2)) => 40,
-            (_, Type::Struct(id)) if !self.methods(*id, "constructor").is_empty() => 30,
-            (Type::Struct(id), _) if !self.methods(*id, "operator conversion").is_empty() => 30,
-            _ => return None,
-        })
-    }
-
-    fn inline(&mut self, choice: Choice, args: &[Operand], this: Option<(Place, u32)>, at: At) -> R<Operand> {
+    pub(super) fn inline(&mut self, choice: Choice, args: &[Operand], this: Option<(Place, u32)>, at: At) -> R<Operand> {
         let f = &self.p.functions[choice.function];
-        // A declaration stands for the definition elsewhere in the file.
-        let f = match f.body.is_empty() {
-            true => {
-                let same = |g: &&Function| {
-                    g.name == f.name
-                        && !g.body.is_empty()
-                        && g.params.len() == f.params.len()
-                        && g.member_of == f.member_of
-                };
-                match self.p.functions.iter().find(same) {
-                    Some(g) => g,
-                    None => return Err(self.err("U003", at, format!("`{}` is declared but has no body here", f.name))),
-                }
-            }
-            false => f,
-        };
+        if f.body.is_empty() {
+            return Err(self.err("U003", at, format!("`{}` is declared but has no body here", f.name)));
+        }
         match f.role {
             Role::Kernel => {
                 return Err(self.refuse(
@@ -372,9 +123,11 @@ impl Lowerer<'_> {
         let caller = std::mem::replace(&mut self.scopes, vec![choice.env.clone(), Env::new()]);
         self.depth += 1;
         let plain = self.plain;
+        let outer = std::mem::replace(&mut self.instance, key.clone());
         let done = self.inline_body(f, &body, &choice, args, this, caller, at);
         self.plain = plain;
         self.depth -= 1;
+        self.instance = outer;
         self.instances.remove(&*key);
         done
     }
@@ -392,6 +145,7 @@ impl Lowerer<'_> {
     ) -> R<Operand> {
         let mut changed = scan::Changed::default();
         self.assigned(&body.block, &mut changed);
+        changed.add_aliases(&f.params, None);
         let frame = Frame {
             ret: Type::Void,
             result: None,
@@ -422,7 +176,7 @@ impl Lowerer<'_> {
                     break;
                 }
                 let reference = matches!(p.ty, TypeExpr::Reference(..));
-                let binding = match (args.get(i), &p.default) {
+                let binding = match (args.get(i), choice.defaults.get(i).and_then(|d| d.as_ref())) {
                     (Some(Operand::Place(place)), _)
                         if reference
                             && (*place.ty() == choice.params[i]
@@ -582,6 +336,7 @@ impl Lowerer<'_> {
         self.depth += 1;
         let mut changed = scan::Changed::default();
         self.assigned(&lambda.body, &mut changed);
+        changed.add_aliases(&lambda.params, Some(&self.changed));
         let outer = std::mem::replace(&mut self.changed, changed.clone());
         let done = (|s: &mut Self| -> R<Operand> {
             for (p, a) in lambda.params.iter().zip(args) {

@@ -128,6 +128,7 @@ impl<'p> Lowerer<'p> {
             names: BTreeMap::new(),
             assumed: Vec::new(),
             shared_vars: BTreeMap::new(),
+            instance: "".into(),
             global_vars: BTreeMap::new(),
             dynamic: None,
             scratch: BTreeMap::new(),
@@ -146,6 +147,7 @@ impl<'p> Lowerer<'p> {
             textures: Vec::new(),
             pointers: Vec::new(),
             changed: scan::Changed::default(),
+            in_enum: Vec::new(),
             not_negative: BTreeSet::new(),
             flow: 0,
             nest: 0,
@@ -468,11 +470,12 @@ impl<'p> Lowerer<'p> {
 
     fn shared_global(&mut self, var: &Var) -> R<Place> {
         let t = self.ty(&var.ty, var.at)?;
-        if let Some(place) = self.shared_vars.get(&var.at) {
+        let key = (var.at, "".into());
+        if let Some(place) = self.shared_vars.get(&key) {
             return Ok(place.clone());
         }
         let place = self.shared_array(&var.name, &t, var.at)?;
-        self.shared_vars.insert(var.at, place.clone());
+        self.shared_vars.insert(key, place.clone());
         Ok(place)
     }
 

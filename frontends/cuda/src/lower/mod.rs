@@ -8,6 +8,7 @@ mod checks;
 mod choice;
 mod convert;
 mod either;
+mod enums;
 mod expr;
 mod groups;
 mod intrinsic;
@@ -17,10 +18,12 @@ mod matrix;
 mod memory;
 mod names;
 mod object;
+mod overload;
 mod scan;
 mod stmt;
 mod template;
 mod texture;
+mod traits;
 mod value;
 mod varying;
 mod warp;
@@ -153,6 +156,8 @@ pub(crate) struct StructInst {
     pub def: usize,
     pub env: BTreeMap<Arc<str>, Binding>,
     pub fields: Vec<Field>,
+    /// Bases, as numbers of instances.
+    pub bases: Vec<u32>,
     pub size: u32,
     pub align: u32,
 }
@@ -240,7 +245,10 @@ pub(crate) struct Lowerer<'p> {
     pub names: BTreeMap<String, u32>,
     /// Conditions taken to be the same for all threads.
     pub assumed: Vec<(At, ValueId)>,
-    pub shared_vars: BTreeMap<At, Place>,
+    /// Shared variables: each instance of a template has its own.
+    pub shared_vars: BTreeMap<(At, Arc<str>), Place>,
+    /// The function that is being inlined, with its template arguments.
+    pub instance: Arc<str>,
     pub global_vars: BTreeMap<usize, Place>,
     pub dynamic: Option<u32>,
     pub scratch: BTreeMap<&'static str, u32>,
@@ -263,6 +271,8 @@ pub(crate) struct Lowerer<'p> {
     pub changed: scan::Changed,
     /// Depth of expressions and types.
     pub nest: u32,
+    /// Enums whose constants are being evaluated, and which one.
+    pub in_enum: Vec<(usize, usize)>,
     /// Number of conditions and loops around what is being lowered.
     pub flow: usize,
     /// 32-bit integers known to be at least 0.

@@ -203,12 +203,13 @@ impl Lowerer<'_> {
 
     pub(super) fn declare_shared(&mut self, v: &Var) -> R<()> {
         let t = self.ty(&v.ty, v.at)?;
-        if let Some(place) = self.shared_vars.get(&v.at).filter(|p| *p.ty() == t).cloned() {
+        let key = (v.at, self.instance.clone());
+        if let Some(place) = self.shared_vars.get(&key).filter(|p| *p.ty() == t).cloned() {
             self.bind(&v.name, Binding::Place(place));
             return Ok(());
         }
         let place = self.shared_array(&v.name, &t, v.at)?;
-        self.shared_vars.insert(v.at, place.clone());
+        self.shared_vars.insert(key, place.clone());
         self.bind(&v.name, Binding::Place(place));
         Ok(())
     }
