@@ -266,16 +266,32 @@ pub struct Asm {
     pub inputs: Vec<(Arc<str>, Expr)>,
 }
 
-/// Constants of an enum with their values, where given.
-pub type Enumerators = Vec<(Arc<str>, Option<Expr>)>;
+/// An enum.
+#[derive(Clone, Debug)]
+pub struct Enumeration {
+    /// Name, perhaps empty.
+    pub name: Arc<str>,
+    /// `enum class`: its constants are known by its name only.
+    pub scoped: bool,
+    /// The struct it is a member of.
+    pub member_of: Option<usize>,
+    /// Declared inside of a function.
+    pub local: bool,
+    /// The type written after `:`.
+    pub ty: Option<TypeExpr>,
+    /// Constants with their values, where given.
+    pub items: Vec<(Arc<str>, Option<Expr>)>,
+}
 
 /// A type declared inside a function.
 #[derive(Clone, Debug)]
 pub enum LocalType {
     /// `using T = ...`, `typedef`.
     Alias(Arc<str>, TypeExpr),
-    /// A struct or enum, entered into the module's.
+    /// A struct, entered into the module's.
     Declared,
+    /// An enum, by its number among the module's.
+    Enum(usize),
 }
 
 /// A function's parameter.
@@ -323,6 +339,8 @@ pub struct Function {
     pub name: Arc<str>,
     /// Template parameters.
     pub template: Vec<TemplateParam>,
+    /// How many of them, from the first, are the struct's: members defined outside of it repeat them.
+    pub outer: usize,
     /// Explicit specialisation arguments.
     pub special: Option<Vec<TemplateArg>>,
     /// Parameters.

@@ -101,19 +101,37 @@ impl Lowerer<'_> {
     pub fn static_member(&mut self, id: u32, name: &str) -> R<Option<Tv>> {
         let def = self.structs[id as usize].def;
         let Some(var) = self.p.structs[def].statics.iter().find(|v| &*v.name == name).cloned() else {
+            if let Some(v) = self.member_enumerator(id, name)? {
+                return Ok(Some(v));
+            }
             let bases = self.p.structs[def].bases.clone();
             for b in bases {
                 let at = self.p.structs[def].at;
-                if let Type::Struct(base) = self.in_struct(id, |s| s.ty(&b, at))?
-                    && let Some(v) = self.static_member(base, name)?
-                {
-                    return Ok(Some(v));
+                match self.in_struct(id, |s| s.ty(&b, at))? {
+                    Type::Struct(base) => {
+                        if let Some(v) = self.static_member(base, name)? {
+                            return Ok(Some(v));
+                        }
+                    }
+                    t if name == "value" && (t == super::template::TRUE || t == super::template::FALSE) => {
+                        return Ok(Some(Tv::int((t == super::template::TRUE) as i128, Scalar::Bool)));
+                    }
+                    _ => {}
                 }
             }
             return Ok(None);
         };
         let Some(init) = &var.init else { return Ok(None) };
         let at = var.at;
+        self.in_scope_of(id, name, |s| {
+            let t = s.declared(&var.ty, Some(init), at)?;
+            s.initial_of(init, &t, at)
+        })
+        .map(Some)
+    }
+
+    /// Evaluates with the names of a struct, as its static constants do.
+    pub(super) fn in_scope_of<T>(&mut self, id: u32, name: &str, f: impl FnOnce(&mut Self) -> R<T>) -> R<T> {
         self.frames.push(Frame {
             ret: Type::Void,
             result: None,
@@ -126,18 +144,18 @@ impl Lowerer<'_> {
             owner: Some(id),
             name: name.into(),
         });
-        let done = self.in_struct(id, |s| {
-            let t = s.declared(&var.ty, Some(init), at)?;
-            s.initial_of(init, &t, at)
-        });
+        let done = self.in_struct(id, f);
         self.frames.pop();
-        done.map(Some)
+        done
     }
 
     pub(super) fn name(&mut self, n: &Name, e: &Expr) -> R<Operand> {
         let part = n.last();
         if n.parts.len() > 1 {
             let owner = &n.parts[n.parts.len() - 2];
+            if let Some(v) = self.qualified_enumerator(&n.parts, e.at)? {
+                return Ok(Operand::Value(v));
+            }
             let is_type = self.p.structs.iter().any(|s| s.name == owner.id)
                 || self.p.aliases.contains_key(&owner.id)
                 || matches!(self.lookup(&owner.id), Some(Binding::Type(_)))
@@ -174,7 +192,7 @@ impl Lowerer<'_> {
                 return Ok(Operand::Value(tv));
             }
         }
-        if let Some(v) = self.enumerator(&part.id, 0)? {
+        if let Some(v) = self.enumerator(&part.id, e.at)? {
             return Ok(Operand::Value(v));
         }
         if let Some(i) = self.p.globals.iter().position(|g| g.name == part.id) {
@@ -187,21 +205,5 @@ impl Lowerer<'_> {
             return Ok(Operand::Value(Tv { v: Val::Opaque, t: Type::Callable(part.id.clone()) }));
         }
         Err(self.err("U003", e.at, format!("`{}` is not known here", part.id)))
-    }
-
-    pub fn enumerator(&mut self, id: &Arc<str>, depth: usize) -> R<Option<Tv>> {
-        let Some((before, value)) = self.p.enumerators.get(id).cloned() else { return Ok(None) };
-        if let Some(e) = value {
-            let n = self.constant(&e)?;
-            return Ok(Some(Tv::int(n, Scalar::Int)));
-        }
-        if depth > 2000 {
-            return Ok(Some(Tv::int(0, Scalar::Int)));
-        }
-        let n = match before {
-            Some(b) => self.enumerator(&b, depth + 1)?.and_then(|t| t.known()).unwrap_or(-1) + 1,
-            None => 0,
-        };
-        Ok(Some(Tv::int(n, Scalar::Int)))
     }
 }

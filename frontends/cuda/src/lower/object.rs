@@ -40,14 +40,13 @@ impl Lowerer<'_> {
         got.map(|o| self.operand_value(&o, at)).transpose()
     }
 
-    pub fn conversion_operator(&mut self, tv: &Tv, _to: &Type, at: At) -> R<Option<Tv>> {
-        let Type::Struct(id) = tv.t else { return Ok(None) };
-        let got = self.call_named("operator conversion", None, &[], Some((Place::Value(tv.clone()), id)), at)?;
-        got.map(|o| self.operand_value(&o, at)).transpose()
+    /// A struct by one of its conversion operators: the one to that type, or the only one.
+    pub fn conversion_operator(&mut self, tv: &Tv, to: &Type, at: At) -> R<Option<Tv>> {
+        self.converted(tv, Some(to), at)
     }
 
     pub fn conversion_to_scalar(&mut self, tv: &Tv, at: At) -> R<Option<Tv>> {
-        Ok(self.conversion_operator(tv, &INT, at)?.filter(|v| v.t.scalar().is_some()))
+        Ok(self.converted(tv, None, at)?.filter(|v| v.t.scalar().is_some()))
     }
 
     /// A struct made from one value: by its constructor, or by an aggregate's first field.

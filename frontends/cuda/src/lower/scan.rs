@@ -217,6 +217,8 @@ pub(crate) struct Changed {
     any: BTreeSet<Arc<str>>,
     /// Themselves: not through an index or a pointer.
     itself: BTreeSet<Arc<str>>,
+    /// Those that other names may change too: pointers, references, lambdas.
+    aliased: BTreeSet<Arc<str>>,
 }
 
 impl Changed {
@@ -227,6 +229,25 @@ impl Changed {
                 self.itself.insert(name.clone());
             }
         }
+    }
+
+    /// A name that something else may stand for from now on.
+    fn alias(&mut self, place: &Expr) {
+        if let Some((name, false)) = root(place) {
+            self.aliased.insert(name.clone());
+        }
+    }
+
+    /// Whether other names may change it.
+    pub fn aliased(&self, name: &str) -> bool {
+        self.aliased.contains(name)
+    }
+
+    /// Parameters that are references, and what a caller's names stand for.
+    pub fn add_aliases(&mut self, params: &[Param], caller: Option<&Changed>) {
+        let references = params.iter().filter(|p| matches!(p.ty, TypeExpr::Reference(..)));
+        self.aliased.extend(references.map(|p| p.name.clone()));
+        self.aliased.extend(caller.iter().flat_map(|c| c.aliased.iter().cloned()));
     }
 
     /// Whether a variable of that type may change.
@@ -262,9 +283,16 @@ impl Lowerer<'_> {
                     asm.outputs.iter().for_each(|(_, e)| out.add(e));
                 }
                 Node::Stmt(Stmt { kind: StmtKind::Decl(vars), .. }) => {
-                    for v in vars.iter().filter(|v| matches!(v.ty, TypeExpr::Reference(_, false))) {
-                        if let Some(Init::Value(e)) = &v.init {
-                            out.add(e);
+                    for v in vars {
+                        if let (TypeExpr::Reference(_, constant), Some(Init::Value(e))) = (&v.ty, &v.init) {
+                            out.alias(e);
+                            out.aliased.insert(v.name.clone());
+                            if !constant {
+                                out.add(e);
+                            }
+                        }
+                        if let Some(Init::Args(args, _)) = &v.init {
+                            self.given(args, "constructor", out);
                         }
                     }
                 }
@@ -272,6 +300,8 @@ impl Lowerer<'_> {
                     if matches!(v.ty, TypeExpr::Reference(..)) =>
                 {
                     out.add(range);
+                    out.alias(range);
+                    out.aliased.insert(v.name.clone());
                 }
                 _ => {}
             }
@@ -279,11 +309,24 @@ impl Lowerer<'_> {
         });
     }
 
+    /// Arguments of functions of a name: those that are no temporaries may be changed through a reference.
+    fn given(&self, args: &[Expr], function: &str, out: &mut Changed) {
+        if !self.takes_references(function) {
+            return;
+        }
+        for a in args {
+            if matches!(a.kind, ExprKind::Name(_) | ExprKind::Index(..) | ExprKind::Member(..)) {
+                out.add(a);
+                out.alias(a);
+            }
+        }
+    }
+
     /// Whether a function of that name may change its arguments.
     fn takes_references(&self, name: &str) -> bool {
         let changes = |p: &Param| matches!(p.ty, TypeExpr::Reference(_, false));
         let mut known = self.p.functions.iter().filter(|f| &*f.name == name).peekable();
-        if known.peek().is_some() {
+        if known.peek().is_some() || name == "constructor" {
             return known.any(|f| f.params.iter().any(changes));
         }
         // Built-in functions change only what they get the address of; lambdas are variables.
@@ -292,19 +335,36 @@ impl Lowerer<'_> {
 
     fn assigned_here(&self, e: &Expr, out: &mut Changed) {
         match &e.kind {
-            ExprKind::Assign(_, a, _) | ExprKind::Step(_, _, a) | ExprKind::Unary("&", a) => out.add(a),
+            ExprKind::Assign(_, a, _) | ExprKind::Step(_, _, a) => out.add(a),
+            ExprKind::Unary("&", a) => {
+                out.add(a);
+                out.alias(a);
+            }
             ExprKind::Call(f, args) => {
-                if callee(f).is_none_or(|name| self.takes_references(name)) {
-                    for a in args {
-                        // An expression is a temporary.
-                        if matches!(a.kind, ExprKind::Name(_) | ExprKind::Index(..) | ExprKind::Member(..)) {
-                            out.add(a);
-                        }
-                    }
+                match callee(f) {
+                    Some(name) => self.given(args, name, out),
+                    None => self.given(args, "", out),
                 }
                 if let ExprKind::Member(object, ..) = &f.kind {
                     out.add(object);
                 }
+            }
+            ExprKind::Construct(TypeExpr::Named(_), args, _) => self.given(args, "constructor", out),
+            ExprKind::Cast(Cast::Value, TypeExpr::Named(_), a) => {
+                self.given(std::slice::from_ref(a), "constructor", out);
+            }
+            // Operators of the program may change their operands.
+            ExprKind::Binary(op, a, b) => {
+                let name = format!("operator{op}");
+                if self.p.functions.iter().any(|f| *f.name == *name) && self.takes_references(&name) {
+                    out.add(a);
+                    out.add(b);
+                }
+            }
+            ExprKind::Lambda(l) => {
+                let mut inside = Changed::default();
+                self.assigned(&l.body, &mut inside);
+                out.aliased.extend(inside.any);
             }
             _ => {}
         }

@@ -242,6 +242,7 @@ impl Lowerer<'_> {
                         self.bind(name, Binding::Type(t));
                     }
                     LocalType::Declared => {}
+                    LocalType::Enum(index) => self.local_enum(*index, s.at)?,
                 }
                 Ok(true)
             }

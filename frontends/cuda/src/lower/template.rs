@@ -73,6 +73,10 @@ impl Lowerer<'_> {
             {
                 return self.member_type(id, &part, at);
             }
+            // `std::enable_if<c, T>::type` and its like.
+            if &*part.id == "type" && owner.last().args.is_some() {
+                return self.built_in_class(&owner, owner.last());
+            }
         }
         if let Some(Binding::Type(t)) = self.lookup(&part.id) {
             return Ok(t.clone());
@@ -102,8 +106,8 @@ impl Lowerer<'_> {
         if self.p.structs.iter().any(|s| s.name == part.id) {
             return self.instantiate(&part, at);
         }
-        if self.p.enums.contains(&part.id) {
-            return Ok(INT);
+        if let Some(t) = self.enum_type(&part.id, None, at)? {
+            return Ok(t);
         }
         if let Some(s) = named_scalar(&part.id) {
             return Ok(Type::Scalar(s));
@@ -126,7 +130,10 @@ impl Lowerer<'_> {
         match alias {
             Some(t) => self.in_struct(id, |s| s.ty(&t, at)),
             None if self.p.structs.iter().any(|s| s.name == part.id) => self.instantiate(part, at),
-            None => Err(self.err("U003", at, format!("no type `{}` in this struct", part.id))),
+            None => match self.enum_type(&part.id, Some(def), at)? {
+                Some(t) => Ok(t),
+                None => Err(self.err("U003", at, format!("no type `{}` in this struct", part.id))),
+            },
         }
     }
 
@@ -166,13 +173,31 @@ impl Lowerer<'_> {
                 let yes = self.template_int(&args[0], at)? != 0;
                 return self.template_type(if yes { &args[1] } else { &args[2] }, at);
             }
-            "enable_if_t" | "enable_if" => match args.get(1) {
-                Some(a) => return self.template_type(a, at),
-                None => Type::Void,
-            },
-            "remove_reference_t" | "remove_cv_t" | "decay_t" if args.len() == 1 => {
+            "enable_if_t" | "enable_if" if !args.is_empty() => {
+                if self.template_int(&args[0], at)? == 0 {
+                    return Err(self.err("U004", at, "no `enable_if` type: its condition is false"));
+                }
+                match args.get(1) {
+                    Some(a) => return self.template_type(a, at),
+                    None => Type::Void,
+                }
+            }
+            // Constness and references are not kept.
+            "remove_reference_t" | "remove_cv_t" | "decay_t" | "remove_reference" | "remove_cv" | "remove_const"
+            | "remove_const_t" | "decay"
+                if args.len() == 1 =>
+            {
                 return self.template_type(&args[0], at);
             }
+            "true_type" => TRUE,
+            "false_type" => FALSE,
+            "bool_constant" if args.len() == 1 => truth_type(self.template_int(&args[0], at)? != 0),
+            "integral_constant"
+                if matches!(args[..], [TemplateArg::Type(TypeExpr::Scalar(Scalar::Bool)), _]) =>
+            {
+                truth_type(self.template_int(&args[1], at)? != 0)
+            }
+            id if super::traits::known(id) => truth_type(self.type_trait(id, &args, at)?),
             "fragment" if args.len() >= 5 => {
                 let word = |a: &TemplateArg| match a {
                     TemplateArg::Type(TypeExpr::Named(n)) => n.last().id.to_string(),
@@ -193,7 +218,11 @@ impl Lowerer<'_> {
                 let rows = args.get(5).is_none_or(|a| word(a) == "row_major");
                 Type::Fragment(part, s, shape, rows)
             }
-            "true_type" | "false_type" | "nullptr_t" | "integral_constant" | "layout_t" => Type::Void,
+            "nullptr_t" => Type::Null,
+            "layout_t" => Type::Void,
+            "integral_constant" => {
+                return Err(self.refuse(at, "std::integral_constant of a number", "pass the number as a template argument"));
+            }
             id => {
                 let what = format!("`{id}`");
                 return Err(match id {
@@ -309,7 +338,7 @@ impl Lowerer<'_> {
     /// A struct with template arguments.
     fn instantiate(&mut self, part: &Part, at: At) -> R<Type> {
         let args = part.args.clone().unwrap_or_default();
-        let (mut primary, mut found) = (None, None);
+        let (mut primary, mut special) = (None, Vec::new());
         for (i, s) in self.p.structs.iter().enumerate().filter(|(_, s)| s.name == part.id) {
             match &s.special {
                 None if primary.is_none_or(|p: usize| {
@@ -319,31 +348,116 @@ impl Lowerer<'_> {
                     primary = Some(i)
                 }
                 None => {}
-                Some(special) if s.template.is_empty() && special.len() == args.len() => {
-                    found = found.or(Some((i, special.clone())))
-                }
-                _ => {}
+                Some(_) => special.push(i),
             }
         }
-        if let Some((i, special)) = found {
-            let mut same = true;
-            for (a, b) in special.iter().zip(&args) {
-                let key = |s: &mut Self, a: &TemplateArg| match s.template_type(a, at) {
-                    Ok(t) => Ok(format!("{t:?}")),
-                    Err(_) => s.template_int(a, at).map(|n| n.to_string()),
-                };
-                same &= key(self, a)? == key(self, b)?;
+        let params = primary.map(|i| self.p.structs[i].template.clone()).unwrap_or_default();
+        let bound = match (primary, params.is_empty()) {
+            (Some(_), false) => Some(self.bind_template(&params, &args, at)?),
+            _ => None,
+        };
+        if !special.is_empty() {
+            // Arguments as far as they are given, then the defaults of the template.
+            let mut actual = Vec::new();
+            match &bound {
+                Some((env, _)) => {
+                    for p in &params {
+                        match env.get(&p.name) {
+                            Some(Binding::Pack(list)) => actual.extend(list.iter().cloned()),
+                            Some(b) => actual.push(b.clone()),
+                            None => {}
+                        }
+                    }
+                }
+                None => {
+                    for a in &args {
+                        actual.push(self.any_argument(a, at)?);
+                    }
+                }
             }
-            if same {
-                return self.struct_instance(i, Env::new(), format!("{i}:"), at);
+            if let Some((i, env)) = self.special_struct(&special, &actual, &part.id, at)? {
+                let key = format!("{i}:{env:?}");
+                return self.struct_instance(i, env, key, at);
             }
         }
         let Some(i) = primary else {
             return Err(self.err("U003", at, format!("`{}` has no definition for these arguments", part.id)));
         };
-        let params = self.p.structs[i].template.clone();
-        let (env, key) = self.bind_template(&params, &args, at)?;
+        let (env, key) = match bound {
+            Some(bound) => bound,
+            None => self.bind_template(&params, &args, at)?,
+        };
         self.struct_instance(i, env, format!("{i}:{key}"), at)
+    }
+
+    /// A template argument whose parameter is not known: a type where it is one, else a number.
+    fn any_argument(&mut self, a: &TemplateArg, at: At) -> R<Binding> {
+        match self.template_type(a, at) {
+            Ok(t) => Ok(Binding::Type(t)),
+            Err(Fail::Retry) => Err(Fail::Retry),
+            Err(_) => self.template_int(a, at).map(|n| Binding::Place(Place::Value(Tv::int(n, Scalar::LongLong)))),
+        }
+    }
+
+    /// The specialisation that fits the arguments, with what its own parameters are; of several the most special one.
+    fn special_struct(&mut self, list: &[usize], actual: &[Binding], name: &str, at: At) -> R<Option<(usize, Env)>> {
+        let mut best: Option<(u32, usize, Env)> = None;
+        let mut tie = false;
+        for i in list.iter().copied() {
+            let s = &self.p.structs[i];
+            let (template, patterns) = (s.template.clone(), s.special.clone().unwrap_or_default());
+            if patterns.len() != actual.len() {
+                continue;
+            }
+            let mut env = Env::new();
+            for (pattern, b) in patterns.iter().zip(actual) {
+                match (pattern, b) {
+                    (TemplateArg::Type(t), Binding::Type(actual)) => self.deduce(t, actual, &template, &mut env),
+                    (
+                        TemplateArg::Type(TypeExpr::Named(n))
+                        | TemplateArg::Value(Expr { kind: ExprKind::Name(n), .. }),
+                        b,
+                    ) if template.iter().any(|p| p.name == n.last().id) => {
+                        env.entry(n.last().id.clone()).or_insert(b.clone());
+                    }
+                    _ => {}
+                }
+            }
+            if template.iter().any(|p| !env.contains_key(&p.name)) {
+                continue;
+            }
+            // The pattern with these parameters must be the arguments.
+            self.scopes.push(env.clone());
+            let mut same = true;
+            for (pattern, b) in patterns.iter().zip(actual) {
+                let fits = match b {
+                    Binding::Type(t) => self.template_type(pattern, at).map(|p| p == *t),
+                    Binding::Place(Place::Value(tv)) => self.template_int(pattern, at).map(|n| tv.known() == Some(n)),
+                    _ => Ok(false),
+                };
+                match fits {
+                    Err(Fail::Retry) => {
+                        self.scopes.pop();
+                        return Err(Fail::Retry);
+                    }
+                    fits => same &= fits.unwrap_or(false),
+                }
+            }
+            self.scopes.pop();
+            if !same {
+                continue;
+            }
+            let rank = patterns.iter().map(|a| super::overload::specific_argument(a, &template)).sum::<u32>();
+            match best.as_ref().map(|b| b.0) {
+                Some(old) if old > rank => {}
+                Some(old) if old == rank => tie = true,
+                _ => (best, tie) = (Some((rank, i, env)), false),
+            }
+        }
+        if tie {
+            return Err(self.err("U004", at, format!("`{name}` is ambiguous: two specialisations fit these arguments")));
+        }
+        Ok(best.map(|(_, i, env)| (i, env)))
     }
 
     fn struct_instance(&mut self, def: usize, env: Env, key: String, at: At) -> R<Type> {
@@ -354,7 +468,7 @@ impl Lowerer<'_> {
             return Err(self.err("U006", at, "templates are instantiated without end"));
         }
         let id = self.structs.len() as u32;
-        self.structs.push(StructInst { def, env: env.clone(), fields: Vec::new(), size: 1, align: 1 });
+        self.structs.push(StructInst { def, env: env.clone(), fields: Vec::new(), bases: Vec::new(), size: 1, align: 1 });
         self.struct_keys.insert(key, id);
         let s = self.p.structs[def].clone();
         self.scopes.push(env);
@@ -370,6 +484,7 @@ impl Lowerer<'_> {
         let (mut fields, mut end, mut align) = (Vec::new(), 0u32, 1u32);
         for base in &s.bases {
             if let Type::Struct(b) = self.ty(base, at)? {
+                self.structs[id as usize].bases.push(b);
                 let inst = &self.structs[b as usize];
                 fields.extend(inst.fields.clone());
                 end = inst.size.max(end);
@@ -498,4 +613,13 @@ impl Lowerer<'_> {
             _ => {}
         }
     }
+}
+
+/// `std::true_type`.
+pub(super) const TRUE: Type = Type::Functor("true_type");
+/// `std::false_type`.
+pub(super) const FALSE: Type = Type::Functor("false_type");
+
+fn truth_type(yes: bool) -> Type {
+    if yes { TRUE } else { FALSE }
 }

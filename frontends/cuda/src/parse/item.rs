@@ -125,9 +125,13 @@ impl Parser<'_> {
         if !(self.is("struct") || self.is("class") || self.is("union")) {
             return false;
         }
-        // A definition or a forward declaration, not `struct X f();`.
+        // A definition or a forward declaration, not `struct X f();`. Arguments of a specialisation may be of any form.
+        let mut angles = 0i32;
         for n in 1..64 {
             match self.token(n) {
+                Some(t) if t.is("<") => angles += 1,
+                Some(t) if t.is(">") => angles -= 1,
+                Some(t) if angles > 0 && (t.is("*") || t.is("&") || t.is("=") || t.is("(")) => {}
                 Some(t) if t.is("{") || t.is(":") => return true,
                 Some(t) if t.is(";") => return n <= 4,
                 // Attributes have parentheses; what else does is a function.
@@ -187,8 +191,8 @@ impl Parser<'_> {
             let id = self.program.structs[index].name.clone();
             TypeExpr::Named(Name { parts: vec![Part { id, args: None }], at: self.here() })
         } else if self.is("enum") && self.enum_ahead() {
-            self.enumeration()?;
-            TypeExpr::Scalar(crate::types::Scalar::Int)
+            let index = self.enumeration()?;
+            self.program.enums[index].ty.clone().unwrap_or(TypeExpr::Scalar(crate::types::Scalar::Int))
         } else {
             self.base_type(&mut s)?
         };
@@ -214,30 +218,29 @@ impl Parser<'_> {
         Ok(made)
     }
 
-    /// `enum [class] [name] [: type] { a, b = 3 }`.
-    pub(super) fn enumeration(&mut self) -> Result<(Arc<str>, Enumerators)> {
+    /// `enum [class] [name] [: type] { a, b = 3 }`; its number.
+    pub(super) fn enumeration(&mut self) -> Result<usize> {
         self.expect("enum")?;
-        let _ = self.eat("class") || self.eat("struct");
+        let scoped = self.eat("class") || self.eat("struct");
         let name: Arc<str> = if self.is_name(0) { self.name()? } else { "".into() };
-        if self.eat(":") {
-            self.full_type()?;
-        }
+        let ty = if self.eat(":") { Some(self.full_type()?) } else { None };
         self.declare_type(&name);
-        self.program.enums.insert(name.clone());
+        if self.member_of.is_some() {
+            self.program.names.members.insert(name.clone());
+        }
         self.expect("{")?;
-        let (mut before, mut all): (Option<Arc<str>>, _) = (None, Vec::new());
+        let mut items = Vec::new();
         while !self.is("}") {
             let id = self.name()?;
             let value = if self.eat("=") { Some(self.ternary()?) } else { None };
-            self.program.enumerators.insert(id.clone(), (before.clone(), value.clone()));
-            all.push((id.clone(), value));
-            before = Some(id);
+            items.push((id, value));
             if !self.eat(",") {
                 break;
             }
         }
         self.expect("}")?;
-        Ok((name, all))
+        self.program.enums.push(Enumeration { name, scoped, member_of: self.member_of, local: false, ty, items });
+        Ok(self.program.enums.len() - 1)
     }
 
     /// Declarators up to the `;`, or a function.
@@ -262,17 +265,19 @@ impl Parser<'_> {
             let (name, ty) = if self.is_name(0) && (self.ahead(1, "::") || self.ahead(1, "<")) {
                 // Out-of-line members and explicit specialisations.
                 let full = self.qualified(true)?;
-                let owner = (full.parts.len() > 1)
-                    .then(|| full.parts[full.parts.len() - 2].id.clone())
-                    .and_then(|id| self.program.structs.iter().position(|s| s.name == id));
-                self.member_of = owner.or(self.member_of);
-                let special = full.last().args.clone();
+                let owner = match full.parts.len().checked_sub(2).map(|i| &full.parts[i]) {
+                    Some(part) => self.owner(part, &template)?,
+                    None => None,
+                };
+                self.member_of = owner.as_ref().map(|o| o.0).or(self.member_of);
+                let special = full.last().args.clone().or(owner.as_ref().and_then(|o| o.2.clone()));
                 let name = full.last().id.clone();
                 if self.is("(") {
                     let before = self.program.functions.len();
                     self.function(s, ty, name, template)?;
-                    if let (Some(f), Some(args)) = (self.program.functions.get_mut(before), special) {
-                        f.special = Some(args);
+                    if let Some(f) = self.program.functions.get_mut(before) {
+                        f.special = special;
+                        f.outer = owner.as_ref().map_or(0, |o| o.1);
                     }
                     return Ok(());
                 }
@@ -318,6 +323,42 @@ impl Parser<'_> {
             }
         }
         self.expect(";")
+    }
+
+    /// The struct that a member defined outside of it belongs to, the number of template parameters it repeats, and the
+    /// arguments where the member alone is specialised.
+    fn owner(
+        &self,
+        part: &Part,
+        template: &[TemplateParam],
+    ) -> Result<Option<(usize, usize, Option<Vec<TemplateArg>>)>> {
+        let named = |i: &usize| self.program.structs[*i].name == part.id;
+        let all: Vec<usize> = (0..self.program.structs.len()).filter(named).collect();
+        let Some(args) = &part.args else {
+            // A namespace, or a struct without parameters.
+            return Ok(all.first().map(|i| (*i, 0, None)));
+        };
+        let text = |a: &TemplateArg| plain(a).ok_or_else(|| self.unexpected("a member of such a specialisation"));
+        let given = args.iter().map(text).collect::<Result<Vec<_>>>()?;
+        for i in &all {
+            let s = &self.program.structs[*i];
+            if let Some(special) = &s.special
+                && special.iter().map(plain).collect::<Option<Vec<_>>>().as_ref() == Some(&given)
+            {
+                return Ok(Some((*i, s.template.len(), None)));
+            }
+        }
+        let primary = all.iter().copied().find(|i| {
+            let s = &self.program.structs[*i];
+            s.special.is_none() && !s.template.is_empty()
+        });
+        let Some(primary) = primary else { return Ok(None) };
+        let outer = self.program.structs[primary].template.len();
+        let own: Vec<String> = template.iter().take(outer).map(|p| p.name.to_string()).collect();
+        Ok(Some(match own == given {
+            true => (primary, outer, None),
+            false => (primary, 0, Some(args.clone())),
+        }))
     }
 
     /// `= e`, `= {...}`, `{...}`; not `(...)`.
@@ -399,6 +440,7 @@ impl Parser<'_> {
         self.program.functions.push(Function {
             name,
             template,
+            outer: 0,
             special: None,
             params,
             ret,
@@ -457,5 +499,24 @@ impl Parser<'_> {
         (self.at, self.end) = (body.start, body.end);
         let block = self.block()?;
         Ok(Body { inits: list, block })
+    }
+}
+
+/// A template argument as text, where it is a name, a number or a fundamental type, or points to one.
+fn plain(a: &TemplateArg) -> Option<String> {
+    fn of(t: &TypeExpr) -> Option<String> {
+        match t {
+            TypeExpr::Scalar(s) => Some(s.name().to_string()),
+            TypeExpr::Named(n) if n.last().args.is_none() => Some(n.last().id.to_string()),
+            TypeExpr::Pointer(t, ..) => Some(format!("{}*", of(t)?)),
+            _ => None,
+        }
+    }
+    match a {
+        TemplateArg::Type(t) => of(t),
+        TemplateArg::Value(Expr { kind: ExprKind::Int(n, _), .. }) => Some(n.to_string()),
+        TemplateArg::Value(Expr { kind: ExprKind::Bool(b), .. }) => Some(b.to_string()),
+        TemplateArg::Value(Expr { kind: ExprKind::Name(n), .. }) => Some(n.last().id.to_string()),
+        _ => None,
     }
 }

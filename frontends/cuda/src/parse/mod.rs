@@ -33,10 +33,8 @@ pub struct Program {
     pub globals: Vec<Var>,
     /// Templates of variables.
     pub variable_templates: BTreeMap<Arc<str>, Vec<TemplateParam>>,
-    /// Enumerators: the one before in the same enum, and an explicit value.
-    pub enumerators: BTreeMap<Arc<str>, Enumerator>,
-    /// Names of enums.
-    pub enums: BTreeSet<Arc<str>>,
+    /// Enums.
+    pub enums: Vec<Enumeration>,
     /// Names of types and of templates.
     pub names: Names,
     /// Items that did not parse: names in them, and why.
@@ -44,9 +42,6 @@ pub struct Program {
     /// Included files that were not found.
     pub missing: Vec<Arc<str>>,
 }
-
-/// An enumerator: the one before it in its enum, and an explicit value.
-pub type Enumerator = (Option<Arc<str>>, Option<Expr>);
 
 /// What the grammar needs to know of names.
 #[derive(Default)]
@@ -100,7 +95,21 @@ const CLASSES: &[&str] = &[
     "pipeline",
     "remove_reference_t",
     "remove_cv_t",
+    "remove_const_t",
     "decay_t",
+    "remove_reference",
+    "remove_cv",
+    "remove_const",
+    "decay",
+    "bool_constant",
+    "is_floating_point",
+    "is_integral",
+    "is_arithmetic",
+    "is_signed",
+    "is_unsigned",
+    "is_pointer",
+    "is_void",
+    "is_class",
     "va_list",
     "FILE",
     "clock_t",
@@ -122,6 +131,9 @@ const TEMPLATES: &[&str] = &[
     "is_integral_v",
     "is_signed_v",
     "is_unsigned_v",
+    "is_arithmetic_v",
+    "is_void_v",
+    "is_class_v",
     "max",
     "min",
     "swap",

@@ -178,9 +178,10 @@ impl Parser<'_> {
                 StmtKind::Assert(args.swap_remove(0), text)
             }
             "enum" if (1..10).any(|n| self.ahead(n, "{")) => {
-                self.enumeration()?;
+                let index = self.enumeration()?;
+                self.program.enums[index].local = true;
                 self.expect(";")?;
-                StmtKind::Type(LocalType::Declared)
+                StmtKind::Type(LocalType::Enum(index))
             }
             "struct" | "union" | "class" if (1..4).any(|n| self.ahead(n, "{")) => {
                 let index = self.structure(Vec::new())?;

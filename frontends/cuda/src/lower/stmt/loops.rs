@@ -27,7 +27,8 @@ impl Lowerer<'_> {
             let mut changed = scan::Changed::default();
             self.assigned(body, &mut changed);
             if !changed.mentions(&var.name) {
-                if self.collective(body) && !scan::jumps(body) && self.unrolled(var, cond, step, body)? {
+                let stays = !scan::jumps(body) && !scan::returns(body);
+                if self.collective(body) && stays && self.unrolled(var, cond, step, body)? {
                     return Ok(true);
                 }
                 if let Some(done) = self.counted(at, var, cond, step, body, &changed)? {
@@ -132,7 +133,10 @@ impl Lowerer<'_> {
         }
         let mut read = BTreeSet::new();
         scan::mentions(bound, &mut read);
-        if read.contains(&var.name) || read.iter().any(|n| changed.mentions(n)) || !self.light(bound) {
+        if read.contains(&var.name)
+            || read.iter().any(|n| changed.mentions(n) || !self.steady(n))
+            || !self.light(bound)
+        {
             return Ok(None);
         }
         let (by, read_step) = match &step.kind {
@@ -216,6 +220,27 @@ impl Lowerer<'_> {
         self.loc(at);
         self.b.effect(Op::For { index, lo, hi, step: by, uniform: false, body: block });
         Ok(Some(true))
+    }
+
+    /// Whether a name keeps its value while nothing assigns to it by that name: not so what lies in memory, fields of an object
+    /// that has methods, and what pointers, references or lambdas may reach.
+    fn steady(&self, name: &Arc<str>) -> bool {
+        let fixed = |t: &Type| matches!(t, Type::Array(..));
+        match self.lookup(name) {
+            Some(Binding::Place(Place::Value(_)) | Binding::Type(_) | Binding::Pack(_)) => return true,
+            Some(Binding::Place(Place::Tree { ty, .. })) => return fixed(ty) || !self.changed.aliased(name),
+            Some(Binding::Place(Place::Memory(p))) => return fixed(&p.to),
+            None => {}
+        }
+        if let Some(Some(this)) = self.frames.last().map(|f| &f.this)
+            && let Type::Struct(id) = this.ty()
+            && let Some(field) = self.structs[*id as usize].fields.iter().find(|f| f.name == *name)
+        {
+            return fixed(&field.ty) || matches!(this, Place::Value(_));
+        }
+        self.p.globals.iter().find(|g| g.name == *name).is_none_or(|g| {
+            matches!(g.place, Storage::Constant | Storage::Static) || g.constant || matches!(g.ty, TypeExpr::Array(..))
+        })
     }
 
     fn b_bits_known(&mut self, v: ValueId, to: DType) -> ValueId {
