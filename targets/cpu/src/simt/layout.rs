@@ -54,6 +54,8 @@ struct Lives<'a> {
     used: Vec<bool>,
     /// For each open loop, its start and the values used in it.
     loops: Vec<(usize, Vec<ValueId>)>,
+    /// Start and end of each loop that was closed.
+    closed: Vec<(usize, usize)>,
     /// Statements that write each variable.
     sets: Vec<Vec<usize>>,
 }
@@ -69,6 +71,7 @@ pub(super) fn layout(kernel: &Kernel, varies: &Varies, rows: &Rows, threads: usi
         last: vec![0; n],
         used: vec![false; n],
         loops: Vec::new(),
+        closed: Vec::new(),
         sets: vec![Vec::new(); kernel.locals.len()],
     };
     lives.block(&kernel.body);
@@ -117,7 +120,8 @@ pub(super) fn layout(kernel: &Kernel, varies: &Varies, rows: &Rows, threads: usi
         };
         if let Home::View(of, _) | Home::Repeat(of) = homes[v] {
             lives.used[of.0 as usize] = true;
-            lives.last[of.0 as usize] = lives.last[of.0 as usize].max(lives.last[v]);
+            let until = lives.needed(of, lives.last[v]);
+            lives.last[of.0 as usize] = lives.last[of.0 as usize].max(until);
         }
     }
     let image = fixed.image;
@@ -207,6 +211,13 @@ impl Lives<'_> {
         }
     }
 
+    /// Until when a value is needed that is used at `at`: to the end of the outermost loop around the use that it comes from outside of.
+    fn needed(&self, v: ValueId, at: usize) -> usize {
+        let defined = self.defined[v.0 as usize];
+        let around = self.closed.iter().filter(|(start, end)| defined <= *start && *start < at && at <= *end);
+        around.map(|(_, end)| *end).fold(at, usize::max)
+    }
+
     fn defined(&mut self, v: ValueId) {
         self.defined[v.0 as usize] = self.at;
         self.last[v.0 as usize] = self.at;
@@ -240,6 +251,7 @@ impl Lives<'_> {
         self.block(body);
         self.at += 1;
         let (_, values) = self.loops.pop().unwrap_or_default();
+        self.closed.push((start, self.at));
         for v in values.iter().chain(steer) {
             if self.defined[v.0 as usize] <= start {
                 self.used(*v);

@@ -474,3 +474,45 @@ fn halves_of_wide_scalars() {
     let got = device(&kernel, &[vec![0; 8]], &sizes, 1).unwrap();
     assert_eq!(got[0], words([u32::MAX - 1, u32::MAX]));
 }
+
+/// A variable that is written once is a view of what was written, which is then needed to the end of a loop that reads it.
+#[test]
+fn what_a_loop_reads_through_a_variable_lives_as_long_as_the_loop() {
+    let kernel = girih_simt::parse(
+        "kernel @k workgroup [8, 1, 1] groups 1 {
+  buffer d: u32 written
+  local x: u32
+  local i: u32
+  %0 = local_index : u32
+  %1 = load d[%0] : u32
+  %2 = add %1, %0 : u32
+  set x = %2
+  %3 = 0 : u32
+  set i = %3
+  loop {
+    %4 = get i : u32
+    %5 = 3 : u32
+    %6 = ge %4, %5 : bool
+    if %6 {
+      break
+    }
+    %7 = get x : u32
+    %8 = load d[%0] : u32
+    %9 = mul %8, %7 : u32
+    %10 = add %9, %0 : u32
+    %11 = mul %9, %0 : u32
+    %12 = xor %10, %11 : u32
+    %13 = add %12, %10 : u32
+    %14 = add %13, %11 : u32
+    %15 = add %14, %12 : u32
+    store d[%0] = %15
+    %16 = 1 : u32
+    %17 = add %4, %16 : u32
+    set i = %17
+  }
+}
+",
+    )
+    .unwrap();
+    same(&kernel, &[words(3..11)], &Bindings::new(), exact);
+}
