@@ -111,7 +111,8 @@ impl Texture {
         let fits = bytes.is_some_and(|b| b <= self.memory.bytes) && (self.pitch as u64 >= w || rows == Some(1));
         // Kernels count texels in i32.
         if !fits || last.is_none_or(|n| n > i32::MAX as u64) {
-            let text = format!("a texture of {w} x {h} x {d} texels, {} apart, in {} bytes", self.pitch, self.memory.bytes);
+            let text =
+                format!("a texture of {w} x {h} x {d} texels, {} apart, in {} bytes", self.pitch, self.memory.bytes);
             return Err(Diag::error("U007", text));
         }
         Ok(())

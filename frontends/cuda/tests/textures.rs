@@ -53,7 +53,8 @@ fn read(texels: &[f32], extent: [u32; 3], mode: &TextureMode, at: &[f32], layer:
                     let second = corner >> axis & 1;
                     let part = ((x - x.floor()) * 256.0).round() / 256.0;
                     index[axis] = address(x.floor() as i64 + second, extent[axis] as i64, mode, axis);
-                    weight *= if !mode.linear || second == 1 { if mode.linear { part } else { 1.0 } } else { 1.0 - part };
+                    weight *=
+                        if !mode.linear || second == 1 { if mode.linear { part } else { 1.0 } } else { 1.0 - part };
                 }
                 sum += weight * texel(index, c);
             }
@@ -98,8 +99,7 @@ fn two_axes_in_every_mode() {
     let texels = noise(32);
     for mode in modes() {
         let (x, y) = (coordinates(96, 8, mode.normalized), coordinates(96, 4, mode.normalized));
-        let want: Vec<f32> =
-            (0..96).map(|i| read(&texels, extent, &mode, &[x[i], y[i]], 0)[0] as f32).collect();
+        let want: Vec<f32> = (0..96).map(|i| read(&texels, extent, &mode, &[x[i], y[i]], 0)[0] as f32).collect();
         let args = vec![zeros(96), f(&x), f(&y), tex(&texels, extent, mode)];
         launch(src, "k", 3, 32, args).floats(0, &want, 0.0, 1.0);
     }
@@ -123,7 +123,12 @@ fn one_and_three_axes_layers_and_linear_memory() {
         let (x, y, z) = (coordinates(64, 8, false), coordinates(64, 4, false), coordinates(64, 2, false));
         let texels = noise(64);
         let of = |at: &dyn Fn(usize) -> (Vec<f32>, usize), extent| -> Vec<f32> {
-            (0..64).map(|i| { let (p, l) = at(i); read(&texels, extent, &mode, &p, l)[0] as f32 }).collect()
+            (0..64)
+                .map(|i| {
+                    let (p, l) = at(i);
+                    read(&texels, extent, &mode, &p, l)[0] as f32
+                })
+                .collect()
         };
         let want = of(&|i| (vec![x[i]], 0), [8, 1, 1]);
         launch(src, "line", 1, 64, vec![zeros(64), f(&x), tex(&texels, [8, 1, 1], mode)]).floats(0, &want, 0.0, 1.0);
@@ -140,7 +145,8 @@ fn one_and_three_axes_layers_and_linear_memory() {
     let list: Vec<i32> = (0..10).map(|i| i * i - 30).collect();
     let bytes = list.iter().flat_map(|v| v.to_le_bytes()).collect();
     let image = Arg::Tex(Tex { texels: bytes, extent: [10, 1, 1], mode: TextureMode::new(DType::I32, 1) });
-    let want: Vec<i32> = (0..16).map(|i: usize| i.checked_sub(4).and_then(|i| list.get(i)).copied().unwrap_or(0)).collect();
+    let want: Vec<i32> =
+        (0..16).map(|i: usize| i.checked_sub(4).and_then(|i| list.get(i)).copied().unwrap_or(0)).collect();
     launch(src, "words", 1, 16, vec![zeros(16), image]).ints(0, &want);
 }
 
@@ -158,9 +164,13 @@ fn channels_fractions_and_narrow_texels() {
         int i = threadIdx.x; o[i] = tex2Dgather<float4>(t, i % 4 + 0.25f, i / 4 + 0.75f, 1);
     }";
     let raw: Vec<u8> = (0..32u32).map(|i| (i * 37 % 256) as u8).collect();
-    let bytes = |fractions| Arg::Tex(Tex {
-        texels: raw.clone(), extent: [4, 2, 1], mode: TextureMode { fractions, ..TextureMode::new(DType::U8, 4) },
-    });
+    let bytes = |fractions| {
+        Arg::Tex(Tex {
+            texels: raw.clone(),
+            extent: [4, 2, 1],
+            mode: TextureMode { fractions, ..TextureMode::new(DType::U8, 4) },
+        })
+    };
     let want: Vec<f32> = raw.iter().map(|b| *b as f32 / 255.0).collect();
     launch(src, "bytes", 1, 8, vec![zeros(32), bytes(true)]).floats(0, &want, 1.0, 1.0);
     launch(src, "whole", 1, 8, vec![zeros(8), bytes(false)]).bytes(0, &raw);
@@ -171,7 +181,8 @@ fn channels_fractions_and_narrow_texels() {
         mode: TextureMode { fractions: true, linear: true, ..TextureMode::new(DType::I16, 1) },
     });
     let value = |i: i32| (shorts[i.clamp(0, 5) as usize] as f32 / 32767.0).max(-1.0);
-    let want: Vec<f32> = (0..12).map(|i| if i % 2 == 1 { value(i / 2) } else { 0.5 * (value(i / 2 - 1) + value(i / 2)) }).collect();
+    let want: Vec<f32> =
+        (0..12).map(|i| if i % 2 == 1 { value(i / 2) } else { 0.5 * (value(i / 2 - 1) + value(i / 2)) }).collect();
     launch(src, "shorts", 1, 12, vec![zeros(12), image]).floats(0, &want, 2.0, 1.0);
     let halves: Vec<half::f16> = (0..12).map(|i| half::f16::from_f32(i as f32 * 0.75 - 2.0)).collect();
     let image = Arg::Tex(Tex {
@@ -241,7 +252,9 @@ fn surfaces() {
         cudaSurfaceObject_t t = s; int x = threadIdx.x;
         if (x % 3 != 1) put(t, x, make_uchar4(x, 2 * x, 3, 255));
     }";
-    let raw = |texels: Vec<u8>, extent, channel, channels| Arg::Tex(Tex { texels, extent, mode: TextureMode::new(channel, channels) });
+    let raw = |texels: Vec<u8>, extent, channel, channels| {
+        Arg::Tex(Tex { texels, extent, mode: TextureMode::new(channel, channels) })
+    };
     let a: Vec<f32> = (0..24).map(|i| i as f32).collect();
     let bytes = |v: &[f32]| v.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
     let two = |v: &[f32]| raw(bytes(v), [4, 3, 1], DType::F32, 2);
@@ -253,7 +266,10 @@ fn surfaces() {
     let args = vec![raw(start.clone(), [8, 2, 1], DType::U8, 1), zeros(12)];
     let l = launch(src, "edges", 1, 12, args);
     let want: Vec<u32> = (0..12)
-        .map(|i: i32| start[8 + (i - 2).clamp(0, 7) as usize] as u32 + 1000 * if (2..10).contains(&i) { start[6 + i as usize] as u32 } else { 0 })
+        .map(|i: i32| {
+            start[8 + (i - 2).clamp(0, 7) as usize] as u32
+                + 1000 * if (2..10).contains(&i) { start[6 + i as usize] as u32 } else { 0 }
+        })
         .collect();
     l.words(1, &want);
     let want: Vec<u8> = (0..16).map(|i| if i < 8 { 100 + i } else { 10 + i }).collect();
@@ -313,8 +329,14 @@ fn what_does_not_fit_is_said() {
         assert_eq!(compile(read, Some(mode)).unwrap_err().code, code, "{mode:?}");
     }
     for (what, src) in [
-        ("choose", "__global__ void k(float* o, cudaTextureObject_t a, cudaTextureObject_t b) {\n o[0] = tex2D<float>(o[1] > 0 ? a : b, 1, 2); }"),
-        ("assign", "__global__ void k(float* o, cudaTextureObject_t a, cudaTextureObject_t b) {\n cudaTextureObject_t t = a; if (o[1] > 0) t = b; o[0] = tex2D<float>(t, 1, 2); }"),
+        (
+            "choose",
+            "__global__ void k(float* o, cudaTextureObject_t a, cudaTextureObject_t b) {\n o[0] = tex2D<float>(o[1] > 0 ? a : b, 1, 2); }",
+        ),
+        (
+            "assign",
+            "__global__ void k(float* o, cudaTextureObject_t a, cudaTextureObject_t b) {\n cudaTextureObject_t t = a; if (o[1] > 0) t = b; o[0] = tex2D<float>(t, 1, 2); }",
+        ),
         ("list", "__global__ void k(float* o,\n cudaTextureObject_t* a) { o[0] = tex2D<float>(a[1], 1, 2); }"),
     ] {
         let d = compile(src, None).unwrap_err();

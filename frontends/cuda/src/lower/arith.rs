@@ -294,7 +294,12 @@ impl Lowerer<'_> {
                 _ => Err(self.no_operator(op, &a_type(&is), &Type::Null, at)),
             };
         }
-        if p.base != q.base {
+        let several = matches!(p.base, Base::OneOf(..)) || matches!(q.base, Base::OneOf(..));
+        let shared = self.spaces(&p.base).iter().any(|s| self.spaces(&q.base).contains(s));
+        // Order and distance have a meaning within one array only: that is the one both point into.
+        let equality = matches!(op, "==" | "!=");
+        let same = if several && equality && shared { self.same_array(&p.base, &q.base) } else { None };
+        if p.base != q.base && !(several && shared) {
             return match op {
                 "==" => Ok(Tv::int(0, Scalar::Bool)),
                 "!=" => Ok(Tv::int(1, Scalar::Bool)),
@@ -331,7 +336,16 @@ impl Lowerer<'_> {
             return Err(self.no_operator(op, &a.t, &b.t, at));
         };
         let (x, y) = (self.b_bits(x, girih_base::DType::I32), self.b_bits(y, girih_base::DType::I32));
-        Ok(Tv::one(self.b.map(sop, &[x, y]), Scalar::Bool))
+        let got = self.b.map(sop, &[x, y]);
+        let got = match same {
+            Some(same) if op == "==" => self.b.map(S::And, &[same, got]),
+            Some(same) => {
+                let other = self.b.map(S::Not, &[same]);
+                self.b.map(S::Or, &[other, got])
+            }
+            None => got,
+        };
+        Ok(Tv::one(got, Scalar::Bool))
     }
 
     /// The element at an index.

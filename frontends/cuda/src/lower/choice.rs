@@ -1,6 +1,6 @@
 //! Expressions that evaluate one of two others: `&&`, `||` and `?:`.
 
-use super::value::{Base, Ix, Place, Ptr, Tv, Val};
+use super::value::{Place, Tv, Val};
 use super::*;
 use crate::ast::*;
 use girih_base::ScalarOp as S;

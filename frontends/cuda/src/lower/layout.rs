@@ -168,12 +168,14 @@ impl Lowerer<'_> {
             Type::Pointer(to) => {
                 let local = self.new_local(name, Ty::scalar(DType::U32), len);
                 let depth = self.around();
+                let which = self.which(local, len);
                 out.push(Leaf::Pointer {
                     local,
                     base: RefCell::new(None),
                     to: (**to).clone(),
                     array: len.is_some(),
                     depth,
+                    which,
                 });
             }
             Type::Fragment(..) => {

@@ -408,6 +408,7 @@ impl Lowerer<'_> {
                     }
                     self.load_memory(p, *space, p.plus, &t, &mut Cache::new(), at)?
                 }
+                Base::OneOf(list, which) => return self.load_one_of(p, list, *which, at),
                 Base::Tree(tree, leaf) => {
                     let inner = self.tree_place(tree.clone(), *leaf, p, at)?;
                     return self.load(&inner, at);
@@ -534,6 +535,7 @@ impl Lowerer<'_> {
                     }
                     self.store_memory(p, *space, p.plus, v, &p.to, at)
                 }
+                Base::OneOf(list, which) => self.store_one_of(p, list, *which, v, at),
                 Base::Tree(tree, leaf) => {
                     let inner = self.tree_place(tree.clone(), *leaf, p, at)?;
                     self.store(&inner, v, at)

@@ -46,6 +46,8 @@ pub(crate) enum Ix {
 pub(crate) enum Base {
     /// An array in memory.
     Space(Space),
+    /// One of several arrays; the value is its number in the list.
+    OneOf(Rc<[Space]>, ValueId),
     /// A variable, from one of its leaves.
     Tree(Rc<Tree>, usize),
     Null,
@@ -56,6 +58,7 @@ impl PartialEq for Base {
         match (self, other) {
             (Base::Space(a), Base::Space(b)) => a == b,
             (Base::Tree(a, i), Base::Tree(b, j)) => Rc::ptr_eq(a, b) && i == j,
+            (Base::OneOf(a, i), Base::OneOf(b, j)) => a == b && i == j,
             (Base::Null, Base::Null) => true,
             _ => false,
         }
@@ -85,8 +88,8 @@ pub(crate) enum Leaf {
     /// A scalar, or an array of them; the second local holds the high words of pairs.
     Cell { local: u32, high: Option<u32>, scalar: Scalar, array: bool },
     /// A pointer: its base is known once something is assigned.
-    /// `depth`: the control flow around its declaration.
-    Pointer { local: u32, base: RefCell<Option<Base>>, to: Type, array: bool, depth: usize },
+    /// `depth`: the control flow around its declaration; `which`: it goes over several arrays.
+    Pointer { local: u32, base: RefCell<Option<Base>>, to: Type, array: bool, depth: usize, which: Option<super::either::Which> },
     /// A texture object, once one is assigned.
     Texture(Cell<Option<usize>>),
     /// Something without bits.

@@ -1,7 +1,7 @@
 //! Atomic operations: native on 32-bit integers, by compare and exchange on the bits of everything else that fits a word.
 
 use super::super::call::Operand;
-use super::super::value::{Base, Ix, Ptr, Tv, Val};
+use super::super::value::{Base, Ix, Place, Ptr, Tv, Val};
 use super::super::*;
 use girih_base::{DType, ScalarOp as S};
 use girih_simt::{AtomicOp, Op};
@@ -22,6 +22,21 @@ impl Lowerer<'_> {
         let Some(Val::Pointer(p)) = values.first().map(|v| v.v.clone()) else {
             return Err(self.err("U004", at, format!("`{id}` needs a pointer")));
         };
+        if let Base::OneOf(list, which) = &p.base {
+            let tree = self.tree("old", &p.to, at)?;
+            let got = Place::Tree { tree, leaf: 0, ix: None, ty: p.to.clone() };
+            let (list, which) = (list.clone(), *which);
+            self.in_each(&list, which, 0, &mut |s, space| {
+                let there = Val::Pointer(Ptr { base: Base::Space(space), ..p.clone() });
+                let mut rest: Vec<Operand> = values.iter().cloned().map(Operand::Value).collect();
+                rest[0] = Operand::Value(Tv { v: there, t: p.to.clone().pointer() });
+                match s.atomic_call(id, &rest, at)? {
+                    Some(old) => s.initialise(&got, &old.v, at),
+                    None => Ok(()),
+                }
+            })?;
+            return self.load(&got, at).map(Some);
+        }
         let space = match &p.base {
             Base::Space(s @ (Space::Buffer(_) | Space::Shared(_))) => *s,
             _ => {

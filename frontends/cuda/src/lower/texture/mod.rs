@@ -148,13 +148,7 @@ impl Lowerer<'_> {
     }
 
     /// A texture or surface function; `None` when there is none of that name.
-    pub fn texture_call(
-        &mut self,
-        id: &str,
-        targs: Option<&[TemplateArg]>,
-        args: &[Operand],
-        at: At,
-    ) -> R<Option<Tv>> {
+    pub fn texture_call(&mut self, id: &str, targs: Option<&[TemplateArg]>, args: &[Operand], at: At) -> R<Option<Tv>> {
         let Some(access) = access(id) else { return Ok(None) };
         let Some(position) = args.iter().take(2).position(|a| *a.ty() == Type::Texture) else { return Ok(None) };
         let Val::Texture(n) = self.operand_value(&args[position], at)?.v else {

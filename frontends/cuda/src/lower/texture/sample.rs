@@ -173,15 +173,7 @@ impl Lowerer<'_> {
     }
 
     /// The texel at an index; where `none` holds, zero, and nothing is read.
-    fn texel_or(
-        &mut self,
-        n: usize,
-        mode: &TextureMode,
-        lanes: u8,
-        index: Tv,
-        none: Option<Tv>,
-        at: At,
-    ) -> R<Vec<Tv>> {
+    fn texel_or(&mut self, n: usize, mode: &TextureMode, lanes: u8, index: Tv, none: Option<Tv>, at: At) -> R<Vec<Tv>> {
         let s = channel(mode);
         let test = none.map(|t| self.id(&t.v, Scalar::Bool));
         let index = match test {
@@ -235,13 +227,16 @@ impl Lowerer<'_> {
         let lane = match values.get(2).map(|v| v.known()) {
             None => 0,
             Some(Some(k)) if (0..mode.channels as i128).contains(&k) => k as usize,
-            Some(_) => return Err(self.err("U007", at, "the channel to gather must be a constant that the texels have")),
+            Some(_) => {
+                return Err(self.err("U007", at, "the channel to gather must be a constant that the texels have"));
+            }
         };
         if lanes != 4 {
             return Err(self.err("U004", at, "a gather gives four values"));
         }
         let linear = TextureMode { linear: true, ..*mode };
-        let (x, y) = (self.axis(n, &linear, 0, &values[0], false, at)?, self.axis(n, &linear, 1, &values[1], false, at)?);
+        let (x, y) =
+            (self.axis(n, &linear, 0, &values[0], false, at)?, self.axis(n, &linear, 1, &values[1], false, at)?);
         let (Some((right, _)), Some((lower, _))) = (&x.second, &y.second) else { return Ok(Vec::new()) };
         let mut out = Vec::new();
         for (i, j) in [(&x.first, lower), (right, lower), (right, &y.first), (&x.first, &y.first)] {
