@@ -110,7 +110,8 @@ impl Lowerer<'_> {
             "bit_or" => self.binary("|", a, b, at),
             "bit_xor" => self.binary("^", a, b, at),
             "less" => self.extreme(false, a, b, at),
-            _ => self.extreme(true, a, b, at),
+            "greater" => self.extreme(true, a, b, at),
+            _ => Err(self.err("U004", at, format!("`{name}` is not called with two values"))),
         }
     }
 
@@ -229,6 +230,9 @@ impl Lowerer<'_> {
     /// Named constants and variables.
     pub fn builtin_value(&mut self, n: &Name, at: At) -> R<Option<Tv>> {
         let part = n.last();
+        if let Some(tv) = self.trait_value(n, at)? {
+            return Ok(Some(tv));
+        }
         let three = |v: &[Tv; 3]| Tv {
             v: Val::Group(v.iter().map(|t| t.v.clone()).collect()),
             t: Type::Vector(Scalar::UInt, 3),
@@ -244,41 +248,11 @@ impl Lowerer<'_> {
             "warpSize" => Tv::int(self.warp() as i128, Scalar::Int),
             "mem_row_major" => Tv::int(0, Scalar::Int),
             "mem_col_major" => Tv::int(1, Scalar::Int),
-            "is_same_v" | "value" if self.two_types(n).is_some() => {
-                let Some((a, b)) = self.two_types(n) else { return Ok(None) };
-                let (a, b) = (self.template_type(&a, at)?, self.template_type(&b, at)?);
-                Tv::int((a == b) as i128, Scalar::Bool)
-            }
-            "is_floating_point_v" | "is_integral_v" | "is_signed_v" | "is_unsigned_v" => {
-                let Some(a) = part.args.as_ref().and_then(|a| a.first()).cloned() else { return Ok(None) };
-                let t = self.template_type(&a, at)?;
-                let yes = match (&*part.id, t.scalar()) {
-                    ("is_floating_point_v", Some(s)) => matches!(s, Scalar::Float | Scalar::Double),
-                    ("is_integral_v", Some(s)) => s.is_int(),
-                    ("is_signed_v", Some(s)) => s.signed(),
-                    ("is_unsigned_v", Some(s)) => !s.signed(),
-                    _ => false,
-                };
-                Tv::int(yes as i128, Scalar::Bool)
-            }
             id => match math::constant(id) {
                 Some(tv) => tv,
                 None => return Ok(None),
             },
         }))
-    }
-
-    fn two_types(&self, n: &Name) -> Option<(TemplateArg, TemplateArg)> {
-        let args = match &*n.last().id {
-            "is_same_v" => n.last().args.as_ref(),
-            _ => {
-                n.parts.get(n.parts.len().checked_sub(2)?).filter(|p| &*p.id == "is_same").and_then(|p| p.args.as_ref())
-            }
-        }?;
-        match &args[..] {
-            [a, b] => Some((a.clone(), b.clone())),
-            _ => None,
-        }
     }
 
     /// Members of built-in objects that are values.
