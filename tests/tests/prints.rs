@@ -85,7 +85,7 @@ fn printf_is_that_of_c_on_every_target() {
             ("5000000002 and 12\n", 1, 0),
         ];
         assert_eq!(lines(&prints), want, "{}", rig.name);
-        assert_eq!(prints.lines[0].loc.position(), Some(("k.cu", 3, 43)), "{}", rig.name);
+        assert_eq!(prints.lines[0].loc.position(), Some(("k.cu", 3, 46)), "{}", rig.name);
         assert_eq!((prints.lost, &*prints.lines[0].kernel), (0, "k"));
     }
 }
@@ -197,6 +197,35 @@ fn device_print_tells_every_element() {
         assert_eq!(*first, (text, out), "{}", rig.name);
     }
     insta::assert_snapshot!(seen.unwrap().0);
+}
+
+const WIDE: &str = "
+import triton
+import triton.language as tl
+
+@triton.jit
+def kernel(x, n, BLOCK: tl.constexpr):
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    v = tl.load(x + at, mask=at < n).to(tl.int64)
+    v = v * v * v * v
+    print('', v)
+    print('', v.to(tl.uint64), hex=True)
+    print('third', v.to(tl.float64) / 3)
+    print('bool', v > 0)
+    tl.store(x + at, v.to(tl.int32), mask=at < n)
+";
+
+#[test]
+fn numbers_of_64_bits_are_whole() {
+    for rig in printing().into_iter().filter(|r| r.target.desc().native.contains(&DType::F64)) {
+        let (prints, done, _) = triton(&rig, WIDE, &[-1000, 777]);
+        done.unwrap();
+        let text: String = prints.lines.iter().map(|l| l.text.as_str()).collect();
+        let want = "pid (0, 0, 0) idx (0): 1000000000000\npid (0, 0, 0) idx (1): 364488705441\npid (0, 0, 0) idx (0): 0x000000e8d4a51000\npid \
+                    (0, 0, 0) idx (1): 0x00000054dd3845a1\npid (0, 0, 0) idx (0) third: 333333333333.333313\npid (0, 0, 0) idx (1) \
+                    third: 121496235147.000000\npid (0, 0, 0) idx (0) bool: 1\npid (0, 0, 0) idx (1) bool: 1\n";
+        assert_eq!(text, want, "{}", rig.name);
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Kernels as pipelines.
 
 use super::WgpuDevice;
+use super::bind::Slots;
 use super::debug::bound;
 use crate::check;
 use crate::target::fnv1a;
@@ -21,19 +22,30 @@ pub struct Pipeline {
     pub groups: Dim,
     /// How often it was loaded and not given back.
     loads: u32,
-    /// By the number of bindings of each argument: all ones when it is loaded, others when a launch needs them.
-    variants: BTreeMap<Vec<u32>, Variant>,
+    /// Each argument in one binding of its own when it is loaded, others when a launch needs them.
+    variants: BTreeMap<Shape, Variant>,
 }
 
-/// A kernel compiled for arguments of so many bindings.
+/// How arguments are bound.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Shape {
+    /// The slot of each argument.
+    slots: Vec<u32>,
+    /// Number of bindings of each slot.
+    parts: Vec<u32>,
+}
+
+/// A kernel compiled for arguments that are bound in some way.
 #[derive(Clone)]
 pub struct Variant {
     /// The compiled pipeline.
     pub pipeline: wgpu::ComputePipeline,
     /// Layout of its buffers.
     pub layout: wgpu::BindGroupLayout,
-    /// Bytes of an element of each argument that has several bindings.
+    /// Bytes of an element of each slot that has several bindings.
     pub elements: Vec<u64>,
+    /// In how many bytes the start of each argument that shares its slot is counted.
+    pub units: Vec<u64>,
 }
 
 /// Bind group layouts, shared by kernels with the same arguments.
@@ -127,53 +139,74 @@ impl WgpuDevice {
             return Err(Diag::error("W005", format!("kernel `{}` has {args} buffers and {uniforms} sizes", code.name))
                 .note(format!("the device binds {most} buffers and {} sizes", UNIFORM_WINDOW / 4)));
         }
-        let parts = vec![1; args];
-        let plain = self.compile(code, &code.text, !code.uniforms.is_empty(), &parts, Vec::new())?;
+        let plain = Shape { slots: (0..args as u32).collect(), parts: vec![1; args] };
+        let made = Variant {
+            elements: Vec::new(),
+            units: Vec::new(),
+            ..self.compile(code, &code.text, !code.uniforms.is_empty(), &bound(code), &plain.parts)?
+        };
         let groups = code.grid.iter().fold(Dim::ONE, |n, d| &n * d);
-        Ok(Pipeline { code: code.clone(), groups, loads: 1, variants: BTreeMap::from([(parts, plain)]) })
+        Ok(Pipeline { code: code.clone(), groups, loads: 1, variants: BTreeMap::from([(plain, made)]) })
     }
 
-    /// The kernel for arguments of so many bindings.
+    /// The kernel for arguments that lie so, and whose slots have so many bindings.
     ///
     /// # Errors
-    /// `W016` more bindings than the device has, and whatever compiling the variant gives.
-    pub(super) fn variant(&mut self, kernel: KernelRef, parts: Vec<u32>) -> Result<Variant> {
+    /// `W016` more bindings than the device has, `W017` arguments that cannot share a slot, and whatever compiling the variant gives.
+    pub(super) fn variant(&mut self, kernel: KernelRef, slots: &Slots, parts: Vec<u32>) -> Result<Variant> {
         let Pipeline { code, variants, .. } = &self.pipelines[&kernel];
-        if let Some(known) = variants.get(&parts) {
+        let shape = Shape { slots: slots.of.clone(), parts };
+        if let Some(known) = variants.get(&shape) {
             return Ok(known.clone());
         }
-        let code = code.clone();
+        let (code, parts) = (code.clone(), &shape.parts);
+        let mut text = code.text.to_string();
+        let mut units = Vec::new();
+        let alone = |slot: usize| slots.of.iter().filter(|s| **s as usize == slot).count() == 1;
+        if slots.ranges.len() < slots.of.len() {
+            let refuse = |why: String| {
+                Diag::error(
+                    "W017",
+                    format!("arguments of kernel `{}` that lie in one buffer cannot share a binding", code.name),
+                )
+                .note(why)
+                .help("give each argument a buffer of its own")
+            };
+            if (0..parts.len()).any(|slot| parts[slot] > 1 && !alone(slot)) {
+                return Err(refuse("together they are larger than a binding".into()));
+            }
+            let merged = crate::wgsl::merge(&text, &slots.of).map_err(refuse)?;
+            (text, units) = (merged.text, merged.units);
+        }
         let most = self.device.limits().max_storage_buffers_per_shader_stage;
         let bindings: u32 = parts.iter().sum();
         let cuts = bindings as u64 - parts.len() as u64;
-        if bindings > most || (code.uniforms.len() as u64 + cuts) * 4 > UNIFORM_WINDOW {
+        let starts = units.iter().filter(|u| **u > 0).count() as u64;
+        if bindings > most || (code.uniforms.len() as u64 + starts + cuts) * 4 > UNIFORM_WINDOW {
             let largest = self.device.limits().max_storage_buffer_binding_size;
             return Err(Diag::error("W016", format!("the arguments of kernel `{}` are too large", code.name))
                 .note(format!("they take {bindings} bindings of {largest} bytes, `{}` has {most}", self.info.name))
                 .help("split the tensors, or use a smaller batch"));
         }
-        let split = crate::wgsl::split(&code.text, &parts).map_err(|why| {
-            Diag::error("W016", format!("the arguments of kernel `{}` are too large for one binding", code.name))
-                .note(format!("and its text cannot be changed to take several: {why}"))
-        })?;
-        let made = self.compile(&code, &split.text, true, &parts, split.elements)?;
+        let mut elements = vec![0; parts.len()];
+        if cuts > 0 {
+            let split = crate::wgsl::split(&text, parts).map_err(|why| {
+                Diag::error("W016", format!("the arguments of kernel `{}` are too large for one binding", code.name))
+                    .note(format!("and its text cannot be changed to take several: {why}"))
+            })?;
+            (text, elements) = (split.text, split.elements);
+        }
+        let made = Variant { elements, units, ..self.compile(&code, &text, true, &slots.args, parts)? };
         if let Some(p) = self.pipelines.get_mut(&kernel) {
-            p.variants.insert(parts, made.clone());
+            p.variants.insert(shape, made.clone());
         }
         Ok(made)
     }
 
-    fn compile(
-        &mut self,
-        code: &KernelCode,
-        text: &str,
-        sized: bool,
-        parts: &[u32],
-        elements: Vec<u64>,
-    ) -> Result<Variant> {
+    fn compile(&mut self, code: &KernelCode, text: &str, sized: bool, args: &[Arg], parts: &[u32]) -> Result<Variant> {
         let shader = Shader { text: text.to_string(), uniforms: Vec::new(), lines: Vec::new() };
         check::validate(&code.name, &shader, self.target.capabilities())?;
-        let layout = self.layouts.of(&self.device, &bound(code), parts);
+        let layout = self.layouts.of(&self.device, args, parts);
         let pipeline = self.guarded(&format!("compiling kernel `{}`", code.name), || {
             let sizes = sized.then_some(&self.layouts.uniforms);
             let groups = [Some(&layout), sizes];
@@ -196,7 +229,7 @@ impl WgpuDevice {
                 cache: self.cache.as_ref().map(|c| &c.cache),
             })
         })?;
-        Ok(Variant { pipeline, layout, elements })
+        Ok(Variant { pipeline, layout, elements: Vec::new(), units: Vec::new() })
     }
 }
 

@@ -106,10 +106,15 @@ impl WgpuDevice {
             ));
         };
         let mut words = uniform_words(name, &p.code.uniforms, total, bindings)?;
-        self.check_bindings(kernel, args)?;
+        for a in args {
+            // Each on its own, so that what does not lie in its buffer is refused whatever it is bound with.
+            self.memory.pieces(a.buffer, a.offset..a.offset.saturating_add(a.bytes))?;
+        }
+        let slots = self.slots(kernel, args);
         let pieces = |a: &MemRef| self.memory.bindings(a.buffer, a.offset..a.offset.saturating_add(a.bytes));
-        let pieces: Vec<Vec<Piece>> = args.iter().map(pieces).collect::<Result<_>>()?;
-        let variant = self.variant(kernel, pieces.iter().map(|p| p.len() as u32).collect())?;
+        let pieces: Vec<Vec<Piece>> = slots.ranges.iter().map(pieces).collect::<Result<_>>()?;
+        let variant = self.variant(kernel, &slots, pieces.iter().map(|p| p.len() as u32).collect())?;
+        words.extend(self.starts(kernel, args, &slots, &variant.units)?);
         for (i, pieces) in pieces.iter().enumerate().filter(|(_, p)| p.len() > 1) {
             words.extend(self.cuts(kernel, pieces, variant.elements[i])?);
         }

@@ -3,10 +3,12 @@
 //! [`print()`] is a function of the kernel alone: the same kernel gives the same bytes on every host. Values used once are
 //! written where they are used; names come from the source; remarks are kept.
 
+mod access;
 mod body;
 mod expr;
 mod helpers;
 mod literal;
+mod merge;
 mod names;
 mod spell;
 mod split;
@@ -16,6 +18,7 @@ mod wide;
 use body::Body;
 use girih_base::{DType, Dim, Loc, Result};
 use girih_simt::{Buffer, Kernel, Ty};
+pub use merge::{Merged, merge};
 use spell::type_name;
 pub use split::{Split, split};
 use std::fmt::Write;
