@@ -6,7 +6,7 @@ use crate::fault::{dtype, raise};
 use crate::prints::tell;
 use girih_base::{Bindings, DType, Diag, Result};
 use girih_driver::Target;
-use girih_triton::{Arg, Binding, Constant, Module, Signature, debug_wanted};
+use girih_triton::{Arg, Assume, Binding, Constant, Forms, Launch, Module, Signature, debug_wanted};
 use girih_wgpu::{Language, Translated, WgpuTarget, translate};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -210,10 +210,18 @@ fn bindings(
         bindings.insert(length.clone(), elements as i64);
     }
     for (name, binding) in &kernel.bindings {
-        let number = numbers.iter().find(|(n, _)| n == name).map(|(_, number)| number);
+        // Extents and strides of descriptors have names of their own.
+        let known_as = match binding {
+            Binding::Extent(_, axis) => format!("{name}.shape.{axis}"),
+            Binding::Stride(_, axis) => format!("{name}.stride.{axis}"),
+            _ => name.clone(),
+        };
+        let number = numbers.iter().find(|(n, _)| *n == known_as).map(|(_, number)| number);
         let (symbol, bits) = match (binding, number) {
             (Binding::Buffer { .. }, _) => continue,
-            (Binding::Size(symbol), Some(Number::Int(v))) => (symbol, *v as i64),
+            (Binding::Size(symbol) | Binding::Extent(symbol, _) | Binding::Stride(symbol, _), Some(Number::Int(v))) => {
+                (symbol, *v as i64)
+            }
             // The bits of the scalar: an unsigned 64-bit number is given as the signed one of the same bits.
             (Binding::Scalar(symbol, _), Some(Number::Int(v))) => (symbol, *v as i64),
             (Binding::Scalar(symbol, DType::F64), Some(Number::Float(v))) => (symbol, v.to_bits() as i64),
@@ -272,24 +280,33 @@ fn print(kernel: &girih_tile::Kernel, target: &str, shaders: &WgpuTarget) -> Res
 fn signature(args: &[Bound<'_, PyTuple>]) -> PyResult<Signature> {
     let mut signature = Signature { debug: debug_wanted(), ..Signature::new() };
     for row in args {
-        let name: String = row.get_item(0)?.extract()?;
-        let kind: String = row.get_item(1)?.extract()?;
-        let arg = match &*kind {
-            "pointer" => {
-                let (_, _, element, multiple_of, alias): (String, String, String, u32, Option<String>) =
-                    row.extract()?;
-                Arg::Pointer { dtype: dtype(&element)?, multiple_of, alias }
-            }
-            "int" => {
-                let (_, _, element, multiple_of, size): (String, String, String, u32, bool) = row.extract()?;
-                Arg::Int { dtype: dtype(&element)?, multiple_of, size }
-            }
-            "float" => Arg::Float(dtype(&row.get_item(2)?.extract::<String>()?)?),
-            _ => Arg::Constant(constant(&row.get_item(2)?)?),
-        };
-        signature = signature.arg(&name, arg);
+        signature = signature.arg(&row.get_item(0)?.extract::<String>()?, argument(row)?);
     }
     Ok(signature)
+}
+
+fn argument(row: &Bound<'_, PyTuple>) -> PyResult<Arg> {
+    let kind: String = row.get_item(1)?.extract()?;
+    Ok(match &*kind {
+        "pointer" => {
+            let (_, _, element, multiple_of, alias): (String, String, String, u32, Option<String>) = row.extract()?;
+            Arg::Pointer { dtype: dtype(&element)?, multiple_of, alias }
+        }
+        "descriptor" => {
+            let (_, _, element, block, nan): (String, String, String, Vec<u32>, bool) = row.extract()?;
+            Arg::Descriptor { dtype: dtype(&element)?, block, nan }
+        }
+        "int" => {
+            let (_, _, element, multiple_of, size): (String, String, String, u32, bool) = row.extract()?;
+            Arg::Int { dtype: dtype(&element)?, multiple_of, size }
+        }
+        "float" => Arg::Float(dtype(&row.get_item(2)?.extract::<String>()?)?),
+        "tuple" => {
+            let parts: Vec<Bound<'_, PyTuple>> = row.get_item(2)?.extract()?;
+            Arg::Tuple(parts.iter().map(argument).collect::<PyResult<_>>()?)
+        }
+        _ => Arg::Constant(constant(&row.get_item(2)?)?),
+    })
 }
 
 /// A constant as (name of its type, value).
@@ -302,6 +319,10 @@ fn constant(pair: &Bound<'_, PyAny>) -> PyResult<Constant> {
         "float" => Constant::Float(value.extract()?),
         "str" => Constant::Str(value.extract()?),
         "dtype" => Constant::Type(dtype(&value.extract::<String>()?)?),
+        "function" => {
+            let (module, name): (String, String) = value.extract()?;
+            Constant::Function { module, name }
+        }
         _ => Constant::Tuple(value.try_iter()?.map(|item| constant(&item?)).collect::<PyResult<_>>()?),
     })
 }

@@ -21,6 +21,8 @@ pub enum Argument {
     Float(f64),
     /// Anything that is the same at every launch of this compilation.
     Constant(Constant),
+    /// A tuple of arguments.
+    Tuple(Vec<Argument>),
 }
 
 /// A kernel with its compiled forms, one for each kind of arguments, for one device.
@@ -53,60 +55,12 @@ impl Launcher {
         let parameters = self.module.parameters(&self.name)?;
         let single = grid.map(|n| n == 1);
         let mut s = Signature { single, debug: debug_wanted(), ..Signature::default() };
-        let mut seen: Vec<(&str, &MemRef, DType)> = Vec::new();
+        let mut seen = Vec::new();
         for (name, argument) in args {
             let Some(p) = parameters.iter().find(|p| p.name == *name) else {
                 return Err(Diag::error("K012", format!("`{}` has no parameter `{name}`", self.name)));
             };
-            let arg = match argument {
-                Argument::Constant(c) => Arg::Constant(c.clone()),
-                Argument::Descriptor(_, dtype, shape, strides, block) => {
-                    let rank = block.len();
-                    if shape.len() != rank || strides.len() != rank || strides.last() != Some(&1) {
-                        return Err(Diag::error(
-                            "K012",
-                            format!("descriptor `{name}`: shape {shape:?}, strides {strides:?}, block {block:?}"),
-                        )
-                        .help("as many extents as strides, the last stride 1"));
-                    }
-                    Arg::Descriptor { dtype: *dtype, block: block.clone() }
-                }
-                Argument::Int(v) if p.constexpr || *v == 1 => Arg::Constant(Constant::Int(*v as i128)),
-                Argument::Float(v) if p.constexpr => Arg::Constant(Constant::Float(*v)),
-                Argument::Float(_) => Arg::Float(DType::F32),
-                Argument::Int(v) => {
-                    let small = i32::try_from(*v).is_ok();
-                    Arg::Int {
-                        dtype: if small { DType::I32 } else { DType::I64 },
-                        multiple_of: if v % 16 == 0 { 16 } else { 1 },
-                        size: (0..=crate::eval::MAX_SIZE).contains(v),
-                    }
-                }
-                Argument::Buffer(mem, dtype) => {
-                    let same = seen.iter().find(|(_, m, _)| m.buffer == mem.buffer && m.offset == mem.offset);
-                    let alias = match same {
-                        Some((other, _, d)) if d == dtype => Some(other.to_string()),
-                        Some((other, ..)) => {
-                            return Err(Diag::error(
-                                "K012",
-                                format!("`{other}` and `{name}` are one buffer with two element types"),
-                            ));
-                        }
-                        None => None,
-                    };
-                    let len = elements(mem, *dtype);
-                    if len > i32::MAX as u64 {
-                        return Err(Diag::error("K012", format!("`{name}` has {len} elements, offsets are 32-bit"))
-                            .help("launch over parts of it"));
-                    }
-                    let multiple_of = [16, 4].into_iter().find(|n| len.is_multiple_of(*n as u64)).unwrap_or(1);
-                    if alias.is_none() {
-                        seen.push((name, mem, *dtype));
-                    }
-                    Arg::Pointer { dtype: *dtype, multiple_of, alias }
-                }
-            };
-            s.args.insert(name.to_string(), arg);
+            s.args.insert(name.to_string(), specialise(name, argument, p.constexpr, &mut seen)?);
         }
         // Heuristics may look at the values of this launch.
         let value = |a: &Argument| match a {
@@ -136,6 +90,9 @@ impl Launcher {
         if grid.contains(&0) {
             return Ok(());
         }
+        let flat = flattened(args);
+        let args: Vec<(&str, Argument)> = flat.iter().map(|(name, a)| (name.as_str(), a.clone())).collect();
+        let args = args.as_slice();
         let size = |(name, a): &(&str, Argument)| match a {
             Argument::Int(v) => Some((name.to_string(), *v)),
             _ => None,
@@ -156,6 +113,80 @@ impl Launcher {
         let (bindings, memory) = bind(&form.0, grid, args)?;
         device.submit(&[Command::Launch { kernel: form.1, args: &memory, bindings: &bindings }])
     }
+}
+
+/// What one argument is compiled for; `seen` are the buffers before it.
+fn specialise(
+    name: &str,
+    argument: &Argument,
+    constexpr: bool,
+    seen: &mut Vec<(String, MemRef, DType)>,
+) -> Result<Arg> {
+    Ok(match argument {
+        Argument::Constant(c) => Arg::Constant(c.clone()),
+        Argument::Tuple(list) => {
+            let part = |(i, a): (usize, &Argument)| specialise(&format!("{name}.{i}"), a, constexpr, seen);
+            Arg::Tuple(list.iter().enumerate().map(part).collect::<Result<_>>()?)
+        }
+        Argument::Descriptor(_, dtype, shape, strides, block) => {
+            let rank = block.len();
+            if shape.len() != rank || strides.len() != rank || strides.last() != Some(&1) {
+                return Err(Diag::error(
+                    "K012",
+                    format!("descriptor `{name}`: shape {shape:?}, strides {strides:?}, block {block:?}"),
+                )
+                .help("as many extents as strides, the last stride 1"));
+            }
+            Arg::Descriptor { dtype: *dtype, block: block.clone(), nan: false }
+        }
+        Argument::Int(v) if constexpr || *v == 1 => Arg::Constant(Constant::Int(*v as i128)),
+        Argument::Float(v) if constexpr => Arg::Constant(Constant::Float(*v)),
+        Argument::Float(_) => Arg::Float(DType::F32),
+        Argument::Int(v) => {
+            let small = i32::try_from(*v).is_ok();
+            Arg::Int {
+                dtype: if small { DType::I32 } else { DType::I64 },
+                multiple_of: if v % 16 == 0 { 16 } else { 1 },
+                size: (0..=crate::eval::MAX_SIZE).contains(v),
+            }
+        }
+        Argument::Buffer(mem, dtype) => {
+            let same = seen.iter().find(|(_, m, _)| m.buffer == mem.buffer && m.offset == mem.offset);
+            let alias = match same {
+                Some((other, _, d)) if d == dtype => Some(other.to_string()),
+                Some((other, ..)) => {
+                    return Err(Diag::error(
+                        "K012",
+                        format!("`{other}` and `{name}` are one buffer with two element types"),
+                    ));
+                }
+                None => None,
+            };
+            let len = elements(mem, *dtype);
+            if len > i32::MAX as u64 {
+                return Err(Diag::error("K012", format!("`{name}` has {len} elements, offsets are 32-bit"))
+                    .help("launch over parts of it"));
+            }
+            let multiple_of = [16, 4].into_iter().find(|n| len.is_multiple_of(*n as u64)).unwrap_or(1);
+            if alias.is_none() {
+                seen.push((name.into(), *mem, *dtype));
+            }
+            Arg::Pointer { dtype: *dtype, multiple_of, alias }
+        }
+    })
+}
+
+/// Arguments with those in tuples by names of their own.
+fn flattened(args: &[(&str, Argument)]) -> Vec<(String, Argument)> {
+    fn add(name: String, argument: &Argument, out: &mut Vec<(String, Argument)>) {
+        match argument {
+            Argument::Tuple(list) => list.iter().enumerate().for_each(|(i, a)| add(format!("{name}.{i}"), a, out)),
+            a => out.push((name, a.clone())),
+        }
+    }
+    let mut out = Vec::new();
+    args.iter().for_each(|(name, a)| add(name.to_string(), a, &mut out));
+    out
 }
 
 fn elements(mem: &MemRef, dtype: DType) -> u64 {

@@ -22,6 +22,13 @@ pub enum Constant {
     Type(DType),
     /// A tuple or list.
     Tuple(Vec<Constant>),
+    /// A function that the kernel calls: of that module, as the module's resolver knows it, or of the kernel's own file.
+    Function {
+        /// The module's dotted name; empty for the kernel's own file.
+        module: String,
+        /// The function's name.
+        name: String,
+    },
 }
 
 /// What is known of one argument.
@@ -42,7 +49,11 @@ pub enum Arg {
         dtype: DType,
         /// Extents of what one load gives.
         block: Vec<u32>,
+        /// Elements outside the tensor read as NaN, else as 0.
+        nan: bool,
     },
+    /// A tuple; the arguments in it are known by the tuple's name, a dot and their number: `xs.0`.
+    Tuple(Vec<Arg>),
     /// An integer.
     Int {
         /// `i32`, `i64`, `u32` or `u64`.
@@ -165,16 +176,18 @@ from! {
 }
 
 impl Constant {
-    pub(crate) fn value(&self) -> Value {
-        match self {
+    /// The value; none for a function, which the evaluator finds.
+    pub(crate) fn value(&self) -> Option<Value> {
+        Some(match self {
+            Constant::Function { .. } => return None,
             Constant::None => Value::None,
             Constant::Bool(v) => Value::Bool(*v),
             Constant::Int(v) => Value::Int(*v),
             Constant::Float(v) => Value::Float(*v),
             Constant::Str(v) => Value::str(v),
             Constant::Type(v) => Value::Type(*v),
-            Constant::Tuple(v) => Value::tuple(v.iter().map(Constant::value).collect()),
-        }
+            Constant::Tuple(v) => Value::tuple(v.iter().map(Constant::value).collect::<Option<_>>()?),
+        })
     }
 
     pub(crate) fn of(value: &Value) -> Option<Constant> {

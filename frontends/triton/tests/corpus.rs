@@ -148,9 +148,10 @@ fn alternatives(arg: &Arg) -> Vec<Arg> {
             .collect(),
         Arg::Int { .. } => vec![Arg::Float(DType::F32), constant(Constant::None)],
         Arg::Descriptor { dtype, .. } => {
-            [vec![64, 64], vec![1, 64]].map(|block| Arg::Descriptor { dtype: *dtype, block }).to_vec()
+            [vec![64, 64], vec![1, 64]].map(|block| Arg::Descriptor { dtype: *dtype, block, nan: false }).to_vec()
         }
         Arg::Float(_) => vec![Arg::size(), Arg::pointer(DType::F32), constant(Constant::Int(1))],
+        Arg::Tuple(_) => Vec::new(),
         Arg::Constant(_) => {
             let numbers = [64, 16, 4, 1, 0, 2, 128, 3].map(|v| constant(Constant::Int(v)));
             let words = ["sum", "none", "dapo", "bnpo", "luspo", "sapo"].map(|v| constant(Constant::Str(v.into())));
@@ -175,7 +176,7 @@ fn guess(module: &Module, kernel: &str, usage: &Usage) -> Signature {
                 None => continue,
             }
         } else if lower.starts_with("desc_") {
-            Arg::Descriptor { dtype: DType::F32, block: vec![1, 64, 64] }
+            Arg::Descriptor { dtype: DType::F32, block: vec![1, 64, 64], nan: false }
         } else if usage.pointers.contains(&key) {
             Arg::Pointer { dtype: element(&lower), multiple_of: 16, alias: None }
         } else if usage.integers.contains(&key) || integer(&lower) {

@@ -25,7 +25,7 @@ use girih_base::{DType, Diag, Dim, Loc, Result, Symbol};
 use girih_tile::{Access, Builder, ValueId};
 use ruff_python_ast::Expr;
 use ruff_text_size::TextRange;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -73,6 +73,8 @@ pub(crate) struct Eval<'m> {
     globals: BTreeMap<(Arc<str>, String), Value>,
     fuel: u64,
     pub depth: usize,
+    /// Depths of calls, with the names that expressions must not bind there; none: no names.
+    pub fixed: Vec<(usize, Option<BTreeSet<String>>)>,
 }
 
 /// A call in progress.
@@ -159,9 +161,9 @@ fn evaluate(module: &Module, function: &Arc<Function>, signature: &Signature, ne
         let name = p.parameter.name.id.to_string();
         e.here = p.range;
         let value = match signature.args.get(&name) {
-            Some(arg) => e.argument(&name, arg, &vars, &mut unique, &mut bindings)?,
+            Some(arg) => e.argument(&name, arg, &mut vars, &mut unique, &mut bindings)?,
             None => match (decided.get(&name), &p.default) {
-                (Some(c), _) => c.value(),
+                (Some(c), _) => e.constant(c)?,
                 (None, Some(default)) => e.constant_expr(default)?,
                 (None, None) => {
                     return Err(e
@@ -215,10 +217,10 @@ pub(crate) fn decorators(
 ) -> Result<BTreeMap<String, Constant>> {
     let mut e = Eval::new(module);
     let mut out = BTreeMap::new();
-    let mut known: Vec<(Value, Value)> = values.iter().map(|(n, v)| (Value::str(n), v.value())).collect();
+    let mut known: Vec<(Value, Value)> = values.iter().filter_map(|(n, v)| Some((Value::str(n), v.value()?))).collect();
     for (name, arg) in &signature.args {
         if let Arg::Constant(c) = arg {
-            known.push((Value::str(name), c.value()));
+            known.extend(c.value().map(|v| (Value::str(name), v)));
         }
     }
     // Decorators apply from the inside out, but autotuning decides before heuristics look.
@@ -285,6 +287,7 @@ impl<'m> Eval<'m> {
             globals: BTreeMap::new(),
             fuel: FUEL,
             depth: 0,
+            fixed: Vec::new(),
         }
     }
 
@@ -292,15 +295,30 @@ impl<'m> Eval<'m> {
         &mut self,
         name: &str,
         arg: &Arg,
-        before: &BTreeMap<String, Value>,
+        before: &mut BTreeMap<String, Value>,
         unique: &mut dyn FnMut(String) -> String,
         bindings: &mut Vec<(String, Binding)>,
     ) -> Result<Value> {
         let ascii = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        let symbol = if ascii { name.to_string() } else { unique("argument".into()) };
+        let symbol = match (ascii, name.replace('.', "_")) {
+            (true, _) => name.to_string(),
+            // Arguments in tuples.
+            (_, part) if part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => unique(part),
+            _ => unique("argument".into()),
+        };
         let multiple = |m: &u32| (*m).max(1) as i64;
         Ok(match arg {
-            Arg::Constant(c) => c.value(),
+            Arg::Constant(c) => self.constant(c)?,
+            Arg::Tuple(list) => {
+                let mut values = Vec::new();
+                for (i, arg) in list.iter().enumerate() {
+                    let part = format!("{name}.{i}");
+                    let value = self.argument(&part, arg, before, unique, bindings)?;
+                    before.insert(part, value.clone());
+                    values.push(value);
+                }
+                Value::tuple(values)
+            }
             Arg::Pointer { alias: Some(other), dtype, .. } => match before.get(other) {
                 Some(Value::Pointer(p)) if p.dtype == *dtype => Value::Pointer(p.clone()),
                 _ => return Err(self.error("K012", format!("`{other}` is not an earlier pointer to {dtype}"), "here")),
@@ -310,13 +328,13 @@ impl<'m> Eval<'m> {
                 let multiple_of = multiple(multiple_of);
                 let max = i32::MAX as i64 / multiple_of * multiple_of;
                 let len = Dim::from(Symbol { name: length.clone(), min: 0, max, multiple_of });
-                let param = self.b.param(name, *dtype, len, Access::Read, false);
+                let param = self.b.param(&symbol, *dtype, len, Access::Read, false);
                 self.uses.push((false, false));
                 bindings.push((name.into(), Binding::Buffer { param, length, dtype: *dtype }));
                 let zero = self.dim_tensor(&Dim::ZERO);
                 Value::Pointer(Pointer { param, dtype: *dtype, offset: zero })
             }
-            Arg::Descriptor { dtype, block } => {
+            Arg::Descriptor { dtype, block, nan } => {
                 let plain = Arg::Pointer { dtype: *dtype, multiple_of: 1, alias: None };
                 let Value::Pointer(base) = self.argument(name, &plain, before, unique, bindings)? else {
                     return Ok(Value::None);
@@ -344,7 +362,7 @@ impl<'m> Eval<'m> {
                     offsets,
                     block,
                     descriptor: true,
-                    nan: false,
+                    nan: *nan,
                 }))
             }
             Arg::Int { dtype, multiple_of, size: true } => {
@@ -369,6 +387,31 @@ impl<'m> Eval<'m> {
                 Value::Tensor(self.fresh_tensor(id, *dtype, &[]))
             }
         })
+    }
+
+    /// A constant of the signature.
+    fn constant(&mut self, c: &Constant) -> Result<Value> {
+        match c {
+            Constant::Function { module, name } => {
+                let own = self.module.source.clone();
+                let source = match module.is_empty() {
+                    true => own,
+                    false => match self.module.library.module(module, &own.file) {
+                        Some(found) => found?,
+                        None => return Err(self.error("K003", format!("there is no module `{module}`"), "this parameter")),
+                    },
+                };
+                match self.global(&source, name)? {
+                    Some(v @ Value::Function(_)) => Ok(v),
+                    _ => Err(self.error("K003", format!("`{}` has no function `{name}`", source.file), "this parameter")),
+                }
+            }
+            Constant::Tuple(list) => {
+                let values = list.iter().map(|c| self.constant(c)).collect::<Result<_>>()?;
+                Ok(Value::tuple(values))
+            }
+            c => Ok(c.value().unwrap_or(Value::None)),
+        }
     }
 
     /// An error at the piece of source being evaluated.

@@ -20,6 +20,7 @@ from girih.triton import _source
 from girih.triton._arguments import HostArgument, pointer
 from girih.triton._tune import HINTS, Wrapper
 from girih.triton.language import _core
+from girih.triton.tools.tensor_descriptor import TensorDescriptor
 
 # Integers up to this are sizes and strides to the compiler; larger ones are plain numbers.
 _LARGEST_SIZE = 1 << 30
@@ -141,7 +142,7 @@ class JITFunction:
         self.arg_names = [p.name for p in self.params]
         self._by_name = {p.name: p for p in self.params}
         self._lock = threading.Lock()
-        self._module: _girih.TritonModule | None = None
+        self._modules: dict[tuple[int, ...], _Parsed] = {}
         self._compiled: dict[Spec, CompiledKernel] = {}
 
     @property
@@ -195,14 +196,21 @@ class JITFunction:
         """
         launch = _Launch(self, (), dict(signature), types=True)
         where = None if device is None else resolve(device)
-        return self._parsed().emit(self.__name__, target, launch.specs(), (False, False, False), where)
+        parsed, specs = self._parsed(launch.specs())
+        return parsed.emit(self.__name__, target, specs, (False, False, False), where)
 
-    def _parsed(self) -> _girih.TritonModule:
+    def _parsed(self, specs: Spec) -> tuple[_girih.TritonModule, Spec]:
+        """The files that the source takes part in, functions among the arguments included, and what to compile it for."""
+        functions = [f for spec in specs for f in _functions(spec)]
+        key = tuple(id(f.fn) for f in functions)
         with self._lock:
-            if self._module is None:
-                source = _source.kernel_source(self.fn)
-                self._module = _girih.TritonModule(source.main, source.modules)
-            return self._module
+            known = self._modules.get(key)
+            if known is None:
+                source = _source.kernel_source(self.fn, [(f.fn, f.decorator) for f in functions])
+                module = _girih.TritonModule(source.main, source.modules)
+                # The functions are kept, for their identity is the key.
+                known = self._modules[key] = _Parsed(module, functions, source.places)
+        return known.module, tuple(_placed(spec, known.places) for spec in specs)
 
     def _compile(
         self,
@@ -216,7 +224,8 @@ class JITFunction:
         key = (device, single, specs)
         found = self._compiled.get(key)
         if found is None:
-            compiled = self._parsed().compile(self.__name__, device, specs, single, grid, list(scalars))
+            parsed, placed = self._parsed(specs)
+            compiled = parsed.compile(self.__name__, device, placed, single, grid, list(scalars))
             for line in compiled.notes:
                 # What `tl.static_print` says, when the kernel is compiled, as in Triton.
                 sys.stdout.write(f"{line}\n")
@@ -225,6 +234,44 @@ class JITFunction:
 
     def __repr__(self) -> str:
         return f"JITFunction({self.__module__}:{self.__qualname__})"
+
+
+class _Parsed:
+    """A parsed kernel, and where functions among its arguments are: (module, name) by identity."""
+
+    def __init__(self, module: _girih.TritonModule, functions: list[_FunctionConstant], places: dict[int, Any]) -> None:
+        self.module = module
+        self.functions = functions
+        self.places = places
+
+
+class _FunctionConstant:
+    """A function among the arguments; equal to itself only."""
+
+    def __init__(self, fn: Callable[..., Any], decorator: str | None) -> None:
+        self.fn = fn
+        self.decorator = decorator
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _FunctionConstant) and self.fn is other.fn
+
+    def __hash__(self) -> int:
+        return id(self.fn)
+
+
+def _functions(spec: Any) -> Iterator[_FunctionConstant]:
+    if isinstance(spec, _FunctionConstant):
+        yield spec
+    elif isinstance(spec, tuple):
+        for part in spec:
+            yield from _functions(part)
+
+
+def _placed(spec: Any, places: dict[int, Any]) -> Any:
+    """The same with modules and names for functions."""
+    if isinstance(spec, _FunctionConstant):
+        return places[id(spec.fn)]
+    return tuple(_placed(part, places) for part in spec) if isinstance(spec, tuple) else spec
 
 
 class _Launch:
@@ -291,25 +338,50 @@ class _Launch:
         x, y, z = (*sizes, 1, 1)[:3]
         return (x, y, z)
 
-    def _spec(self, p: KernelParam, value: Any) -> Spec:
+    def _spec(self, p: KernelParam, value: Any, name: str | None = None) -> Spec:
+        name = name or p.name
         if not p.is_constexpr:
+            if isinstance(value, (tuple, list)) and not all(_is_constant(item) for item in value):
+                # Arguments in a tuple are known by its name and their number.
+                parts = tuple(self._spec(p, item, f"{name}.{i}") for i, item in enumerate(value))
+                return (name, "tuple", parts)
+            if isinstance(value, TensorDescriptor):
+                return self._descriptor(name, value)
             if self.types and isinstance(value, str):
                 return self._typed(p, value)
             if isinstance(value, _core.dtype) or _is_torch_dtype(value):
                 # In Triton's `warmup` a dtype stands for a pointer to it.
-                return (p.name, "pointer", dtype_of(value), 1, None)
-            found = pointer(p.name, value)
+                return (name, "pointer", dtype_of(value), 1, None)
+            found = pointer(name, value)
             if found is not None:
-                return self._pointer(p.name, found)
+                return self._pointer(name, found)
             if isinstance(value, np.generic):
                 value = value.item()
             if isinstance(value, int) and not isinstance(value, bool):
-                return self._integer(p, value)
+                return self._integer(p, value, name)
             if isinstance(value, float):
                 dtype = "f64" if p.dtype is _core.float64 else "f32"
-                self.scalars.append((p.name, value))
-                return (p.name, "float", dtype)
-        return (p.name, "constant", _constant(self.kernel.__name__, p.name, value))
+                self.scalars.append((name, value))
+                return (name, "float", dtype)
+        return (name, "constant", _constant(self.kernel.__name__, name, value))
+
+    def _descriptor(self, name: str, value: TensorDescriptor) -> Spec:
+        rank = len(value.block_shape)
+        if not len(value.shape) == len(value.strides) == rank or not rank or value.strides[-1] != 1:
+            raise Error(
+                "Y013",
+                f"descriptor `{name}` of `{self.kernel.__name__}` has shape {list(value.shape)}, strides {list(value.strides)}"
+                f" and blocks {list(value.block_shape)}",
+                help="as many extents as strides, the last stride 1",
+            )
+        found = pointer(name, value.base)
+        if found is None:
+            raise Error("Y013", f"the base of descriptor `{name}` is no array: {type(value.base).__name__}")
+        self.pointers[name] = found
+        for axis, (extent, stride) in enumerate(zip(value.shape, value.strides)):
+            self.scalars += [(f"{name}.shape.{axis}", int(extent)), (f"{name}.stride.{axis}", int(stride))]
+        block = tuple(int(n) for n in value.block_shape)
+        return (name, "descriptor", found.dtype, block, value.padding == "nan")
 
     def _pointer(self, name: str, array: Array | HostArgument) -> Spec:
         alias = None
@@ -322,21 +394,21 @@ class _Launch:
         elements = array.size if isinstance(array, Array) else array.elements
         return (name, "pointer", array.dtype, 16 if elements % 16 == 0 else 4 if elements % 4 == 0 else 1, alias)
 
-    def _integer(self, p: KernelParam, value: int) -> Spec:
+    def _integer(self, p: KernelParam, value: int, name: str) -> Spec:
         if value == 1 and p.dtype is None and not p.do_not_specialize:
             # As Triton does: a stride of 1 is a fact to compile for.
-            return (p.name, "constant", ("int", 1))
+            return (name, "constant", ("int", 1))
         dtype = "i32" if -(2**31) <= value < 2**31 else "i64" if -(2**63) <= value < 2**63 else "u64"
         if p.dtype is not None and p.dtype.is_int() and not p.dtype.is_bool():
             dtype = p.dtype.girih_name
         if not -(2**63) <= value < 2**64:
-            raise Error("Y013", f"argument `{p.name}` of `{self.kernel.__name__}` does not fit 64 bits: {value}")
+            raise Error("Y013", f"argument `{name}` of `{self.kernel.__name__}` does not fit 64 bits: {value}")
         if p.dtype is not None and p.dtype.is_floating():
-            self.scalars.append((p.name, float(value)))
-            return (p.name, "float", p.dtype.girih_name if p.dtype is _core.float64 else "f32")
+            self.scalars.append((name, float(value)))
+            return (name, "float", p.dtype.girih_name if p.dtype is _core.float64 else "f32")
         size = dtype in ("i32", "i64") and 0 <= value <= _LARGEST_SIZE
-        self.scalars.append((p.name, value))
-        return (p.name, "int", dtype, 16 if value % 16 == 0 and not p.do_not_specialize else 1, size)
+        self.scalars.append((name, value))
+        return (name, "int", dtype, 16 if value % 16 == 0 and not p.do_not_specialize else 1, size)
 
     def _typed(self, p: KernelParam, text: str) -> Spec:
         """A type given as text: `*fp32`, `*fp32:16`, `i32`, `fp32`."""
@@ -390,8 +462,19 @@ def _is_torch_dtype(value: Any) -> bool:
     return str(type(value)) == "<class 'torch.dtype'>"
 
 
+def _is_constant(value: Any) -> bool:
+    """Whether an item of a tuple is decided by its value, not by its type."""
+    if isinstance(value, (tuple, list)):
+        return all(_is_constant(item) for item in value)
+    return value is None or isinstance(value, (bool, str, _core.constexpr, _core.dtype)) or _is_function(value)
+
+
+def _is_function(value: Any) -> bool:
+    return hasattr(value, "__girih_function__") or inspect.isfunction(value)
+
+
 def _constant(kernel: str, name: str, value: Any) -> Any:
-    """A constant in a hashable form that Rust reads: numbers, text, None, ("dtype", name), tuples."""
+    """A constant in a hashable form that Rust reads: numbers, text, None, ("dtype", name), functions, tuples."""
     if isinstance(value, _core.constexpr):
         value = value.value
     if isinstance(value, np.generic):
@@ -403,11 +486,14 @@ def _constant(kernel: str, name: str, value: Any) -> Any:
         return ("dtype", str(dtype_of(value)))
     if isinstance(value, (tuple, list)):
         return ("tuple", tuple(_constant(kernel, name, item) for item in value))
+    if _is_function(value):
+        decorator, fn = getattr(value, "__girih_function__", (None, value))
+        return ("function", _FunctionConstant(fn, decorator))
     raise Error(
         "Y013",
         f"`{name}` of kernel `{kernel}` cannot be a {type(value).__module__}.{type(value).__name__}",
         notes=[
-            "arguments are arrays, integers and floats; constants are numbers, text, None, dtypes and tuples of them"
+            "arguments are arrays, integers, floats and tuples of them; constants are numbers, text, None, dtypes, functions and tuples"
         ],
     )
 

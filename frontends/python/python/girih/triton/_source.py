@@ -14,7 +14,7 @@ import math
 import re
 import textwrap
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,8 @@ class Kernel:
     name: str
     main: str
     modules: dict[str, tuple[str, str]]
+    # Module and name of each function among the arguments, by its identity.
+    places: dict[int, tuple[str, str]]
 
 
 @dataclasses.dataclass
@@ -80,12 +82,13 @@ class _Text:
         return body + "".join(f"{statement}\n" for statement in self.tail)
 
 
-def kernel_source(fn: Callable[..., Any]) -> Kernel:
-    """The source of a kernel and of all it calls."""
+def kernel_source(fn: Callable[..., Any], functions: Sequence[tuple[Callable[..., Any], str | None]] = ()) -> Kernel:
+    """The source of a kernel and of all it calls, functions that it gets as arguments included."""
     collector = _Collector()
     main = collector.place(fn, "jit")
+    places = {id(f): (collector.place(f, decorator).module, f.__name__) for f, decorator in functions}
     modules = {text.module: (text.file, text.text()) for text in collector.texts}
-    return Kernel(fn.__name__, main.module, modules)
+    return Kernel(fn.__name__, main.module, modules, places)
 
 
 class _Collector:
