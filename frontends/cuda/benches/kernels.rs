@@ -10,7 +10,7 @@ use girih_cpu::{CpuDevice, CpuTarget};
 use girih_cuda::{LaunchShape, Module, Value, caps};
 use girih_driver::{Options, Target, compile};
 use girih_exec::{Command, Device, Engine, KernelRef, MemRef};
-use girih_graph::{Graph, NodeId, ParamKind, TensorTy, nn};
+use girih_graph::{Graph, Monoid, NodeId, ParamKind, TensorTy, nn};
 use girih_plan::KernelCode;
 use girih_wgpu::WgpuDevice;
 use std::time::Instant;
@@ -65,8 +65,8 @@ fn workloads() -> Vec<Workload> {
             wgsl: include_str!("kernels/reduce.wgsl"),
             // As many sums of as many numbers; which ones they are makes no difference to the time.
             graph: Some(|g, x| {
-                let rows = g.reshape(x[0], [64, 1 << 16])?;
-                g.sum(rows, &[1])
+                let rows = g.reshape(x[0], vec![64.into(), (1 << 16).into()])?;
+                g.reduce(Monoid::Sum, rows, &[1])
             }),
         },
         Workload {

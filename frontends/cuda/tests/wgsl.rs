@@ -118,3 +118,111 @@ __global__ void step(Body* bodies, int n, float dt) {
 }";
     insta::assert_snapshot!(wgsl(src, "step", shape(64)));
 }
+
+#[test]
+fn block_reduction() {
+    let src = "__global__ void block_sum(const float* __restrict__ in, float* out, int n) {
+    extern __shared__ float partial[];
+    int t = threadIdx.x;
+    // each thread adds up a strided part of the input
+    float sum = 0.0f;
+    for (int i = blockIdx.x * blockDim.x + t; i < n; i += gridDim.x * blockDim.x) sum += in[i];
+    partial[t] = sum;
+    __syncthreads();
+    // halve the number of partial sums until one is left
+    for (int stride = blockDim.x / 2; stride > 0; stride >>= 1) {
+        if (t < stride) partial[t] += partial[t + stride];
+        __syncthreads();
+    }
+    if (t == 0) out[blockIdx.x] = partial[0];
+}";
+    insta::assert_snapshot!(wgsl(src, "block_sum", LaunchShape { dynamic_shared: 512, ..shape(128) }));
+}
+
+#[test]
+fn stencil_with_constants() {
+    let src = "#define RADIUS 3
+__constant__ float taps[2 * RADIUS + 1];
+__global__ void stencil(const float* __restrict__ in, float* out, int n) {
+    __shared__ float row[64 + 2 * RADIUS];
+    int g = blockIdx.x * blockDim.x + threadIdx.x;
+    int l = threadIdx.x + RADIUS;
+    row[l] = g < n ? in[g] : 0.0f;
+    // the first threads also load the halo on both sides
+    if (threadIdx.x < RADIUS) {
+        row[l - RADIUS] = g >= RADIUS ? in[g - RADIUS] : 0.0f;
+        row[l + 64] = g + 64 < n ? in[g + 64] : 0.0f;
+    }
+    __syncthreads();
+    float result = 0.0f;
+    for (int offset = -RADIUS; offset <= RADIUS; offset++) result += taps[offset + RADIUS] * row[l + offset];
+    if (g < n) out[g] = result;
+}";
+    insta::assert_snapshot!(wgsl(src, "stencil", shape(64)));
+}
+
+#[test]
+fn mandelbrot() {
+    let src = "__device__ int escape(float cx, float cy, int limit) {
+    float x = 0.0f, y = 0.0f;
+    for (int i = 0; i < limit; i++) {
+        float xx = x * x, yy = y * y;
+        if (xx + yy > 4.0f) return i;
+        y = 2.0f * x * y + cy;
+        x = xx - yy + cx;
+    }
+    return limit;
+}
+__global__ void mandelbrot(unsigned char* image, int width, int height, float scale) {
+    int px = blockIdx.x * blockDim.x + threadIdx.x;
+    int py = blockIdx.y * blockDim.y + threadIdx.y;
+    if (px >= width || py >= height) return;
+    float cx = (px - width / 2) * scale, cy = (py - height / 2) * scale;
+    int n = escape(cx, cy, 100);
+    // darker the sooner it escapes
+    image[py * width + px] = n == 100 ? 0 : 255 - 2 * n;
+}";
+    insta::assert_snapshot!(wgsl(src, "mandelbrot", LaunchShape::new([16, 8, 1], 2)));
+}
+
+#[test]
+fn templates_and_halves() {
+    let src = "#include <cuda_fp16.h>
+template <typename T> struct Scale { T factor; __device__ T operator()(T v) const { return v * factor; } };
+template <typename T, int N> __global__ void scale(const half* __restrict__ in, half* out, T factor, int n) {
+    Scale<T> by{factor};
+    int first = (blockIdx.x * blockDim.x + threadIdx.x) * N;
+    #pragma unroll
+    for (int k = 0; k < N; k++) {
+        int i = first + k;
+        if (i < n) out[i] = __float2half(by(__half2float(in[i])));
+    }
+}";
+    insta::assert_snapshot!(wgsl(src, "scale<float, 2>", shape(64)));
+}
+
+#[test]
+fn states_in_a_switch() {
+    let src = "enum State { IDLE, RISING, FALLING };
+__global__ void step(int* states, int* levels, const int* __restrict__ inputs, int n) {
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= n) return;
+    int level = levels[i];
+    switch (states[i]) {
+        case IDLE:
+            // nothing happens until there is an input
+            if (inputs[i] > 0) states[i] = RISING;
+            break;
+        case RISING:
+            level++;
+            if (level >= inputs[i]) states[i] = FALLING;
+            break;
+        case FALLING:
+            level--;
+            if (level <= 0) states[i] = IDLE;
+            break;
+    }
+    levels[i] = level;
+}";
+    insta::assert_snapshot!(wgsl(src, "step", shape(64)));
+}

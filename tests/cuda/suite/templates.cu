@@ -89,3 +89,16 @@ __global__ void macro_statements(int* out, int n) {
     CHECKED(threadIdx.x, n);
     out[threadIdx.x] = n;
 }
+
+template <int K> __device__ int neighbour(int v) {
+    __shared__ int s[32];
+    s[threadIdx.x] = v + K;
+    __syncthreads();
+    return s[(threadIdx.x + 1) % 32];
+}
+// Each instance of the template has shared memory of its own.
+// launch: shared_of_each_instance grid=1 block=32 x=arange:i32[32] out=zeros:i32[32]
+__global__ void shared_of_each_instance(const int* x, int* out) {
+    int a = neighbour<1>(x[threadIdx.x]);
+    out[threadIdx.x] = neighbour<100>(a) - a;
+}

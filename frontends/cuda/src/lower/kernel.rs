@@ -287,6 +287,10 @@ impl<'p> Lowerer<'p> {
         let promise = matches!(&p.ty, TypeExpr::Pointer(_, true, true));
         let name = if p.name.is_empty() { format!("arg{index}") } else { p.name.to_string() };
         let v = self.parameter_value(&name, &t, promise, index, 0, p.at)?;
+        // A word of the uniforms keeps their name anyway.
+        if t.scalar().is_some_and(|s| s.dtype() != DType::U32) {
+            self.name_value(&Tv { v: v.clone(), t: t.clone() }, &p.name);
+        }
         let unchanged = !self.changed.contains(&p.name, &t);
         let binding = self.parameter(Tv { v, t }, &p.name, unchanged, p.at)?;
         self.bind(&p.name, binding);
