@@ -79,3 +79,74 @@ fn decorators_that_only_the_host_understands_are_needed_for_what_the_call_leaves
     assert!(code(source).contains("error[K003]"));
     assert_eq!(stored(source, &[("n", int(5)), ("BLOCK", int(16))])[0], 16.0);
 }
+
+#[test]
+fn names_bound_by_expressions_in_loops() {
+    // What a loop would have to carry is said; what it need not carry works.
+    let lost = [
+        "    x = 0\n    for i in range(n):\n        y = (x := x + 1) * 2\n    tl.store(y_ptr, x)\n",
+        "    x = 0\n    while (x := x + 1) < n:\n        pass\n    tl.store(y_ptr, x)\n",
+        "    x = 0\n    y = (x := 5) if n > 3 else 2\n    tl.store(y_ptr, x + y)\n",
+    ];
+    for body in lost {
+        let e = code(&format!("@triton.jit\ndef k(y_ptr, n):\n{body}"));
+        assert!(e.contains("error[K002]") && e.contains(":="), "{body}: {e}");
+    }
+    let kept = "@triton.jit
+def k(y_ptr, n):
+    total = 0
+    for i in range(n):
+        total += (x := i * 2) + x
+    y = (z := n + 1) * 2
+    for j in tl.static_range(3):
+        y += (z := z + 1)
+    tl.store(y_ptr, total)
+    tl.store(y_ptr + 1, y + z)
+";
+    assert_eq!(stored(kept, &[("n", int(5))])[..2], [40.0, 12.0 + 7.0 + 8.0 + 9.0 + 9.0]);
+}
+
+#[test]
+fn comprehensions_have_targets_of_their_own() {
+    let source = "@triton.jit
+def k(y_ptr, n):
+    i = n * 100
+    squares = [i * i for i in range(4)]
+    pairs = [a + b for a, b in zip(squares, [j for j in range(4)])]
+    tl.store(y_ptr, i + squares[3] + pairs[2])
+";
+    assert_eq!(stored(source, &[("n", int(5))])[0], 515.0);
+    let after = "@triton.jit\ndef k(y_ptr, n):\n    x = [i for i in range(4)]\n    tl.store(y_ptr, i)\n";
+    assert!(code(after).contains("error[K003]"));
+}
+
+#[test]
+fn the_target_of_a_loop_has_its_last_value() {
+    let source = "@triton.jit
+def k(y_ptr, n, m):
+    i = 77
+    for i in range(3, n, 4):
+        pass
+    j = n
+    for j in range(m):
+        pass
+    for l in tl.static_range(3):
+        pass
+    k = 5
+    for a in range(2):
+        for k in range(a, n):
+            pass
+    tl.store(y_ptr, i)
+    tl.store(y_ptr + 1, j)
+    tl.store(y_ptr + 2, l)
+    tl.store(y_ptr + 3, k)
+";
+    assert_eq!(stored(source, &[("n", int(10)), ("m", int(0))]), [7.0, 10.0, 2.0, 9.0]);
+    assert_eq!(stored(source, &[("n", int(2)), ("m", int(5))]), [77.0, 4.0, 2.0, 1.0]);
+    // What the body makes of it is not carried.
+    for body in ["        i = i + 1\n", "        pass\n"] {
+        let source =
+            format!("@triton.jit\ndef k(y_ptr, n):\n    i = 0.5\n    for i in range(n):\n{body}    tl.store(y_ptr, i)\n");
+        assert!(code(&source).contains("error[K003]"), "{body}");
+    }
+}

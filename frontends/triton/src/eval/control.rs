@@ -157,12 +157,14 @@ impl Eval<'_> {
             None => {}
         }
         let cond = self.at(test.range(), |e| e.scalar_condition(&cond))?;
+        self.fixed.push((self.frames.len(), None));
         self.b.begin(Vec::new());
         let a = self.expr(yes)?;
         let first = self.b.end(Vec::new());
         self.b.begin(Vec::new());
         let b = self.expr(no)?;
         let second = self.b.end(Vec::new());
+        self.fixed.pop();
         self.enter(at);
         let shape = self.join("the result", &a, &b)?;
         let mut blocks = Vec::new();

@@ -95,6 +95,17 @@ impl Eval<'_> {
             }
             Expr::Named(n) => {
                 let v = self.expr(&n.value)?;
+                let depth = self.frames.len();
+                let lost = |name: &str| {
+                    self.fixed.iter().any(|(d, names)| *d == depth && names.as_ref().is_none_or(|n| n.contains(name)))
+                };
+                if let Expr::Name(target) = &*n.target
+                    && lost(target.id.as_str())
+                {
+                    return Err(self
+                        .error("K002", format!("`{} :=` would not last here", target.id), "bound in a loop or branch")
+                        .help("assign it in a statement of its own"));
+                }
                 self.assign(&n.target, v.clone())?;
                 v
             }
@@ -124,8 +135,18 @@ impl Eval<'_> {
     }
 
     fn comprehension(&mut self, elt: &Expr, generators: &[ruff_python_ast::Comprehension]) -> Result<Value> {
+        // Targets are variables of the comprehension.
+        let mut names = Vec::new();
+        generators.iter().for_each(|g| super::stmt::targets(&g.target, &mut names));
+        let before: Vec<Option<Value>> = names.iter().map(|n| self.vars().get(n).cloned()).collect();
         let mut out = Vec::new();
         self.generate(elt, generators, &mut out)?;
+        for (name, value) in names.into_iter().zip(before) {
+            match value {
+                Some(v) => self.vars().insert(name, v),
+                None => self.vars().remove(&name),
+            };
+        }
         Ok(Value::tuple(out))
     }
 

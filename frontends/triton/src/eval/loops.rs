@@ -60,7 +60,10 @@ impl Eval<'_> {
             let inside: Vec<Value> =
                 carried.iter().map(|c| vars.get(&c.name).cloned().unwrap_or(Value::None)).collect();
             *self.vars() = vars;
-            if let Flow::Return(_) = self.body(&f.body, None)? {
+            self.fix(&carried, &before);
+            let flow = self.body(&f.body, None)?;
+            self.fixed.pop();
+            if let Flow::Return(_) = flow {
                 return Err(self.return_in_loop());
             }
             self.enter(at);
@@ -78,7 +81,12 @@ impl Eval<'_> {
             carried.iter().for_each(|c| self.carried_types(&c.shape, &mut tys));
             let (zero, end) = (self.b.int(0), self.lin_value(&trips));
             let ids = self.b.push(Op::For { lo: zero, hi: end, step: 1, init, body }, tys);
-            return self.after_loop(&carried, before, Some(&trips), ids);
+            let former = before.get(&target).cloned();
+            self.after_loop(&carried, before, Some(&trips), ids)?;
+            if let Some(former) = former {
+                self.last_target(f, target, &former, (&lo, &step, &trips))?;
+            }
+            return Ok(());
         }
         self.enter(at);
         Err(self.error("K013", "the types of this loop's variables do not settle", "this loop"))
@@ -98,7 +106,9 @@ impl Eval<'_> {
             self.enter(at);
             let (params, vars) = self.enter_region(&carried, &before, None, &[])?;
             *self.vars() = vars;
+            self.fixed.push((self.frames.len(), None));
             let cond = self.expr(&w.test)?;
+            self.fixed.pop();
             // What constants make true, the body may change: it is looked at first.
             if cond.truth() == Some(false) {
                 self.b.end(Vec::new());
@@ -115,7 +125,10 @@ impl Eval<'_> {
             let inside: Vec<Value> =
                 carried.iter().map(|c| vars.get(&c.name).cloned().unwrap_or(Value::None)).collect();
             *self.vars() = vars;
-            if let Flow::Return(_) = self.body(&w.body, None)? {
+            self.fix(&carried, &before);
+            let flow = self.body(&w.body, None)?;
+            self.fixed.pop();
+            if let Flow::Return(_) = flow {
                 return Err(self.return_in_loop());
             }
             self.enter(at);
@@ -141,6 +154,45 @@ impl Eval<'_> {
         }
         self.enter(at);
         Err(self.error("K013", "the types of this loop's variables do not settle", "this loop"))
+    }
+
+    /// Variables from outside that a loop's statements do not assign must stay the same in it.
+    fn fix(&mut self, carried: &[Carried], before: &BTreeMap<String, Value>) {
+        let same = before.keys().filter(|n| !carried.iter().any(|c| c.name == **n)).cloned().collect();
+        self.fixed.push((self.frames.len(), Some(same)));
+    }
+
+    /// After a loop its target is what it was in the last round, or what it was before if there was none.
+    fn last_target(
+        &mut self,
+        f: &StmtFor,
+        name: String,
+        before: &Value,
+        (lo, step, trips): (&Tensor, &Tensor, &Lin),
+    ) -> Result<()> {
+        self.vars().remove(&name);
+        let mut changed = Vec::new();
+        assigned(&f.body, &mut changed);
+        let scalar = match before {
+            Value::Int(_) => true,
+            Value::Tensor(t) => t.dtype == lo.dtype && t.shape.is_empty(),
+            _ => false,
+        };
+        if !scalar || changed.contains(&name) {
+            // Whoever reads it is told that it is not known.
+            return Ok(());
+        }
+        let zero = self.affine_tensor(Affine::scalar(Lin::int(0)), &[]);
+        let rounds = self.affine_tensor(Affine::scalar(trips.clone()), &[]);
+        let any = self.map(ScalarOp::Gt, &[&rounds, &zero])?;
+        let last = self.affine_tensor(Affine::scalar(trips.sub(&Lin::int(1))), &[]);
+        let last = self.cast(&last, lo.dtype)?;
+        let part = self.map(ScalarOp::Mul, &[&last, step])?;
+        let last = self.map(ScalarOp::Add, &[lo, &part])?;
+        let before = self.convert(before, lo.dtype)?;
+        let value = self.map(ScalarOp::Select, &[&any, &last, &before])?;
+        self.vars().insert(name, Value::Tensor(value));
+        Ok(())
     }
 
     fn return_in_loop(&self) -> Box<girih_base::Diag> {

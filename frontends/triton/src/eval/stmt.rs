@@ -100,10 +100,8 @@ impl Eval<'_> {
         match target {
             Expr::Name(n) => {
                 let name = n.id.to_string();
-                match &value {
-                    Value::Tensor(t) => self.b.name(t.id, Some(name.as_str().into())),
-                    Value::Pointer(_) | Value::BlockPointer(_) => {}
-                    _ => {}
+                if let Value::Tensor(t) = &value {
+                    self.b.name(t.id, Some(name.as_str().into()));
                 }
                 self.vars().insert(name, value);
                 Ok(())
@@ -129,24 +127,26 @@ impl Eval<'_> {
     }
 }
 
-/// The names that statements bind, in order, each once.
-pub(crate) fn assigned(stmts: &[Stmt], out: &mut Vec<String>) {
-    fn target(e: &Expr, out: &mut Vec<String>) {
-        match e {
-            Expr::Name(n) if out.iter().any(|o| o == n.id.as_str()) => {}
-            Expr::Name(n) => out.push(n.id.to_string()),
-            Expr::Tuple(t) => t.elts.iter().for_each(|e| target(e, out)),
-            Expr::List(t) => t.elts.iter().for_each(|e| target(e, out)),
-            _ => {}
-        }
+/// The names that a target binds, each once.
+pub(crate) fn targets(e: &Expr, out: &mut Vec<String>) {
+    match e {
+        Expr::Name(n) if out.iter().any(|o| o == n.id.as_str()) => {}
+        Expr::Name(n) => out.push(n.id.to_string()),
+        Expr::Tuple(t) => t.elts.iter().for_each(|e| targets(e, out)),
+        Expr::List(t) => t.elts.iter().for_each(|e| targets(e, out)),
+        _ => {}
     }
+}
+
+/// The names that statements bind, in order, each once; [`Eval::fixed`] keeps expressions from binding more.
+pub(crate) fn assigned(stmts: &[Stmt], out: &mut Vec<String>) {
     for s in stmts {
         match s {
-            Stmt::Assign(a) => a.targets.iter().for_each(|t| target(t, out)),
-            Stmt::AugAssign(a) => target(&a.target, out),
-            Stmt::AnnAssign(a) => target(&a.target, out),
+            Stmt::Assign(a) => a.targets.iter().for_each(|t| targets(t, out)),
+            Stmt::AugAssign(a) => targets(&a.target, out),
+            Stmt::AnnAssign(a) => targets(&a.target, out),
             Stmt::For(f) => {
-                target(&f.target, out);
+                targets(&f.target, out);
                 assigned(&f.body, out);
             }
             Stmt::While(w) => assigned(&w.body, out),
