@@ -3,6 +3,7 @@
 use crate::buffer::Buffer;
 use crate::device::{Rig, rig};
 use crate::fault::raise;
+use crate::prints::tell;
 use girih_base::{Bindings, Diag, Result};
 use girih_cuda::{Argument, LaunchShape, Module, Value, caps};
 use pyo3::prelude::*;
@@ -68,7 +69,11 @@ impl CudaModule {
             let (block, grid_axes, dynamic_shared, nulls) = shape;
             let shape = LaunchShape { dynamic_shared, nulls, ..LaunchShape::new(block, grid_axes) };
             let compiled = self.parse()?.compile(kernel, &shape, caps(&*rig.target))?;
-            let loaded = rig.session.load_kernel(rig.target.compile_simt(&compiled.kernel)?)?;
+            let mut code = rig.target.compile_simt(&compiled.kernel)?;
+            if let Some(debug) = &mut code.debug {
+                debug.instances = compiled.instances();
+            }
+            let loaded = rig.session.load_kernel(code)?;
             let mut symbols = BTreeMap::new();
             for argument in &compiled.arguments {
                 if let Argument::Symbol { name, initial } = argument {
@@ -166,7 +171,8 @@ impl CudaKernel {
                 return Err(Diag::error("Y013", format!("kernel `{name}` takes fewer pointers than it was given")));
             }
             self.loaded.launch(&args, &bindings)
-        }))
+        }))?;
+        tell(py, &self.rig.session, &self.loaded)
     }
 }
 

@@ -30,6 +30,10 @@ impl Lowerer<'_> {
                 Ok(Tv { v, t: to.clone() })
             }
             (Type::Pointer(_), Type::Scalar(Scalar::Bool)) => {
+                // A text beside a condition, as assertions have them.
+                if matches!(tv.v, Val::Text) {
+                    return Ok(Tv::int(1, Scalar::Bool));
+                }
                 let Val::Pointer(p) = &tv.v else { return Err(self.err("U004", at, "this is no pointer")) };
                 let v = self.not_null(p);
                 Ok(Tv { v, t: to.clone() })

@@ -23,7 +23,7 @@ pub(crate) fn compile(kernel: &Kernel) -> Result<SimtProgram> {
     if let Some(s) = prints {
         return Err(Diag::error("X102", format!("kernel `{}` prints, which a device cannot", kernel.name))
             .at(&s.loc, "this line")
-            .help("leave it out, or run the kernel in the emulator"));
+            .help("compile it for this target, which makes prints writes to a debug buffer"));
     }
     let threads = kernel.workgroup.iter().try_fold(1usize, |n, w| n.checked_mul(*w as usize));
     let Some(threads) = threads.filter(|t| *t <= THREADS) else {
