@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use girih_base::DType;
 use girih_exec::MemRef;
-use girih_triton::{Argument, Launcher, Module};
+use girih_triton::{Argument, Constant, Launcher, Module};
 
 const HEAD: &str = "import triton\nimport triton.language as tl\n\n\n";
 
@@ -219,5 +219,50 @@ fn a_launch_that_does_not_fit_is_refused() {
         );
         let wrong = [y.clone(), ("n", int(4)), ("m", int(4)), ("o", int(4))];
         assert_eq!(launcher.launch(&*rig.target, &mut *rig.device, [1, 1, 1], &wrong).unwrap_err().code, "K012");
+    }
+}
+
+#[test]
+fn tuples_and_functions_are_arguments() {
+    let source = format!(
+        "{HEAD}@triton.jit
+def square(x):
+    return x * x
+
+
+@triton.jit
+def k(xs, weights, y_ptr, n, F: tl.constexpr):
+    at = tl.arange(0, 32)
+    total = tl.zeros((32,), tl.float32)
+    for i in tl.static_range(len(xs)):
+        total += F(tl.load(xs[i] + at, mask=at < n)) * weights[i]
+    tl.store(y_ptr + at, total, mask=at < n)
+"
+    );
+    let module = Module::parse(&source, "kernel.py").unwrap();
+    for mut rig in rigs() {
+        let mut launcher = Launcher::new(&module, "k").unwrap();
+        let mut memory = |values: &[f32]| {
+            let buffer = rig.device.allocate(80).unwrap();
+            let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+            rig.device.write(buffer, 0, &bytes).unwrap();
+            MemRef { buffer, offset: 0, bytes: 80 }
+        };
+        let (a, b, y) = (memory(&[2.0; 20]), memory(&[3.0; 20]), memory(&[0.0; 20]));
+        let array = |m: MemRef| Argument::Buffer(m, DType::F32);
+        let f = |name: &str| Argument::Constant(Constant::Function { module: String::new(), name: name.into() });
+        let mut go = |xs: Vec<Argument>, name: &str| {
+            let weights = Argument::Tuple(vec![int(10), Argument::Float(0.5)]);
+            let args = [("xs", Argument::Tuple(xs)), ("weights", weights), ("y_ptr", array(y)), ("n", int(20)), ("F", f(name))];
+            launcher.launch(&*rig.target, &mut *rig.device, [1, 1, 1], &args)?;
+            let mut back = vec![0; 80];
+            rig.device.read(y.buffer, 0, &mut back)?;
+            girih_base::Result::Ok(f32::from_le_bytes([back[76], back[77], back[78], back[79]]))
+        };
+        assert_eq!(go(vec![array(a), array(b)], "square").unwrap(), 44.5, "{}", rig.name);
+        // The same buffer twice, and another number of them.
+        assert_eq!(go(vec![array(a), array(a)], "square").unwrap(), 42.0, "{}", rig.name);
+        assert_eq!(go(vec![array(b)], "square").unwrap(), 90.0, "{}", rig.name);
+        assert_eq!(go(vec![array(b)], "cube").unwrap_err().code, "K003");
     }
 }
