@@ -174,7 +174,8 @@ fn shape(config: Config) -> Outcome<LaunchShape> {
     if !(1..=1024).contains(&threads) || config.block[2] > 64 || blocks == 0 {
         return Err(Code::INVALID_CONFIGURATION.into());
     }
-    let dynamic_shared = u32::try_from(config.shared).map_err(|_| Code::INVALID_CONFIGURATION)?;
+    // A kernel may declare dynamic shared memory and not use it.
+    let dynamic_shared = u32::try_from(config.shared).map_err(|_| Code::INVALID_CONFIGURATION)?.max(16);
     let axes = if config.grid[2] > 1 { 3 } else { 1 + (config.grid[1] > 1) as u8 };
     Ok(LaunchShape { dynamic_shared, ..LaunchShape::new(config.block, axes) })
 }

@@ -15,6 +15,9 @@ use std::collections::BTreeMap;
 const BASE: u64 = 1 << 55;
 /// Allocations begin and end at multiples of this many bytes, as those of CUDA do.
 const GRAIN: u64 = 256;
+/// Bytes behind an allocation that kernels may reach, too: CUDA hands out pages, and programs read past their ends unnoticed. (To
+/// find such accesses is the work of `girih check`.)
+const SLACK: u64 = 4096;
 /// Bytes between allocations that belong to none.
 const GAP: u64 = 1 << 16;
 
@@ -41,7 +44,7 @@ pub struct Allocation {
 impl Allocation {
     /// Bytes on the device.
     fn room(&self) -> u64 {
-        self.bytes.max(1).next_multiple_of(GRAIN)
+        self.bytes.max(1).next_multiple_of(GRAIN) + SLACK
     }
 
     /// All of it.
@@ -128,7 +131,8 @@ impl Memory {
     }
 
     fn buffer(&mut self, device: &mut dyn Device, bytes: u64) -> Outcome<BufferRef> {
-        let room = bytes.checked_next_multiple_of(GRAIN).filter(|n| *n < 1 << 48).ok_or(Code::MEMORY_ALLOCATION)?;
+        let room =
+            bytes.checked_next_multiple_of(GRAIN).filter(|n| *n < 1 << 48).ok_or(Code::MEMORY_ALLOCATION)? + SLACK;
         let buffer = device.allocate(room).map_err(|d| Fault::said(Code::MEMORY_ALLOCATION, d))?;
         self.taken += room;
         Ok(buffer)

@@ -216,6 +216,8 @@ static inline cudaError_t cudaStreamSetAttribute(cudaStream_t stream, cudaStream
 }
 #endif
 
+static inline cudaError_t cudaCtxResetPersistingL2Cache(void) { return cudaSuccess; }
+
 // The device: there is one.
 
 static inline cudaError_t cudaGetDeviceCount(int* count) {
