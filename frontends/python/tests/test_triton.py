@@ -216,11 +216,53 @@ def test_autotune_and_heuristics(device, monkeypatch):
     fill[lambda meta: (triton.cdiv(100, meta["BLOCK"]),)](out, 100)
     np.testing.assert_array_equal(out[:101], [-32] * 100 + [32])
     assert fill.best_config.kwargs == {"BLOCK": 32} and seen and seen[0]["n"] == 256
+    # Configurations that give different results are no choice.
     monkeypatch.setenv("GIRIH_AUTOTUNE", "1")
-    fill[sized](out, 512 // 2 + 0)
-    measured = triton.Autotuner(fill.fn, fill.configs, ["n"])
-    measured[sized](out, 256)
-    assert len(measured.cache) == 1 and out[0] in (32, 128)
+    with pytest.raises(girih.Error, match="different results"):
+        triton.Autotuner(fill.fn, fill.configs, ["n"])[sized](out, 256)
+
+
+def _counter(**options):
+    blocks = [triton.Config({"BLOCK": b}) for b in (32, 64, 1 << 21, 128)]
+
+    @triton.autotune(configs=blocks, key=["n"], **options)
+    @triton.jit
+    def count(total_ptr, out_ptr, n, BLOCK: tl.constexpr):
+        at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+        tl.store(out_ptr + at, at * 1.0, mask=at < n)
+        tl.atomic_add(total_ptr + at % 4, 1, mask=at < n)
+
+    return count
+
+
+def test_tuning_measures_on_copies(device, monkeypatch):
+    total, out = np.zeros(4, np.int32), np.zeros(256, F32)
+    sized = lambda meta: (triton.cdiv(256, meta["BLOCK"]),)
+    count = _counter(reset_to_zero=["total_ptr"], warmup=1, rep=2)
+    best = count.tune[sized](total, out, 256)
+    # Nothing has changed, and what does not compile is passed over.
+    assert total.sum() == 0 and out.sum() == 0
+    assert {c.kwargs["BLOCK"] for c in count.configs_timings} == {32, 64, 128} and best in count.configs_timings
+    count[sized](total, out, 256)
+    assert count.best_config is best
+    np.testing.assert_array_equal(total, 64)
+    np.testing.assert_array_equal(out, np.arange(256))
+    # Another value of the key was not measured.
+    count[sized](total, out, 200)
+    assert count.best_config is count.configs[0]
+    monkeypatch.setenv("GIRIH_AUTOTUNE", "1")
+    seen = []
+    other = _counter(do_bench=lambda launch, quantiles: seen.append(launch()) or [float(-len(seen))])
+    other[sized](total, out, 256)
+    assert len(seen) == 3 and other.best_config.kwargs == {"BLOCK": 128}
+
+
+def test_pruning(device):
+    total, out = np.zeros(4, np.int32), np.zeros(256, F32)
+    costs = {"perf_model": lambda BLOCK, n, **_: abs(BLOCK - 64), "top_k": 1}
+    count = _counter(prune_configs_by=costs)
+    count[lambda meta: (triton.cdiv(256, meta["BLOCK"]),)](total, out, 256)
+    assert count.best_config.kwargs == {"BLOCK": 64}
 
 
 def test_texts_of_a_kernel(device):

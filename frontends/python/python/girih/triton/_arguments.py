@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from girih import _girih
-from girih._array import Array
+from girih._array import Array, zeros
 from girih._dtypes import DType
 from girih._errors import Error
-from girih._host import host_view
+from girih._host import host_view, raw
 
 
 class HostArgument:
@@ -101,10 +101,37 @@ def pointer(name: str, value: Any) -> Array | HostArgument | None:
     return None if view is None else HostArgument(name, *view)
 
 
-def duplicate(value: Any) -> Any:
-    """A copy of an array, for measurements; anything else as it is."""
+def duplicate(value: Any, zero: bool = False) -> Any:
+    """A copy of an array, or zeros like it, for measurements; anything else as it is."""
+    if isinstance(value, (tuple, list)):
+        return type(value)(duplicate(item, zero) for item in value)
     if isinstance(value, Array):
-        return value.copy()
-    if hasattr(value, "clone") and hasattr(value, "stride"):
-        return value.clone()
-    return value.copy() if isinstance(value, np.ndarray) else value
+        copy: Any = value.copy()
+    elif hasattr(value, "clone") and hasattr(value, "stride"):
+        copy = value.clone()
+    elif isinstance(value, np.ndarray):
+        copy = value.copy()
+    else:
+        return value
+    if zero and isinstance(copy, Array):
+        return zeros(copy.shape, copy.dtype, str(copy.device))
+    if zero:
+        copy[...] = 0
+    return copy
+
+
+def contents(value: Any) -> np.ndarray | None:
+    """A copy of an array's elements on the host; None for what is no array. Floats that NumPy lacks come as f32."""
+    if isinstance(value, Array):
+        return value.numpy("f32") if value.dtype in _NARROW else value.numpy()
+    found = host_view(value)
+    if found is None:
+        return None
+    view, own = found
+    if own in _NARROW:
+        return np.frombuffer(_girih.convert(raw(view).tobytes(), own, "f32"), np.float32)
+    return view.copy()
+
+
+# Floats that NumPy lacks.
+_NARROW = ("bf16", "f8e4m3fn", "f8e5m2")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from girih._errors import Error
+from girih.triton._arguments import contents, duplicate
 
 # Parameters of a configuration that are hints for one vendor's chips.
 HINTS = (
@@ -93,8 +97,10 @@ class Wrapper:
 class Autotuner(Wrapper):
     """A kernel with configurations to choose from.
 
-    The first that fits is taken, so that results do not depend on timings; `GIRIH_AUTOTUNE=1` measures all of them, once for each value
-    of the key, and takes the fastest.
+    The first that fits is taken, so that results do not depend on timings. `kernel.tune[grid](*arguments)` measures them for these
+    arguments' values of the key, and later launches take the fastest; with `GIRIH_AUTOTUNE=1` the first launch for each value of the
+    key does so. Measuring happens on copies of the arguments, and a configuration whose results differ from the first one's is an
+    error.
     """
 
     def __init__(
@@ -107,60 +113,110 @@ class Autotuner(Wrapper):
         restore_value: Sequence[str] | None = None,
         pre_hook: Callable[..., None] | None = None,
         post_hook: Callable[..., None] | None = None,
+        warmup: float | None = None,
+        rep: float | None = None,
+        do_bench: Callable[..., Any] | None = None,
     ) -> None:
         self.fn = fn
         self.configs = list(configs) or [Config({})]
+        self.warmup_ms, self.rep_ms, self.do_bench = warmup or 5, rep or 20, do_bench
         self.keys = list(key)
         self.prune = dict(prune_configs_by or {})
-        self.written = [*(reset_to_zero or ()), *(restore_value or ())]
-        self.reset_to_zero = list(reset_to_zero or ())
+        self.reset_to_zero, self.restore_value = list(reset_to_zero or ()), list(restore_value or ())
+        # Milliseconds of each configuration that was measured last, as Triton keeps them.
+        self.configs_timings: dict[Config, float] = {}
         self.pre_hook, self.post_hook = pre_hook, post_hook
         self.cache: dict[tuple[Any, ...], Config] = {}
         self.best_config: Config | None = None
 
     def run(self, *args: Any, grid: Any, **kwargs: Any) -> Any:
         named = dict(zip(self.arg_names, args)) | kwargs
-        key = tuple(_key(named.get(name)) for name in self.keys) + tuple(str(getattr(a, "dtype", "")) for a in args)
+        key = self._cache_key(named, args)
         best = self.cache.get(key)
         if best is None:
-            candidates = self._pruned(named, kwargs)
-            best = self._choose(candidates, args, grid, kwargs, named)
+            if os.environ.get("GIRIH_AUTOTUNE", "0") not in ("", "0"):
+                best = self._fastest(args, grid, kwargs, named)
+            else:
+                best = self._first(args, grid, kwargs, named)
             self.cache[key] = best
         self.best_config = best
         return self._launch(best, args, grid, kwargs, named)
+
+    @property
+    def tune(self) -> _Tuning:
+        """`kernel.tune[grid](*arguments)` measures the configurations, without a launch that changes anything; gives the fastest."""
+        return _Tuning(self)
+
+    def _cache_key(self, named: dict[str, Any], args: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(_key(named.get(name)) for name in self.keys) + tuple(str(getattr(a, "dtype", "")) for a in args)
 
     def _pruned(self, named: dict[str, Any], kwargs: dict[str, Any]) -> list[Config]:
         early = self.prune.get("early_config_prune")
         found = list(early(self.configs, named, **kwargs)) if early is not None else self.configs
         if not found:
             raise Error("Y012", f"no configuration of `{self.__name__}` is left after pruning")
-        return found
+        model, top = self.prune.get("perf_model"), self.prune.get("top_k", len(found))
+        if isinstance(top, float) and top <= 1.0:
+            top = max(int(len(self.configs) * top), 1)
+        if model is None or top >= len(found):
+            return found
+        cost = {id(c): model(**named, **kwargs, **c.all_kwargs(), num_warps=c.num_warps, num_stages=c.num_stages) for c in found}
+        return sorted(found, key=lambda c: cost[id(c)])[: int(top)]
 
-    def _choose(self, configs: list[Config], args: Any, grid: Any, kwargs: Any, named: dict[str, Any]) -> Config:
-        measure = os.environ.get("GIRIH_AUTOTUNE", "0") not in ("", "0") and len(configs) > 1
+    def _first(self, args: Any, grid: Any, kwargs: Any, named: dict[str, Any]) -> Config:
+        """The first configuration that compiles and fits the device."""
         why: Error | None = None
-        timings: list[tuple[float, int, Config]] = []
-        for at, config in enumerate(configs):
+        for config in self._pruned(named, kwargs):
             try:
-                # What does not compile or does not fit the device is passed over.
                 self._launch(config, args, grid, kwargs, named, warmup=True)
-                if not measure:
-                    return config
-                timings.append((self._time(config, args, grid, kwargs, named), at, config))
+                return config
             except Error as e:
                 why = why or e
+        raise why if why is not None else Error("Y012", f"`{self.__name__}` has no configuration")
+
+    def _fastest(self, args: Any, grid: Any, kwargs: Any, named: dict[str, Any]) -> Config:
+        """The configuration that takes least time, of those that compile and fit the device."""
+        from girih.triton import testing
+
+        why: Error | None = None
+        expected: tuple[Config, list[np.ndarray]] | None = None
+        timings: list[tuple[float, int, Config]] = []
+        for at, config in enumerate(self._pruned(named, kwargs)):
+            copies, others = self._copies(args, kwargs)
+            launch = functools.partial(self._launch, config, copies, grid, others, named | _named(self, copies) | others)
+            try:
+                launch()
+            except Error as e:
+                why = why or e
+                continue
+            found = [contents(x) for x in (*copies, *others.values())]
+            results = [x for x in found if x is not None]
+            if expected is None:
+                expected = (config, results)
+            elif not all(map(_agree, results, expected[1])):
+                raise Error(
+                    "Y012",
+                    f"configurations of `{self.__name__}` give different results",
+                    notes=[f"one is {{{expected[0]}}}", f"another is {{{config}}}"],
+                    help="list what it adds to in `reset_to_zero`, and check its masks",
+                )
+            if self.do_bench is not None:
+                time = self.do_bench(launch, quantiles=(0.5,))
+                time = time[0] if isinstance(time, (list, tuple)) else time
+            else:
+                time = testing.do_bench(launch, warmup=self.warmup_ms, rep=self.rep_ms, return_mode="median")
+            timings.append((float(time), at, config))
         if not timings:
             raise why if why is not None else Error("Y012", f"`{self.__name__}` has no configuration")
+        self.configs_timings = {config: time for time, _, config in timings}
         return min(timings, key=lambda row: row[:2])[2]
 
-    def _time(self, config: Config, args: Any, grid: Any, kwargs: Any, named: dict[str, Any]) -> float:
-        """Milliseconds of a launch on copies, so that measuring changes nothing."""
-        from girih.triton import testing
-        from girih.triton._arguments import duplicate
+    def _copies(self, args: Any, kwargs: Any) -> tuple[list[Any], dict[str, Any]]:
+        """Copies of the arguments, those of `reset_to_zero` filled with zeros."""
+        def copy(name: str, value: Any) -> Any:
+            return duplicate(value, zero=name in self.reset_to_zero)
 
-        copies = [duplicate(a) for a in args]
-        others = {name: duplicate(a) for name, a in kwargs.items()}
-        return testing.do_bench(lambda: self._launch(config, copies, grid, others, named), warmup=5, rep=20)
+        return [copy(n, x) for n, x in zip(self.arg_names, args)], {n: copy(n, x) for n, x in kwargs.items()}
 
     def _launch(
         self, config: Config, args: Any, grid: Any, kwargs: Any, named: dict[str, Any], warmup: bool = False
@@ -184,6 +240,23 @@ class Autotuner(Wrapper):
 
     def emit(self, target: str = "wgsl", **signature: Any) -> str:
         return self.fn.emit(target, **(self.configs[0].all_kwargs() | signature))
+
+
+class _Tuning:
+    """What `kernel.tune` is."""
+
+    def __init__(self, tuner: Autotuner) -> None:
+        self.tuner = tuner
+
+    def __getitem__(self, grid: Any) -> Callable[..., Config]:
+        return lambda *args, **kwargs: self(*args, grid=grid, **kwargs)
+
+    def __call__(self, *args: Any, grid: Any, **kwargs: Any) -> Config:
+        tuner = self.tuner
+        named = dict(zip(tuner.arg_names, args)) | kwargs
+        best = tuner._fastest(args, grid, kwargs, named)
+        tuner.best_config = tuner.cache[tuner._cache_key(named, args)] = best
+        return best
 
 
 class Heuristics(Wrapper):
@@ -225,12 +298,27 @@ def autotune(
     cache_results: bool = False,
 ) -> Callable[[Any], Autotuner]:
     """Gives a kernel configurations to choose from; `Autotuner` says how one is chosen."""
-    return lambda fn: Autotuner(fn, configs, key, prune_configs_by, reset_to_zero, restore_value, pre_hook, post_hook)
+    tuner = functools.partial(Autotuner, configs=configs, key=key, prune_configs_by=prune_configs_by)
+    hooks = functools.partial(tuner, pre_hook=pre_hook, post_hook=post_hook, warmup=warmup, rep=rep, do_bench=do_bench)
+    return lambda fn: hooks(fn, reset_to_zero=reset_to_zero, restore_value=restore_value)
 
 
 def heuristics(values: Mapping[str, Callable[[dict[str, Any]], Any]]) -> Callable[[Any], Heuristics]:
     """Computes constants of a kernel from its arguments."""
     return lambda fn: Heuristics(fn, values)
+
+
+def _named(tuner: Autotuner, args: Sequence[Any]) -> dict[str, Any]:
+    return dict(zip(tuner.arg_names, args))
+
+
+def _agree(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two results are the same but for the order of sums."""
+    if a.dtype.kind not in "fc":
+        return bool(np.array_equal(a, b))
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    largest = np.abs(b, where=np.isfinite(b), out=np.zeros_like(b)).max(initial=0.0)
+    return bool(np.allclose(a, b, rtol=1e-2, atol=1e-2 * largest, equal_nan=True))
 
 
 def _key(value: Any) -> Any:
