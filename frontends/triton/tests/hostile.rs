@@ -6,6 +6,8 @@ mod common;
 use girih_base::DType;
 use girih_triton::{Arg, Module, Signature};
 
+const HEAD: &str = "import triton\nimport triton.language as tl\n\n\n";
+
 const SOURCES: &[&str] = &[
     include_str!("kernels/vector_add.py"),
     include_str!("kernels/softmax.py"),
@@ -99,5 +101,125 @@ fn depth_and_length_have_limits() {
     let deep: String = (0..60).map(|i| format!("{}if n > {i}:\n", "    ".repeat(i + 1))).collect::<String>()
         + &"    ".repeat(61)
         + "x = 1\n";
-    refused(&deep);
+    assert!(["K013", ""].contains(&refused(&deep)));
+}
+
+#[test]
+fn constants_and_tiles_have_limits() {
+    let refused = |body: &str| {
+        let module = Module::parse(&format!("{HEAD}@triton.jit\ndef kernel(x_ptr, n):\n{body}"), "kernel.py").unwrap();
+        let signature = Signature::new().arg("n", Arg::size()).arg("x_ptr", Arg::pointer(DType::F32));
+        module.compile("kernel", &signature).map_or_else(|e| e.code, |_| "")
+    };
+    for (code, body) in [
+        ("K006", "    tl.reduce((), 0, lambda a, b: a)\n"),
+        ("K006", "    tl.associative_scan((), 0, lambda a, b: a)\n"),
+        ("K004", "    s = 'ab'\n    for i in tl.static_range(60):\n        s = s + s\n"),
+        ("K013", "    s = 'ab'\n    for i in tl.static_range(60):\n        s = f'{s}{s}'\n"),
+        ("K013", "    s = (1, 2)\n    for i in tl.static_range(60):\n        s = s + s\n"),
+        ("K013", "    s = (1, 2)\n    for i in tl.static_range(60):\n        s = (s, s)\n    t = s == s\n"),
+        (
+            "K013",
+            "    s = (1, 2)\n    for i in tl.static_range(60):\n        s = tuple(zip(s, s))\n        s = (s, s)\n",
+        ),
+        ("K004", "    s = -(-(1 << 126) * 2)\n"),
+        ("K006", "    s = abs(-(1 << 126) - (1 << 126))\n"),
+        ("K006", "    s = tl.arange(-(1 << 126), 1 << 126)\n"),
+        ("K006", "    s = (1, 2)[-(1 << 126) - (1 << 126)]\n"),
+        ("", "    s = (1, 2)[-(1 << 126) - (1 << 126):]\n"),
+        ("", "    s = [i for i in range((1 << 126) + ((1 << 126) - 3), (1 << 126) + ((1 << 126) - 1), 1 << 100)]\n"),
+        (
+            "K005",
+            "    a = tl.zeros([1 << 20, 1, 1, 1], tl.float32)\n    b = tl.zeros([1, 1 << 20, 1, 1], tl.float32)\n    c = a + b\n",
+        ),
+        (
+            "K005",
+            "    a = tl.load(x_ptr + tl.arange(0, 1 << 20)[:, None] + tl.arange(0, 1 << 20)[None, :])\n    tl.store(x_ptr, tl.sum(a))\n",
+        ),
+        ("K005", "    a = tl.zeros([1 << 19, 1], tl.float32)\n    b = tl.dot(a, tl.zeros([1, 1 << 19], tl.float32))\n"),
+        ("K005", "    a = tl.arange(0, 2)\n    for i in tl.static_range(20):\n        a = a[:, None]\n"),
+    ] {
+        assert_eq!(refused(body), code, "{body}");
+    }
+}
+
+/// Every function of the language with arguments of all kinds.
+#[test]
+fn every_name_takes_or_refuses_anything() {
+    let page = girih_triton::markdown();
+    let rows = page.lines().filter_map(|l| l.strip_prefix("| `")?.split_once("` | "));
+    let rows: Vec<(&str, usize)> =
+        rows.map(|(name, rest)| (name, rest.split(" | ").next().unwrap_or_default().split(", ").count())).collect();
+    assert!(rows.len() > 100);
+    let pool = [
+        "x_ptr",
+        "p",
+        "n",
+        "at",
+        "wide",
+        "rows",
+        "1",
+        "0",
+        "-1",
+        "1 << 126",
+        "-(1 << 126) * 2 + 1",
+        "0.5",
+        "float('nan')",
+        "None",
+        "True",
+        "()",
+        "(1, 2)",
+        "(8, 8)",
+        "[1 << 20, 1 << 20]",
+        "'nan'",
+        "'x'",
+        "tl.float32",
+        "tl.int64",
+        "tl.int1",
+        "lambda a, b: a + b",
+        "lambda a: a",
+        "fold",
+        "window",
+        "tl.pointer_type(tl.float32)",
+        "at < n",
+        "{}",
+        "(at, at)",
+        "1e300",
+        "4294967296",
+        "tl",
+        "range(3)",
+        "-7",
+        "16",
+    ];
+    let mut dice = common::random(7, 9000).into_iter().cycle().map(|v| ((v + 1.0) * 1e6) as usize);
+    let rounds: usize = std::env::var("GIRIH_FUZZ").ok().and_then(|v| v.parse().ok()).unwrap_or(12);
+    let mut compiled = 0;
+    for (name, most) in rows {
+        for _ in 0..rounds {
+            let count = dice.next().unwrap() % (most + 1);
+            let args: Vec<&str> = (0..count).map(|_| pool[dice.next().unwrap() % pool.len()]).collect();
+            let source = format!(
+                "{HEAD}@triton.jit
+def fold(a, b):
+    return tl.maximum(a, b)
+
+@triton.jit
+def kernel(x_ptr, n):
+    at = tl.arange(0, 8)
+    wide = at.to(tl.int64) * n
+    p = x_ptr + at
+    rows = tl.load(x_ptr + at[:, None] * 8 + at[None, :])
+    window = tl.make_block_ptr(x_ptr, (n, n), (n, 1), (0, 0), (8, 8), (1, 0))
+    v = tl.{name}({})
+    if isinstance(v, tl.tensor):
+        tl.store(x_ptr, v)
+",
+                args.join(", ")
+            );
+            let Ok(module) = Module::parse(&source, "kernel.py") else { continue };
+            let signature = Signature::new().arg("n", Arg::size()).arg("x_ptr", Arg::pointer(DType::F32));
+            compiled += module.compile("kernel", &signature).is_ok() as usize;
+        }
+    }
+    assert!(compiled > 20, "{compiled} compiled");
 }

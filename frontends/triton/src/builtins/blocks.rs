@@ -38,7 +38,7 @@ pub(super) fn make_tensor_descriptor(e: &mut Eval, a: &mut Args) -> Result<Value
     let block = a.shape(e, "block_shape")?;
     let zero = e.number(&Value::Int(0), girih_base::DType::I32)?;
     let offsets = vec![zero; block.len()];
-    let nan = matches!(a.text("padding_option").as_deref(), Some("nan"));
+    let nan = super::memory::padding(e, a)?;
     new(e, base, shape, strides, offsets, block, true, nan)
 }
 

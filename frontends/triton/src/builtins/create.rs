@@ -40,7 +40,7 @@ pub(super) fn arange(e: &mut Eval, a: &mut Args) -> Result<Value> {
     let (Some(lo), Some(hi)) = (a.int(e, "start")?, a.int(e, "end")?) else {
         return Err(e.not_constant("the ends of `tl.arange`"));
     };
-    let n = hi - lo;
+    let n = hi.saturating_sub(lo);
     if n <= 0 || lo < i32::MIN as i128 || hi > i32::MAX as i128 {
         return Err(e.error("K006", format!("`tl.arange({lo}, {hi})` is empty or beyond int32"), "here"));
     }
@@ -59,7 +59,7 @@ pub(super) fn arange(e: &mut Eval, a: &mut Args) -> Result<Value> {
 }
 
 /// Refuses tiles that are too large.
-pub(super) fn sized(e: &Eval, shape: &[u32]) -> Result<()> {
+pub(crate) fn sized(e: &Eval, shape: &[u32]) -> Result<()> {
     let n: i128 = shape.iter().map(|n| *n as i128).product();
     if n > MAX_TILE {
         return Err(e
@@ -172,7 +172,12 @@ pub(super) fn static_range(e: &mut Eval, a: &mut Args) -> Result<Value> {
 }
 
 fn make_range(e: &mut Eval, a: &Args, unroll: bool) -> Result<Value> {
-    let given: Vec<Value> = ["arg1", "arg2", "step"].iter().filter_map(|n| a.some(n)).collect();
+    let step = a.some("step").unwrap_or(Value::Int(1));
+    let given = match (a.some("arg1"), a.some("arg2")) {
+        (Some(hi), None) => vec![Value::Int(0), hi, step],
+        (Some(lo), Some(hi)) => vec![lo, hi, step],
+        _ => Vec::new(),
+    };
     match e.range(&given, unroll) {
         Some(r) => Ok(Value::Range(Rc::new(r))),
         None => Err(e.error("K006", "a range has one to three bounds", "here")),

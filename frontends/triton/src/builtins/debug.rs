@@ -54,7 +54,8 @@ pub(crate) fn device_print(e: &mut Eval, a: &mut Args) -> Result<Value> {
     }
     for (i, v) in values.iter().enumerate() {
         let t = e.expect_tensor(v, "a printed value")?;
-        let t = if t.fits((i32::MIN as i128, i32::MAX as i128)) && t.dtype.bits() == 64 { e.low_tensor(&t)? } else { t };
+        let t =
+            if t.fits((i32::MIN as i128, i32::MAX as i128)) && t.dtype.bits() == 64 { e.low_tensor(&t)? } else { t };
         let places: Vec<String> = t.shape.iter().map(|n| format!("{{%{}d}}", digits(*n))).collect();
         let operand = if values.len() > 1 { format!("(operand {i}) ") } else { String::new() };
         let (t, element) = element(e, t, hex)?;

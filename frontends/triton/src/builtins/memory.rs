@@ -22,27 +22,54 @@ fn mask(e: &mut Eval, a: &Args, name: &str) -> Result<Option<Tensor>> {
 }
 
 /// The axes of `boundary_check`.
-fn checked(e: &Eval, a: &Args) -> Result<Vec<usize>> {
-    let axes = match a.some("boundary_check") {
-        None => return Ok(Vec::new()),
-        Some(Value::Tuple(list)) => list.to_vec(),
-        Some(v) => vec![v],
+fn checked(e: &Eval, a: &Args, rank: usize) -> Result<Vec<usize>> {
+    let place = |i: i128| match usize::try_from(i).ok().filter(|i| *i < rank) {
+        Some(i) => Ok(i),
+        None => Err(e.error("K006", format!("`boundary_check` names axis {i} of {rank}"), "here")),
     };
-    axes.iter()
-        .map(|v| match v.as_int().and_then(|i| usize::try_from(i).ok()) {
-            Some(i) => Ok(i),
-            None => Err(e.error("K006", "`boundary_check` lists axes", "here")),
-        })
-        .collect()
+    a.ints(e, "boundary_check")?.into_iter().map(place).collect()
 }
+
+/// Whether elements outside read as NaN.
+pub(super) fn padding(e: &Eval, a: &Args) -> Result<bool> {
+    match a.some("padding_option") {
+        None => Ok(false),
+        Some(Value::Str(s)) if matches!(&*s, "" | "zero") => Ok(false),
+        Some(Value::Str(s)) if &*s == "nan" => Ok(true),
+        Some(v) => Err(e.error("K006", format!("no padding option {v}"), "here").help("`zero` or `nan`")),
+    }
+}
+
+/// Refuses arguments that this kind of pointer has no use for.
+fn unused(e: &Eval, a: &Args, names: &[&str], advice: &str) -> Result<()> {
+    let given = |n: &&&str| a.some(n).is_some_and(|v| !matches!(&v, Value::Tuple(t) if t.is_empty()));
+    match names.iter().find(given) {
+        None => Ok(()),
+        Some(name) => {
+            let why = format!("`{name}` of `tl.{}` through {}", a.row.name, a.get("pointer"));
+            Err(e.error("K006", why, "here").help(advice))
+        }
+    }
+}
+
+const BLOCKS: &str = "windows are checked by `boundary_check` and padded by `padding_option`";
+const PLAIN: &str = "only block pointers know their bounds; give `mask` and `other`";
 
 pub(super) fn load(e: &mut Eval, a: &mut Args) -> Result<Value> {
     if let Value::BlockPointer(p) = a.get("pointer") {
-        let nan = matches!(a.text("padding_option").as_deref(), Some("nan"));
-        let axes = checked(e, a)?;
+        unused(e, a, &["mask", "other"], BLOCKS)?;
+        let nan = padding(e, a)?;
+        if nan && !p.base.dtype.is_float() {
+            return Err(e.error("K006", "integers cannot be padded with NaN", "here"));
+        }
+        let axes = checked(e, a, p.block.len())?;
         return e.load_block(&p, &axes, nan).map(Value::Tensor);
     }
     let p = a.pointer(e, "pointer")?;
+    unused(e, a, &["boundary_check"], PLAIN)?;
+    if padding(e, a)? {
+        unused(e, a, &["padding_option"], PLAIN)?;
+    }
     let m = mask(e, a, "mask")?;
     let other = a.some("other");
     if other.is_some() && a.some("mask").is_none() {
@@ -53,11 +80,13 @@ pub(super) fn load(e: &mut Eval, a: &mut Args) -> Result<Value> {
 
 pub(super) fn store(e: &mut Eval, a: &mut Args) -> Result<Value> {
     if let Value::BlockPointer(p) = a.get("pointer") {
-        let axes = checked(e, a)?;
+        unused(e, a, &["mask"], BLOCKS)?;
+        let axes = checked(e, a, p.block.len())?;
         e.store_block(&p, &a.get("value"), &axes)?;
         return Ok(Value::None);
     }
     let p = a.pointer(e, "pointer")?;
+    unused(e, a, &["boundary_check"], PLAIN)?;
     let m = mask(e, a, "mask")?;
     e.store(&p, &a.get("value"), m)?;
     Ok(Value::None)

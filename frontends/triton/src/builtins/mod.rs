@@ -1,7 +1,7 @@
 //! The functions of the language, one row each: name, parameters, what runs, or why not.
 
 mod blocks;
-mod create;
+pub(crate) mod create;
 pub(crate) mod debug;
 pub(crate) mod math;
 mod memory;
@@ -238,7 +238,7 @@ impl Args {
         };
         match &given {
             Value::Int(i) => {
-                let at = if *i < 0 { *i + rank as i128 } else { *i };
+                let at = if *i < 0 { i.saturating_add(rank as i128) } else { *i };
                 match usize::try_from(at).ok().filter(|a| *a < rank) {
                     Some(a) => Ok(Some(a)),
                     None => Err(wrong(e, format!("is {i}, but the tensor has {rank} axes"))),
@@ -279,6 +279,23 @@ impl Args {
                 None => Err(e.not_constant("an extent of a shape")),
             })
             .collect()
+    }
+
+    /// A constant list of integers; one alone is a list too.
+    pub fn ints(&self, e: &Eval, name: &str) -> Result<Vec<i128>> {
+        let list = match self.some(name) {
+            None => return Ok(Vec::new()),
+            Some(Value::Tuple(list)) => list.to_vec(),
+            Some(v) => vec![v],
+        };
+        let wrong = |v: &Value| match v.is_const() {
+            true => {
+                let why = format!("argument `{name}` of `tl.{}` has {v}, expected integers", self.row.name);
+                e.error("K006", why, "here")
+            }
+            false => e.not_constant(&format!("argument `{name}` of `tl.{}`", self.row.name)),
+        };
+        list.iter().map(|v| v.as_int().ok_or_else(|| wrong(v))).collect()
     }
 
     /// Text.

@@ -63,6 +63,7 @@ pub(super) fn product(e: &mut Eval, x: &Tensor, y: &Tensor, acc: Option<Tensor>,
     }
     let (m, n) = (x.shape[x.shape.len() - 2], y.shape[y.shape.len() - 1]);
     let shape: Vec<u32> = x.shape[..x.shape.len() - 2].iter().copied().chain([m, n]).collect();
+    super::create::sized(e, &shape)?;
     if let Some(t) = &acc
         && t.shape != shape
     {

@@ -51,6 +51,7 @@ fn flat(e: &mut Eval, t: &Tensor, axis: Option<usize>) -> Result<(Tensor, usize)
     match axis {
         Some(a) => Ok((t.clone(), a)),
         None => {
+            super::create::sized(e, &t.shape)?;
             let n: u32 = t.shape.iter().product();
             Ok((e.reshape(t, &[n])?, 0))
         }
@@ -174,6 +175,9 @@ fn inputs(e: &mut Eval, a: &Args) -> Result<(Vec<Tensor>, bool)> {
             ));
         }
         out.push(t);
+    }
+    if out.is_empty() {
+        return Err(e.error("K006", format!("`tl.{}` of nothing", a.row.name), "called here"));
     }
     Ok((out, list.1))
 }

@@ -25,6 +25,7 @@ pub(super) fn reshape(e: &mut Eval, a: &mut Args) -> Result<Value> {
 
 pub(super) fn ravel(e: &mut Eval, a: &mut Args) -> Result<Value> {
     on_pointer(e, a, "x", |e, t| {
+        sized(e, &t.shape)?;
         let n: u32 = t.shape.iter().product();
         e.reshape(t, &[n])
     })
@@ -49,10 +50,7 @@ pub(super) fn broadcast(e: &mut Eval, a: &mut Args) -> Result<Value> {
 }
 
 pub(super) fn expand_dims(e: &mut Eval, a: &mut Args) -> Result<Value> {
-    let axes: Vec<i128> = match a.get("axis") {
-        Value::Tuple(list) => list.iter().filter_map(Value::as_int).collect(),
-        v => v.as_int().into_iter().collect(),
-    };
+    let axes = a.ints(e, "axis")?;
     if axes.is_empty() {
         return Err(e.not_constant("the axis of `tl.expand_dims`"));
     }
@@ -66,7 +64,7 @@ pub(super) fn expand_dims(e: &mut Eval, a: &mut Args) -> Result<Value> {
         _ => 0,
     } as i128
         + axes.len() as i128;
-    let mut places: Vec<i128> = axes.iter().map(|x| if *x < 0 { x + rank } else { *x }).collect();
+    let mut places: Vec<i128> = axes.iter().map(|x| if *x < 0 { x.saturating_add(rank) } else { *x }).collect();
     places.sort_unstable();
     for p in places {
         let Ok(p) = usize::try_from(p) else { return Err(e.error("K006", "an axis out of range", "here")) };
@@ -90,11 +88,7 @@ pub(super) fn squeeze(e: &mut Eval, a: &mut Args) -> Result<Value> {
 pub(super) fn trans(e: &mut Eval, a: &mut Args) -> Result<Value> {
     on_pointer(e, a, "input", |e, t| {
         let rank = t.shape.len();
-        let given = match a.get("dims") {
-            Value::Tuple(list) => list.to_vec(),
-            _ => Vec::new(),
-        };
-        let dims: Vec<i128> = given.iter().filter_map(Value::as_int).collect();
+        let dims = a.ints(e, "dims")?;
         let perm: Vec<usize> = if dims.is_empty() {
             let mut p: Vec<usize> = (0..rank).collect();
             if rank >= 2 {
@@ -102,7 +96,9 @@ pub(super) fn trans(e: &mut Eval, a: &mut Args) -> Result<Value> {
             }
             p
         } else {
-            let at = |d: &i128| usize::try_from(if *d < 0 { d + rank as i128 } else { *d }).unwrap_or(usize::MAX);
+            let at = |d: &i128| {
+                usize::try_from(if *d < 0 { d.saturating_add(rank as i128) } else { *d }).unwrap_or(usize::MAX)
+            };
             dims.iter().map(at).collect()
         };
         let mut sorted = perm.clone();

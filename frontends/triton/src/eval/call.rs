@@ -66,6 +66,10 @@ impl Eval<'_> {
             }
             Value::Lambda(l) => {
                 let l = l.clone();
+                if l.params.len() != args.len() || !keywords.is_empty() {
+                    let (want, have) = (l.params.len(), args.len() + keywords.len());
+                    return Err(self.error("K006", format!("a lambda of {want} arguments gets {have}"), "called here"));
+                }
                 let mut vars = BTreeMap::new();
                 for (p, v) in l.params.iter().zip(args) {
                     vars.insert(p.clone(), v);
@@ -291,6 +295,22 @@ impl Eval<'_> {
     fn python(&mut self, name: &str, args: Vec<Value>, keywords: Keywords) -> Result<Value> {
         let wrong = |e: &Self| e.error("K006", format!("`{name}` cannot be called like this"), "called here");
         let first = args.first().cloned().unwrap_or(Value::None);
+        let most = match name {
+            "len" | "abs" | "int" | "float" | "bool" | "tuple" | "list" | "str" | "reversed" | "next_power_of_2" => 1,
+            "enumerate" | "isinstance" | "hasattr" => 2,
+            "range" | "getattr" => 3,
+            "dict" => 0,
+            _ => usize::MAX,
+        };
+        let keys: &[&str] = match name {
+            "enumerate" => &["start"],
+            "zip" => &["strict"],
+            _ => &[],
+        };
+        let free = matches!(name, "dict" | "Config" | "print" | "min" | "max");
+        if args.len() > most || !(free || keywords.iter().all(|(k, _)| keys.contains(&k.as_str()))) {
+            return Err(wrong(self));
+        }
         let language = |e: &mut Self, row: &str| match builtins::find(row) {
             Some(row) => e.builtin(row, args.clone(), keywords.clone()),
             None => Err(wrong(e)),
@@ -326,7 +346,9 @@ impl Eval<'_> {
             }
             "abs" => match &first {
                 Value::Float(v) => Value::Float(v.abs()),
-                v if v.as_int().is_some() => Value::Int(v.as_int().unwrap_or(0).abs()),
+                v if v.as_int().is_some() => {
+                    Value::Int(v.as_int().and_then(i128::checked_abs).ok_or_else(|| wrong(self))?)
+                }
                 _ => return language(self, "abs"),
             },
             "int" => match &first {
@@ -357,7 +379,9 @@ impl Eval<'_> {
             "reversed" => Value::tuple(self.items(&first)?.into_iter().rev().collect()),
             "enumerate" => {
                 let items = self.items(&first)?;
-                Value::tuple((0..).zip(items).map(|(i, v)| Value::tuple(vec![Value::Int(i), v])).collect())
+                let start = args.get(1).or(keywords.first().map(|k| &k.1)).map_or(Some(0), Value::as_int);
+                let Some(start) = start.filter(|s| i64::try_from(*s).is_ok()) else { return Err(wrong(self)) };
+                Value::tuple((start..).zip(items).map(|(i, v)| Value::tuple(vec![Value::Int(i), v])).collect())
             }
             "zip" => {
                 let lists = args.iter().map(|a| self.items(a)).collect::<Result<Vec<_>>>()?;
@@ -384,10 +408,16 @@ impl Eval<'_> {
                 None => first,
             },
             "isinstance" => {
-                // Against the names of the language: what is known now is a constexpr, the rest are tensors.
-                let is_constexpr = matches!(args.get(1), Some(Value::Builtin(r)) if r.name == "constexpr");
-                let is_tensor = matches!(args.get(1), Some(Value::Builtin(r)) if r.name == "tensor");
-                Value::Bool((is_constexpr && first.is_const()) || (is_tensor && !first.is_const()))
+                let classes = match args.get(1) {
+                    Some(Value::Tuple(list)) => list.to_vec(),
+                    Some(class) => vec![class.clone()],
+                    None => return Err(wrong(self)),
+                };
+                let mut any = false;
+                for class in &classes {
+                    any |= is_instance(&first, class).ok_or_else(|| wrong(self))?;
+                }
+                Value::Bool(any)
             }
             "dict" => Value::Dict(Rc::new(keywords.into_iter().map(|(k, v)| (Value::str(k), v)).collect())),
             "hasattr" | "getattr" => {
@@ -413,6 +443,26 @@ impl Eval<'_> {
         };
         Some(RangeOf { lo, hi, step, unroll })
     }
+}
+
+/// Whether a value is of a class; none where the class is not known.
+fn is_instance(v: &Value, class: &Value) -> Option<bool> {
+    if matches!(v, Value::Foreign(_)) {
+        return None;
+    }
+    Some(match class {
+        // What is known now is a constexpr, the rest are tensors.
+        Value::Builtin(r) if r.name == "constexpr" => v.is_const(),
+        Value::Builtin(r) if r.name == "tensor" => !v.is_const(),
+        Value::Builtin(r) if r.name == "dtype" => matches!(v, Value::Type(_)),
+        Value::Python("int") => matches!(v, Value::Int(_) | Value::Bool(_)),
+        Value::Python("bool") => matches!(v, Value::Bool(_)),
+        Value::Python("float") => matches!(v, Value::Float(_)),
+        Value::Python("str") => matches!(v, Value::Str(_)),
+        Value::Python("tuple" | "list") => matches!(v, Value::Tuple(_)),
+        Value::Python("dict") => matches!(v, Value::Dict(_)),
+        _ => return None,
+    })
 }
 
 /// `dtype.is_floating()` and its kin.

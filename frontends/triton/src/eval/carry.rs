@@ -181,7 +181,9 @@ impl Eval<'_> {
                 let Some(id) = ids.next() else { return Ok(before.clone()) };
                 let base = self.opaque(id, None, None);
                 let lin = base.affine.as_ref().map_or_else(|| Lin::atom(id), |a| a.base.clone());
-                Value::Tensor(self.affine_tensor(Affine { base: lin, strides: strides.clone(), ..Affine::default() }, shape))
+                Value::Tensor(
+                    self.affine_tensor(Affine { base: lin, strides: strides.clone(), ..Affine::default() }, shape),
+                )
             }
             Shape::Steps(inner, step) => {
                 let (Some(rounds), Some(by)) = (rounds, self.times(rounds, step)) else { return Ok(before.clone()) };

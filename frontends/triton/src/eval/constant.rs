@@ -3,6 +3,26 @@
 use crate::value::Value;
 use ruff_python_ast::{CmpOp, Operator};
 
+/// Most characters of a text and most entries of a tuple, those inside of entries included.
+pub(crate) const LARGEST: usize = 1 << 16;
+
+/// Whether a constant is larger than constants may be.
+pub(crate) fn too_large(v: &Value) -> bool {
+    fn within(v: &Value, room: &mut usize) -> bool {
+        *room = match room.checked_sub(1) {
+            Some(left) => left,
+            None => return false,
+        };
+        match v {
+            Value::Str(s) => s.len() <= LARGEST,
+            Value::Tuple(list) => list.iter().all(|v| within(v, room)),
+            Value::Dict(pairs) => pairs.iter().all(|(k, v)| within(k, room) && within(v, room)),
+            _ => true,
+        }
+    }
+    !within(v, &mut { LARGEST })
+}
+
 /// A binary operation on constants; `Ok(None)` when it is not one on constants, an error when Python would raise.
 pub(crate) fn binary(op: Operator, a: &Value, b: &Value) -> Result<Option<Value>, String> {
     if let (Some(x), Some(y)) = (a.as_int(), b.as_int()) {
@@ -19,7 +39,10 @@ pub(crate) fn binary(op: Operator, a: &Value, b: &Value) -> Result<Option<Value>
     if let (Some(x), Some(y)) = (a.as_f64(), b.as_f64()) {
         return floats(op, x, y).map(|v| Some(Value::Float(v)));
     }
+    let large = || Err("this constant is too large".to_string());
     Ok(match (op, a, b) {
+        (Operator::Add, Value::Str(x), Value::Str(y)) if x.len() + y.len() > LARGEST => return large(),
+        (Operator::Add, Value::Tuple(x), Value::Tuple(y)) if x.len() + y.len() > LARGEST => return large(),
         (Operator::Add, Value::Str(x), Value::Str(y)) => Some(Value::str(format!("{x}{y}"))),
         (Operator::Add, Value::Tuple(x), Value::Tuple(y)) => {
             Some(Value::tuple(x.iter().chain(y.iter()).cloned().collect()))

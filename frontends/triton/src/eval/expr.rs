@@ -23,6 +23,21 @@ impl Eval<'_> {
         self.depth += 1;
         let value = self.expr_here(e);
         self.depth -= 1;
+        // Only these make larger constants than there were.
+        let makes = matches!(
+            e,
+            Expr::Tuple(_)
+                | Expr::List(_)
+                | Expr::Dict(_)
+                | Expr::ListComp(_)
+                | Expr::Generator(_)
+                | Expr::BinOp(_)
+                | Expr::Call(_)
+                | Expr::FString(_)
+        );
+        if makes && value.as_ref().is_ok_and(constant::too_large) {
+            return Err(self.error("K013", "this constant is too large", "here"));
+        }
         self.here = outer;
         value
     }
@@ -193,7 +208,7 @@ impl Eval<'_> {
                 while (step > 0 && i < hi) || (step < 0 && i > hi) {
                     self.burn()?;
                     out.push(Value::Int(i));
-                    i += step;
+                    i = i.saturating_add(step);
                 }
                 Ok(out)
             }
@@ -219,6 +234,9 @@ impl Eval<'_> {
                             InterpolatedStringElement::Interpolation(i) => {
                                 let v = self.expr(&i.expression)?;
                                 out.push_str(&v.to_string());
+                                if out.len() > constant::LARGEST {
+                                    return Err(self.error("K013", "this text is too long", "here"));
+                                }
                             }
                         }
                     }
@@ -241,14 +259,30 @@ impl Eval<'_> {
                             v.as_int().ok_or_else(|| e.not_constant("a bound of this slice"))
                         }
                     };
+                    let step = bound(self, &s.step, 1)?;
+                    if step == 0 {
+                        return Err(self.error("K006", "the step of a slice is zero", "here"));
+                    }
+                    // Backwards, the places lie between -1 and the last.
                     let n = list.len() as i128;
-                    let clamp = |v: i128| (if v < 0 { v + n } else { v }).clamp(0, n) as usize;
-                    let (lo, hi) = (clamp(bound(self, &s.lower, 0)?), clamp(bound(self, &s.upper, n)?));
-                    return Ok(Value::tuple(list[lo..hi.max(lo)].to_vec()));
+                    let (least, most) = if step < 0 { (-1, n - 1) } else { (0, n) };
+                    let clamp = |v: i128| (if v < 0 { v.saturating_add(n) } else { v }).clamp(least, most);
+                    let (first, last) = if step < 0 { (most, least) } else { (least, most) };
+                    let end = |e: &mut Self, x: &Option<Box<Expr>>, default: i128| match x {
+                        None => Ok(default),
+                        Some(_) => bound(e, x, default).map(clamp),
+                    };
+                    let (mut at, hi) = (end(self, &s.lower, first)?, end(self, &s.upper, last)?);
+                    let mut out = Vec::new();
+                    while (step > 0 && at < hi) || (step < 0 && at > hi) {
+                        out.extend(usize::try_from(at).ok().and_then(|i| list.get(i)).cloned());
+                        at = at.saturating_add(step);
+                    }
+                    return Ok(Value::tuple(out));
                 }
                 let i = self.expr(index)?;
                 let Some(i) = i.as_int() else { return Err(self.not_constant("the index of a tuple")) };
-                let at = if i < 0 { i + list.len() as i128 } else { i };
+                let at = if i < 0 { i.saturating_add(list.len() as i128) } else { i };
                 match usize::try_from(at).ok().and_then(|at| list.get(at)) {
                     Some(v) => Ok(v.clone()),
                     None => Err(self.error("K006", format!("index {i} of a tuple of {}", list.len()), "here")),

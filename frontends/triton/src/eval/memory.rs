@@ -42,6 +42,10 @@ impl Eval<'_> {
         };
         let (literal, chosen) = match &other {
             None | Some(Value::None) => (zero(p.dtype), None),
+            // A whole number in place of an integer.
+            Some(Value::Float(f)) if p.dtype.is_int() && f.fract() == 0.0 => {
+                (self.literal(&Value::Int(*f as i128), p.dtype)?, None)
+            }
             Some(v) if v.is_number() => (self.literal(v, p.dtype)?, None),
             Some(v) => (zero(p.dtype), Some(self.convert(v, p.dtype)?)),
         };
@@ -155,20 +159,6 @@ impl Eval<'_> {
     /// Element type of a parameter's buffer.
     pub fn stored_dtype(&mut self, param: usize) -> DType {
         self.b.params_mut().get(param).map_or(DType::F32, |p| p.dtype)
-    }
-
-    /// A constant as a literal of this type.
-    pub fn literal(&mut self, v: &Value, dtype: DType) -> Result<Literal> {
-        if dtype.is_float() {
-            return Ok(Literal::float(v.as_f64().unwrap_or(0.0)));
-        }
-        match v {
-            Value::Float(f) if f.fract() != 0.0 || !f.is_finite() => {
-                Err(self.error("K004", format!("{f:?} is not a value of {}", type_name(dtype)), "here"))
-            }
-            Value::Float(f) => Ok(Literal::Int(*f as i64)),
-            v => Ok(Literal::Int(v.as_int().unwrap_or(0) as i64)),
-        }
     }
 
     /// Where the elements at `offset` lie, and which exist.

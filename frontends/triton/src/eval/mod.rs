@@ -398,12 +398,16 @@ impl<'m> Eval<'m> {
                     true => own,
                     false => match self.module.library.module(module, &own.file) {
                         Some(found) => found?,
-                        None => return Err(self.error("K003", format!("there is no module `{module}`"), "this parameter")),
+                        None => {
+                            return Err(self.error("K003", format!("there is no module `{module}`"), "this parameter"));
+                        }
                     },
                 };
                 match self.global(&source, name)? {
                     Some(v @ Value::Function(_)) => Ok(v),
-                    _ => Err(self.error("K003", format!("`{}` has no function `{name}`", source.file), "this parameter")),
+                    _ => {
+                        Err(self.error("K003", format!("`{}` has no function `{name}`", source.file), "this parameter"))
+                    }
                 }
             }
             Constant::Tuple(list) => {

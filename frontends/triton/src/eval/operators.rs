@@ -155,7 +155,10 @@ impl Eval<'_> {
                 }
             },
             (UnaryOp::UAdd, v) => return Ok(v.clone()),
-            (UnaryOp::USub, Value::Int(v)) => return Ok(Value::Int(-v)),
+            (UnaryOp::USub, Value::Int(v)) => {
+                let negative = v.checked_neg().map(Value::Int);
+                return negative.ok_or_else(|| self.error("K004", "this constant is too large", "here"));
+            }
             (UnaryOp::USub, Value::Float(v)) => return Ok(Value::Float(-v)),
             (UnaryOp::USub, Value::Bool(v)) => return Ok(Value::Int(-(*v as i128))),
             (UnaryOp::Invert, v) if v.as_int().is_some() => return Ok(Value::Int(!v.as_int().unwrap_or(0))),

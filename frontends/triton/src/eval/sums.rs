@@ -96,7 +96,11 @@ impl Eval<'_> {
 
     /// The range of a quotient of which only the launch can tell that the divisor is positive, where that may be assumed.
     pub fn assume_positive(&mut self, op: ScalarOp, args: &[&Tensor]) -> Option<Range> {
-        if self.assume == Assume::Nothing || op != ScalarOp::Div || !args[0].shape.is_empty() || args[0].dtype != DType::I32 {
+        if self.assume == Assume::Nothing
+            || op != ScalarOp::Div
+            || !args[0].shape.is_empty()
+            || args[0].dtype != DType::I32
+        {
             return None;
         }
         let (a, b) = (args[0].range.filter(|r| r.0 >= 0)?, args[1]);

@@ -23,7 +23,26 @@ impl Eval<'_> {
     /// A Python number as a tensor of this type.
     pub fn number(&mut self, v: &Value, dtype: DType) -> Result<Tensor> {
         let ty = TileTy::scalar(dtype);
-        let literal = match (v, dtype) {
+        let literal = self.literal(v, dtype)?;
+        let id = self.b.constant(literal, ty);
+        let mut t = Tensor::new(id, dtype, Vec::new());
+        if let (Literal::Int(i), true) = (literal, dtype.is_int()) {
+            let wrapped = i as i32 as i64;
+            t.range = Some(v.as_int().map_or((i as i128, i as i128), |i| (i, i)));
+            // A low word says nothing of the number: sums of wide integers are of what fits.
+            if dtype.bits() <= 32 || t.fits(I32) {
+                t.affine = Some(Rc::new(Affine::scalar(Lin::int(wrapped))));
+            }
+            if dtype.bits() > 32 {
+                t.low = Some(self.b.int(wrapped));
+            }
+        }
+        Ok(t)
+    }
+
+    /// A Python number as a literal of this type.
+    pub fn literal(&self, v: &Value, dtype: DType) -> Result<Literal> {
+        Ok(match (v, dtype) {
             (v, DType::Bool) => Literal::Int(v.truth().unwrap_or(false) as i64),
             (v, d) if d.is_float() => Literal::float(v.as_f64().unwrap_or(f64::NAN)),
             (Value::Float(f), _) if *f == 0.0 => Literal::Int(0),
@@ -41,21 +60,7 @@ impl Eval<'_> {
                 // The bits count: large u64 become negative.
                 Literal::Int(int as i64)
             }
-        };
-        let id = self.b.constant(literal, ty);
-        let mut t = Tensor::new(id, dtype, Vec::new());
-        if let (Literal::Int(i), true) = (literal, dtype.is_int()) {
-            let wrapped = i as i32 as i64;
-            t.range = Some(v.as_int().map_or((i as i128, i as i128), |i| (i, i)));
-            // A low word says nothing of the number: sums of wide integers are of what fits.
-            if dtype.bits() <= 32 || t.fits(I32) {
-                t.affine = Some(Rc::new(Affine::scalar(Lin::int(wrapped))));
-            }
-            if dtype.bits() > 32 {
-                t.low = Some(self.b.int(wrapped));
-            }
-        }
-        Ok(t)
+        })
     }
 
     /// A value as a tensor; Python numbers get their own type.
@@ -80,6 +85,7 @@ impl Eval<'_> {
         if t.shape == shape {
             return Ok(t.clone());
         }
+        crate::builtins::create::sized(self, shape)?;
         let skip = shape.len().wrapping_sub(t.shape.len());
         let fits = t.shape.len() <= shape.len()
             && t.shape.iter().zip(&shape[skip..]).all(|(have, want)| have == want || *have == 1);
@@ -151,6 +157,7 @@ impl Eval<'_> {
                 "reshaped here",
             ));
         }
+        crate::builtins::create::sized(self, shape)?;
         let id = self.b.reshape(t.id, shape);
         let low = t.low.map(|low| self.b.reshape(low, shape));
         // Sums survive when only axes of extent 1 come and go.
