@@ -34,12 +34,13 @@ def rows():
 
 def resize(text, sizes):
     """Sets `int B = 8;` and the like to smaller numbers; a size that is not there is an error of the table."""
+    head, main, text = text.partition("int main(")
     for size in sizes.split():
         name, value = size.split("=")
         text, n = re.subn(rf"(\b{name}\s*=\s*)[0-9][0-9 *]*(?=[;,])", rf"\g<1>{value}", text, count=1)
         if n == 0:
             sys.exit(f"there is no size `{name}`")
-    return text
+    return head + main + text
 
 
 def build(row, corpus, girih, out):

@@ -13,8 +13,16 @@ fn programs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../cudart/tests/programs")
 }
 
+fn girih() -> Command {
+    let mut c = Command::new(env!("CARGO_BIN_EXE_girih"));
+    // The library that was built with this test; one beside the command may be older.
+    let folder = Path::new(env!("CARGO_BIN_EXE_girih")).with_file_name("deps");
+    c.current_dir(programs()).env("GIRIH_CUDART", folder);
+    c
+}
+
 fn nvcc(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_girih")).arg("nvcc").args(args).current_dir(programs()).output().unwrap()
+    girih().arg("nvcc").args(args).output().unwrap()
 }
 
 fn clang() -> bool {
@@ -113,11 +121,6 @@ fn what_is_missing_is_said() {
         let err = String::from_utf8(done.stderr).unwrap();
         assert!(!done.status.success() && err.starts_with(&format!("error[{code}]")), "{err}");
         err
-    };
-    let girih = || {
-        let mut c = Command::new(env!("CARGO_BIN_EXE_girih"));
-        c.current_dir(programs());
-        c
     };
     let err = refused(girih().args(["nvcc", "pointers.cu"]).env("GIRIH_CLANG", "/no/such/clang"), "C030");
     assert!(err.contains("girih run"), "{err}");

@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 const BASE: u64 = 1 << 55;
 /// Allocations begin and end at multiples of this many bytes, as those of CUDA do.
 const GRAIN: u64 = 256;
-/// Bytes behind an allocation that kernels may reach, too: CUDA hands out pages, and programs read past their ends unnoticed. (To
-/// find such accesses is the work of `girih check`.)
+/// Bytes behind an allocation that kernels may reach, too: CUDA hands out pages, and programs reach past their ends unnoticed, where
+/// shaders would read and write the last element instead. (To find such accesses is the work of `girih check`.)
 const SLACK: u64 = 4096;
 /// Bytes between allocations that belong to none.
 const GAP: u64 = 1 << 16;

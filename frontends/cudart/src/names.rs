@@ -8,7 +8,34 @@ pub fn plain(mangled: &str) -> String {
     let options = DemangleOptions::new();
     let demangled = Symbol::new(mangled).ok().and_then(|s| s.demangle_with_options(&options).ok());
     let Some(text) = demangled else { return mangled.to_string() };
-    last(&text).to_string()
+    functions(last(&text))
+}
+
+/// Functions among the template arguments by their names: `k<&f(float*, int)>` is `k<f>`.
+fn functions(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    let mut rest = name;
+    while let Some(at) = rest.find('&') {
+        let (before, after) = rest.split_at(at);
+        out.push_str(before);
+        let Some(open) = after.find('(').filter(|_| before.ends_with(['<', ' ', '('])) else {
+            out.push('&');
+            rest = &after[1..];
+            continue;
+        };
+        out.push_str(last(&after[1..open]));
+        let mut depth = 0;
+        let end = after.char_indices().skip_while(|(i, _)| *i < open).find(|(_, c)| {
+            depth += match c {
+                '(' => 1,
+                ')' => -1,
+                _ => 0,
+            };
+            depth == 0
+        });
+        rest = end.map_or("", |(i, _)| &after[i + 1..]);
+    }
+    out + rest
 }
 
 /// `void a::k<float, 4>(float*)` is `k<float, 4>`: between the last space or `::` before the name and its parameters, with nothing
@@ -43,7 +70,8 @@ mod tests {
             ("_ZN2ns5inner5scaleIhEEvPT_", "scale<unsigned char>"),
             ("_ZN12_GLOBAL__N_11kEv", "k"),
             ("plain_c", "plain_c"),
-            ("_Z7reduce6IiLj512ELb0EEvPT_S1_j", "reduce6<int, 512u, false>"),
+            ("_Z1kIXadL_Z1fPfiEEEvS0_", "k<f>"),
+            ("_Z7reduce6IiLj512ELb0EEvPT_S1_j", "reduce6<int, (unsigned int)512, false>"),
         ];
         for (mangled, name) in rows {
             assert_eq!(plain(mangled), name, "{mangled}");

@@ -122,7 +122,7 @@ fn includes(c: &mut Command, flags: &Flags, own: &Path) {
     for folder in &flags.includes {
         c.arg("-I").arg(folder);
     }
-    c.arg("-isystem").arg(own);
+    c.arg("-isystem").arg(own).arg("-idirafter").arg(own.join("fallback"));
     c.args(flags.defines.iter().map(|(name, value)| format!("-D{name}={value}")));
 }
 

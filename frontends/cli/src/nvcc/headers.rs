@@ -28,6 +28,7 @@ const HEADERS: &[(&str, &str)] = headers![
     "device_functions.h",
     "device_launch_parameters.h",
     "driver_types.h",
+    "fallback/omp.h",
     "host_defines.h",
     "math_constants.h",
     "math_functions.h",

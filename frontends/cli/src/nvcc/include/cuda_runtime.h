@@ -11,7 +11,12 @@
 #include "texture_types.h"
 
 #ifdef __cplusplus
+// Programs count on these, which CUDA's header reads too.
+#include <limits.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 #include <math.h>
 #include <cmath>
 #include <utility>
