@@ -125,6 +125,10 @@ pub enum ExprKind {
     SizeofType(TypeExpr),
     /// `sizeof e`.
     Sizeof(Box<Expr>),
+    /// `alignof(T)`.
+    Alignof(TypeExpr),
+    /// `.name = e` in a list.
+    Designated(Arc<str>, Box<Expr>),
     /// A lambda.
     Lambda(Arc<Lambda>),
     /// `f<<<...>>>(...)`.
@@ -138,8 +142,12 @@ pub struct Lambda {
     pub copies: bool,
     /// Names captured by value, or by reference (`true`).
     pub captures: Vec<(Arc<str>, bool)>,
+    /// Captures with a value of their own, `[n = a + 1]`; whether by reference.
+    pub made: Vec<(Arc<str>, Expr, bool)>,
     /// Parameters.
     pub params: Vec<Param>,
+    /// The type after `->`.
+    pub ret: Option<TypeExpr>,
     /// The body.
     pub body: Stmt,
 }

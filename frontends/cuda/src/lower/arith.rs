@@ -311,14 +311,17 @@ impl Lowerer<'_> {
             };
         }
         let size = self.size(&p.to).max(1);
+        // Both are counted in what divides the steps of both, and elements too.
+        let common = gcd3(p.unit, q.unit, p.plus, q.plus);
+        let common = gcd3(common, size, 0, 0);
         let (x, y) = match &p.base {
             Base::Tree(..) => (p.ix, q.ix),
             _ => {
-                let g = gcd3(p.unit, q.unit, p.plus, q.plus);
+                let g = common;
                 (self.count_in(p.unit, p.ix, p.plus, g), self.count_in(q.unit, q.ix, q.plus, g))
             }
         };
-        let g = if matches!(p.base, Base::Tree(..)) { size } else { gcd3(p.unit, q.unit, p.plus, q.plus) };
+        let g = if matches!(p.base, Base::Tree(..)) { size } else { common };
         let (x, y) = (self.ix(x), self.ix(y));
         if op == "-" {
             let d = self.b.map(S::Sub, &[x, y]);

@@ -341,16 +341,20 @@ impl Lowerer<'_> {
         let done = (|s: &mut Self| -> R<Operand> {
             for (p, a) in lambda.params.iter().zip(args) {
                 let reference = matches!(p.ty, TypeExpr::Reference(..));
+                let auto = matches!(&p.ty, TypeExpr::Auto)
+                    || matches!(&p.ty, TypeExpr::Reference(t, _) if matches!(**t, TypeExpr::Auto));
+                let t = if auto { None } else { Some(s.ty(&p.ty, p.at)?) };
+                let same = |place: &Place| {
+                    t.as_ref().is_none_or(|t| t == place.ty())
+                        || matches!(place.ty(), Type::Array(..) | Type::Group(_))
+                };
                 let binding = match a {
-                    Operand::Place(place) if reference => Binding::Place(place.clone()),
+                    Operand::Place(place) if reference && same(place) => Binding::Place(place.clone()),
                     a => {
-                        let mut tv = s.operand_value(a, at)?;
-                        let auto = matches!(&p.ty, TypeExpr::Auto)
-                            || matches!(&p.ty, TypeExpr::Reference(t, _) if matches!(**t, TypeExpr::Auto));
-                        if !auto {
-                            let t = s.ty(&p.ty, p.at)?;
-                            tv = s.convert(tv, &t, at)?;
-                        }
+                        let tv = match &t {
+                            Some(t) => s.operand_as(a, t, at)?,
+                            None => s.operand_value(a, at)?,
+                        };
                         {
                             let fixed = !changed.contains(&p.name, &tv.t);
                             s.parameter(tv, &p.name, fixed, p.at)?
@@ -360,19 +364,27 @@ impl Lowerer<'_> {
                 s.bind(&p.name, binding);
             }
             let StmtKind::Block(list) = &lambda.body.kind else { return Ok(Operand::Value(Tv::void())) };
+            let written = match &lambda.ret {
+                None | Some(TypeExpr::Auto) => None,
+                Some(t) => Some(s.ty(t, at)?),
+            };
+            let reference = matches!(lambda.ret, Some(TypeExpr::Reference(..)));
             match list.split_last() {
                 Some((Stmt { kind: StmtKind::Return(Some(e)), .. }, rest)) if !rest.iter().any(scan::returns) => {
                     s.scopes.push(Env::new());
                     s.stmts(rest)?;
-                    let tv = s.value(e)?;
-                    Ok(Operand::Value(tv))
+                    match &written {
+                        _ if reference => s.operand(e),
+                        Some(t) => s.initial(e, t).map(Operand::Value),
+                        None => s.value(e).map(Operand::Value),
+                    }
                 }
                 _ if list.iter().any(scan::returns_value) => {
                     // The first return decides the type, as for all lambdas without one written.
-                    let first = scan::first_return(list);
-                    let ret = match first {
-                        Some(e) => s.type_of(e)?,
-                        None => Type::Void,
+                    let ret = match (written, scan::first_return(list)) {
+                        (Some(t), _) => t,
+                        (None, Some(e)) => s.type_of(e)?,
+                        (None, None) => Type::Void,
                     };
                     s.many_returns("result", ret, list, at)
                 }

@@ -322,11 +322,15 @@ impl Lowerer<'_> {
         let part = self.b.mul(top, scale);
         let low = self.b.map(ScalarOp::Sub, &[size, part]);
         let (lo, hi) = (self.b.cast(low, DType::U32), self.b.cast(top, DType::U32));
-        if !to.signed() {
-            return Val::Pair(lo, hi);
-        }
         let none = self.b.constant(Literal::Float(0), Ty::scalar(dtype));
         let negative = self.b.map(ScalarOp::Lt, &[x, none]);
+        if !to.signed() {
+            // Negative numbers become 0, as on the device.
+            return Val::Pair(
+                self.b.map(ScalarOp::Select, &[negative, zero, lo]),
+                self.b.map(ScalarOp::Select, &[negative, zero, hi]),
+            );
+        }
         let (nlo, nhi) = self.negate_pair(lo, hi);
         Val::Pair(
             self.b.map(ScalarOp::Select, &[negative, nlo, lo]),

@@ -108,6 +108,11 @@ impl Lowerer<'_> {
                 let t = self.type_of(a)?;
                 value(Tv::int(self.size(&t) as i128, Scalar::ULong))
             }
+            ExprKind::Alignof(t) => {
+                let t = self.ty(t, e.at)?;
+                value(Tv::int(self.size_align(&t).1 as i128, Scalar::ULong))
+            }
+            ExprKind::Designated(..) => Err(self.err("U004", e.at, "a named field needs a struct here")),
             ExprKind::Lambda(l) => {
                 let index = self.closures.len() as u32;
                 let mut scopes = self.scopes.clone();
@@ -133,6 +138,14 @@ impl Lowerer<'_> {
             false
         });
         let mut out = BTreeMap::new();
+        for (name, e, by_reference) in &l.made {
+            let place = match by_reference {
+                true => self.place(e)?,
+                false => Place::Value(self.value(e)?),
+            };
+            out.insert(name.clone(), Binding::Place(place));
+            names.remove(name);
+        }
         for name in names {
             let explicit = l.captures.iter().find(|c| c.0 == name).map(|c| !c.1);
             if !explicit.unwrap_or(l.copies) {
@@ -195,8 +208,20 @@ impl Lowerer<'_> {
         let t = old.t.clone();
         let new = self.binary(if by > 0 { "+" } else { "-" }, old.clone(), one, at)?;
         let new = self.convert(new, &t, at)?;
-        self.store(&place, &new.v, at)?;
+        self.store_together(self.lockstep(a), &place, &new.v, at)?;
         Ok(if before { Operand::Place(place) } else { Operand::Value(old) })
+    }
+
+    /// A store; in lockstep all lanes have read before one stores, and all have stored before one goes on.
+    fn store_together(&mut self, lockstep: bool, place: &Place, v: &Val, at: At) -> R<()> {
+        let shared = matches!(place, Place::Memory(p) if matches!(p.base, Base::Space(Space::Shared(_))));
+        if !(lockstep && shared) {
+            return self.store(place, v, at);
+        }
+        self.warp_barrier();
+        self.store(place, v, at)?;
+        self.warp_barrier();
+        Ok(())
     }
 
     fn assign(&mut self, op: Option<&'static str>, a: &Expr, b: &Expr, at: At) -> R<Operand> {
@@ -236,7 +261,7 @@ impl Lowerer<'_> {
             }
         };
         let value = self.convert(value, &t, at)?;
-        self.store(&place, &value.v, at)?;
+        self.store_together(self.lockstep(a), &place, &value.v, at)?;
         Ok(Operand::Place(place))
     }
 

@@ -45,10 +45,17 @@ impl Lowerer<'_> {
                 if block { uint(lane) } else { uint(self.m(S::And, &[lane, mask])) }
             }
             ("meta_group_rank", []) => {
-                let (lane, n) = (self.lane, self.b.uint(size.trailing_zeros()));
+                let (mut lane, n) = (self.lane, self.b.uint(size.trailing_zeros()));
+                if let Some(parent) = self.parent_tile(object, at)? {
+                    let inside = self.b.uint(parent - 1);
+                    lane = self.m(S::And, &[lane, inside]);
+                }
                 uint(self.m(S::Shr, &[lane, n]))
             }
-            ("meta_group_size", []) => Ok(Tv::int(self.threads.div_ceil(size) as i128, Scalar::UInt)),
+            ("meta_group_size", []) => {
+                let parent = self.parent_tile(object, at)?.unwrap_or(self.threads);
+                Ok(Tv::int(parent.div_ceil(size) as i128, Scalar::UInt))
+            }
             ("group_index", []) if block => Ok(Tv {
                 v: Val::Group(self.block_index.iter().map(|t| t.v.clone()).collect()),
                 t: Type::Vector(Scalar::UInt, 3),
@@ -87,7 +94,7 @@ impl Lowerer<'_> {
             ("reduce", [v, op]) if !block => {
                 let op = op.clone();
                 let lambda = op.t.clone();
-                self.reduce(size, v.clone(), at, |l, a, b| match &lambda {
+                self.reduce(size, v.clone(), None, at, |l, a, b| match &lambda {
                     Type::Functor(name) => l.functor(name, a, b, at),
                     Type::Lambda(i) => {
                         let o = l.call_lambda(*i, &[Operand::Value(a), Operand::Value(b)], at)?;
@@ -121,6 +128,12 @@ impl Lowerer<'_> {
                 "use sync, thread_rank, size, shfl, vote or reduce of a tile of up to 32 threads",
             )),
         }
+    }
+
+    /// The size of the tile that a tile is a part of.
+    fn parent_tile(&mut self, object: &Place, at: At) -> R<Option<u32>> {
+        let group = self.load(object, at)?;
+        Ok(group.known().and_then(|n| u32::try_from(n).ok()).filter(|n| n.is_power_of_two()))
     }
 
     /// The bits of this thread's tile in a warp's mask.

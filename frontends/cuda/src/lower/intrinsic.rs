@@ -335,10 +335,11 @@ impl Lowerer<'_> {
                 self.store(&place, &v.v, at)?;
                 Tv::void()
             }
-            (
-                "__threadfence" | "__threadfence_block" | "__threadfence_system" | "__prof_trigger" | "__nanosleep",
-                _,
-            ) => Tv::void(),
+            ("__threadfence" | "__threadfence_block" | "__threadfence_system", _) => {
+                self.fence();
+                Tv::void()
+            }
+            ("__prof_trigger" | "__nanosleep", _) => Tv::void(),
             ("memcpy" | "__builtin_memcpy", [to, from, n]) => {
                 self.memcpy(to.clone(), from.clone(), n, at)?;
                 to.clone()

@@ -52,6 +52,7 @@ pub(crate) fn any_expr(e: &Expr, f: &mut dyn FnMut(Node<'_>) -> bool) -> bool {
         | ExprKind::Step(_, _, a)
         | ExprKind::Member(a, ..)
         | ExprKind::Cast(_, _, a)
+        | ExprKind::Designated(_, a)
         | ExprKind::Sizeof(a) => any_expr(a, f),
         ExprKind::Binary(_, a, b) | ExprKind::Assign(_, a, b) | ExprKind::Comma(a, b) | ExprKind::Index(a, b) => {
             any_expr(a, f) || any_expr(b, f)
@@ -59,7 +60,7 @@ pub(crate) fn any_expr(e: &Expr, f: &mut dyn FnMut(Node<'_>) -> bool) -> bool {
         ExprKind::Choose(a, b, c) => any_expr(a, f) || any_expr(b, f) || any_expr(c, f),
         ExprKind::Call(callee, args) => any_expr(callee, f) || args.iter().any(|a| any_expr(a, f)),
         ExprKind::Construct(_, args, _) | ExprKind::List(args) => args.iter().any(|a| any_expr(a, f)),
-        ExprKind::Lambda(l) => any_stmt(&l.body, f),
+        ExprKind::Lambda(l) => l.made.iter().any(|m| any_expr(&m.1, f)) || any_stmt(&l.body, f),
         _ => false,
     }
 }
@@ -67,6 +68,7 @@ pub(crate) fn any_expr(e: &Expr, f: &mut dyn FnMut(Node<'_>) -> bool) -> bool {
 /// Built-in functions that all threads of a block, or of a warp, reach together.
 pub(crate) fn is_collective(name: &str) -> bool {
     name.starts_with("__shfl")
+        || name.starts_with("__threadfence")
         || name.starts_with("__syncthreads")
         || name.starts_with("__match_")
         || matches!(name, "__syncwarp" | "__any_sync" | "__all_sync" | "__ballot_sync" | "__any" | "__all" | "__ballot")
@@ -104,9 +106,20 @@ impl Lowerer<'_> {
                 Some(name) => self.collective_name(name),
                 None => false,
             },
-            Node::Stmt(Stmt { kind: StmtKind::Asm(asm), .. }) => asm.text.contains("bar.") || asm.text.contains("shfl"),
+            Node::Stmt(Stmt { kind: StmtKind::Asm(asm), .. }) => {
+                ["bar.", "shfl", "fence"].iter().any(|op| asm.text.contains(op))
+            }
+            Node::Expr(Expr { kind: ExprKind::Assign(_, a, _) | ExprKind::Step(_, _, a), .. }) => self.lockstep(a),
             _ => false,
         }
+    }
+
+    /// Whether a store to this place goes through `volatile` to memory that the warp shares: programs that are older than
+    /// `__syncwarp` count on all lanes storing together.
+    pub fn lockstep(&self, place: &Expr) -> bool {
+        self.caps.checked.is_none()
+            && !self.p.volatile.is_empty()
+            && root(place).is_some_and(|(name, through)| through && self.p.volatile.contains(name))
     }
 
     /// Whether a function of that name, built-in or in the program, contains such an operation.
@@ -365,6 +378,11 @@ impl Lowerer<'_> {
                 let mut inside = Changed::default();
                 self.assigned(&l.body, &mut inside);
                 out.aliased.extend(inside.any);
+                for (name, e, _) in l.made.iter().filter(|m| m.2) {
+                    out.add(e);
+                    out.alias(e);
+                    out.aliased.insert(name.clone());
+                }
             }
             _ => {}
         }

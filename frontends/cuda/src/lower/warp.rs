@@ -198,33 +198,35 @@ impl Lowerer<'_> {
                 Tv::one(self.ballot(yes), Scalar::UInt)
             }
             ("__ballot_sync", 2) | ("__ballot", 1) => {
-                self.claim_mask(&args[..args.len() - 1], at)?;
+                let among = self.claim_mask(&args[..args.len() - 1], at)?;
                 let p = simple(self, args.len() - 1)?;
                 let p = self.bool_id(p, at)?;
-                Tv::one(self.ballot(p), Scalar::UInt)
+                let votes = self.ballot(p);
+                Tv::one(self.among(votes, among), Scalar::UInt)
             }
             ("__any_sync", 2) | ("__any", 1) | ("__all_sync", 2) | ("__all", 1) => {
-                self.claim_mask(&args[..args.len() - 1], at)?;
+                let among = self.claim_mask(&args[..args.len() - 1], at)?;
                 let p = simple(self, args.len() - 1)?;
                 let p = self.bool_id(p, at)?;
-                self.any_all(id.contains("all"), p)
+                self.any_all(id.contains("all"), p, among)
             }
             ("__match_any_sync", 2) => {
-                self.claim_mask(&args[..1], at)?;
+                let among = self.claim_mask(&args[..1], at)?;
                 let v = simple(self, 1)?;
-                Tv::one(self.match_any(v, at)?, Scalar::UInt)
+                let same = self.match_any(v, at)?;
+                Tv::one(self.among(same, among), Scalar::UInt)
             }
             (
                 "__reduce_add_sync" | "__reduce_min_sync" | "__reduce_max_sync" | "__reduce_and_sync"
                 | "__reduce_or_sync" | "__reduce_xor_sync",
                 2,
             ) => {
-                self.claim_mask(&args[..1], at)?;
+                let among = self.claim_mask(&args[..1], at)?;
                 let v = simple(self, 1)?;
                 let s = v.t.scalar().map(Scalar::promote).unwrap_or(Scalar::Int);
                 let v = self.convert(v, &Type::Scalar(s), at)?;
                 let op = id.trim_start_matches("__reduce_").trim_end_matches("_sync").to_string();
-                self.reduce(self.warp(), v, at, |l, a, b| match &*op {
+                self.reduce(self.warp(), v, among, at, |l, a, b| match &*op {
                     "add" => l.binary("+", a, b, at),
                     "min" => l.extreme(false, a, b, at),
                     "max" => l.extreme(true, a, b, at),
@@ -253,7 +255,12 @@ impl Lowerer<'_> {
                 if ![1, 2, 4, 8, 16, 32].contains(&n) || n > self.warp() as i128 {
                     return Err(self.refuse(at, format!("a tile of {n} threads"), "use 1, 2, 4, 8, 16 or 32"));
                 }
-                Tv { v: Val::Opaque, t: Type::Group(Group::Tile(n as u32)) }
+                // A part of a tile counts its ranks in that tile.
+                let parent = match args.first().map(Operand::ty) {
+                    Some(Type::Group(Group::Tile(m))) => Val::Int(*m as i128),
+                    _ => Val::Opaque,
+                };
+                Tv { v: parent, t: Type::Group(Group::Tile(n as u32)) }
             }
             // cg::sync(group) and its like.
             ("sync" | "reduce" | "inclusive_scan" | "exclusive_scan", 1..)
@@ -282,27 +289,42 @@ impl Lowerer<'_> {
         done
     }
 
-    /// What the program says takes part, if it says so.
-    fn claim_mask(&mut self, mask: &[Operand], at: At) -> R<()> {
-        if let ([mask], Some(32)) = (mask, self.caps.checked) {
-            let mask = self.operand_value(mask, at)?;
-            let mask = self.convert(mask, &UINT, at)?;
-            let mask = self.u32(&mask, at)?;
+    /// The lanes that the program says take part, where they are not the whole warp: several sets of lanes may meet at one
+    /// operation, each with a mask of its own.
+    fn claim_mask(&mut self, mask: &[Operand], at: At) -> R<Option<ValueId>> {
+        let [mask] = mask else { return Ok(None) };
+        let mask = self.operand_value(mask, at)?;
+        let mask = self.convert(mask, &UINT, at)?;
+        let known = mask.known();
+        let mask = self.u32(&mask, at)?;
+        if self.caps.checked == Some(32) {
             self.claim_lanes(mask);
         }
-        Ok(())
+        let lanes = self.threads.min(self.warp());
+        let all = (1i128 << lanes) - 1;
+        Ok(if known.is_some_and(|m| m & all == all) { None } else { Some(mask) })
     }
 
-    pub(super) fn any_all(&mut self, all: bool, p: ValueId) -> Tv {
+    /// The bits of the lanes that take part.
+    fn among(&mut self, bits: ValueId, lanes: Option<ValueId>) -> ValueId {
+        match lanes {
+            Some(lanes) => self.m(S::And, &[bits, lanes]),
+            None => bits,
+        }
+    }
+
+    pub(super) fn any_all(&mut self, all: bool, p: ValueId, among: Option<ValueId>) -> Tv {
         let zero = self.b.uint(0);
         if all {
             let not = self.m(S::Not, &[p]);
             let mask = self.ballot(not);
+            let mask = self.among(mask, among);
             let v = self.m(S::Eq, &[mask, zero]);
             let v = self.b.cast(v, DType::I32);
             return Tv::one(v, Scalar::Int);
         }
         let mask = self.ballot(p);
+        let mask = self.among(mask, among);
         let v = self.m(S::Ne, &[mask, zero]);
         Tv::one(self.b.cast(v, DType::I32), Scalar::Int)
     }
@@ -432,11 +454,20 @@ impl Lowerer<'_> {
     }
 
     /// Combines the values of a tile's active threads, in the order of lanes.
-    pub(super) fn reduce(&mut self, width: u32, v: Tv, at: At, mut f: impl FnMut(&mut Self, Tv, Tv) -> R<Tv>) -> R<Tv> {
-        if self.guarded() || !self.threads.is_multiple_of(width) {
+    /// `among`: of these lanes only.
+    pub(super) fn reduce(
+        &mut self,
+        width: u32,
+        v: Tv,
+        among: Option<ValueId>,
+        at: At,
+        mut f: impl FnMut(&mut Self, Tv, Tv) -> R<Tv>,
+    ) -> R<Tv> {
+        if among.is_some() || self.guarded() || !self.threads.is_multiple_of(width) {
             // Inactive lanes count for nothing: every lane folds those that are there.
             let yes = self.bool_const(true);
             let active = self.ballot(yes);
+            let active = self.among(active, among);
             let t = v.t.clone();
             let home = self.home(v.clone(), "folded", at)?;
             let any = self.home(Tv::int(0, Scalar::Bool), "any", at)?;

@@ -135,7 +135,14 @@ impl Parser<'_> {
                     return Ok(make(ExprKind::Step(by, true, Box::new(e)), at));
                 }
             }
-            if p.eat("sizeof") || p.eat("alignof") {
+            if p.is("alignof") || p.is("__alignof__") || p.is("__alignof") {
+                p.at += 1;
+                p.expect("(")?;
+                let ty = p.full_type()?;
+                p.expect(")")?;
+                return Ok(make(ExprKind::Alignof(ty), at));
+            }
+            if p.eat("sizeof") {
                 if p.is("(") {
                     let ty = p.attempt(|p| {
                         p.expect("(")?;
@@ -195,11 +202,20 @@ impl Parser<'_> {
         let angle = std::mem::replace(&mut self.angle, false);
         let mut args = Vec::new();
         while !self.is(close) {
-            // Designated initialisers: the order is that of the fields.
-            if open == "{" && self.is(".") && self.is_name(1) && self.ahead(2, "=") {
-                self.at += 3;
-            }
-            args.push(if self.is("{") { self.list()? } else { self.assignment()? });
+            let at = self.here();
+            let field = if open == "{" && self.is(".") && self.is_name(1) && self.ahead(2, "=") {
+                self.at += 1;
+                let name = self.name()?;
+                self.at += 1;
+                Some(name)
+            } else {
+                None
+            };
+            let value = if self.is("{") { self.list()? } else { self.assignment()? };
+            args.push(match field {
+                Some(name) => make(ExprKind::Designated(name, Box::new(value)), at),
+                None => value,
+            });
             self.eat("...");
             if !self.eat(",") {
                 break;
@@ -269,7 +285,10 @@ impl Parser<'_> {
             }
             Kind::Char => {
                 self.at += 1;
-                let v = number::character(&t.text).unwrap_or(0);
+                let v = number::character(&t.text).ok_or_else(|| {
+                    let what = format!("{} is not one character", t.text);
+                    self.program.sources.error("U002", at, what, "here")
+                })?;
                 Ok(make(ExprKind::Int(v as u64, crate::types::Scalar::Char), at))
             }
             Kind::Text => {
@@ -361,28 +380,49 @@ impl Parser<'_> {
 
     fn lambda(&mut self) -> Result<Expr> {
         let at = self.here();
-        let start = self.at;
-        self.skip_group()?;
-        let list = &self.tokens[start + 1..self.at - 1];
-        let copies = list.first().is_some_and(|t| t.is("="));
-        let captures = list
-            .iter()
-            .enumerate()
-            .filter(|(_, t)| t.kind == Kind::Name)
-            .map(|(i, t)| (t.text.clone(), i > 0 && list[i - 1].is("&")))
-            .collect();
+        let (mut copies, mut captures, mut made) = (false, Vec::new(), Vec::new());
+        self.expect("[")?;
+        let angle = std::mem::replace(&mut self.angle, false);
+        while !self.is("]") {
+            let by_reference = self.eat("&");
+            if self.eat("=") {
+                copies = true;
+            } else if self.eat("*") {
+                self.expect("this")?;
+                return Err(self.unexpected("a copy of the object is captured: copy it to a variable first"));
+            } else if self.is_name(0) {
+                let name = self.name()?;
+                self.eat("...");
+                match self.initializer()? {
+                    Some(Init::Value(e)) => made.push((name, e, by_reference)),
+                    Some(Init::Args(mut args, _)) if args.len() == 1 => made.push((name, args.remove(0), by_reference)),
+                    Some(_) => return Err(self.unexpected("expected one value for this capture")),
+                    None if self.is("(") => return Err(self.unexpected("write the capture with `=`")),
+                    None => captures.push((name, by_reference)),
+                }
+            } else if !by_reference {
+                return Err(self.unexpected("expected a capture"));
+            }
+            if !self.eat(",") {
+                break;
+            }
+        }
+        self.angle = angle;
+        self.expect("]")?;
         let params = if self.is("(") { self.params()? } else { Vec::new() };
+        self.scopes.push(std::collections::BTreeSet::new());
+        params.iter().for_each(|p| self.hide_type(&p.name));
         while self.eat("mutable")
             || self.eat("__device__")
             || self.eat("__host__")
             || self.eat("constexpr")
             || self.eat("noexcept")
         {}
-        if self.eat("->") {
-            self.full_type()?;
-        }
-        let body = self.block()?;
-        Ok(make(ExprKind::Lambda(Arc::new(Lambda { copies, captures, params, body })), at))
+        let ret = if self.eat("->") { Some(self.full_type()?) } else { None };
+        let body = self.block();
+        self.scopes.pop();
+        let body = body?;
+        Ok(make(ExprKind::Lambda(Arc::new(Lambda { copies, captures, made, params, ret, body })), at))
     }
 
     /// After `operator`: `operator+`, `operator[]`, `operator()`, or a conversion.

@@ -297,6 +297,9 @@ impl Parser<'_> {
                 return Err(self.unexpected("bit fields are not supported"));
             }
             let init = self.initializer()?;
+            if s.volatile && s.shared {
+                self.program.volatile.insert(name.clone());
+            }
             let place = match () {
                 _ if s.constant => Storage::Constant,
                 _ if s.device || s.managed => Storage::Device,
@@ -474,7 +477,9 @@ impl Parser<'_> {
                 scope.extend(s.template.iter().filter(|p| p.value.is_none()).map(|p| p.name.clone()));
                 scope.extend(s.aliases.iter().map(|a| a.0.clone()));
             }
+            let params: Vec<Arc<str>> = f.params.iter().map(|p| p.name.clone()).collect();
             self.scopes = vec![scope];
+            params.iter().for_each(|p| self.hide_type(p));
             (self.depth, self.angle, self.member_of) = (0, false, None);
             let whole = self.end;
             let parsed = self.body(body, inits);

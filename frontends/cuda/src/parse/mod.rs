@@ -35,6 +35,8 @@ pub struct Program {
     pub variable_templates: BTreeMap<Arc<str>, Vec<TemplateParam>>,
     /// Enums.
     pub enums: Vec<Enumeration>,
+    /// Names of pointers to and arrays of `volatile` memory that may be shared by a block.
+    pub volatile: BTreeSet<Arc<str>>,
     /// Names of types and of templates.
     pub names: Names,
     /// Items that did not parse: names in them, and why.
@@ -154,7 +156,7 @@ pub(crate) struct Parser<'p> {
     tokens: Arc<Vec<Token>>,
     at: usize,
     end: usize,
-    /// Type names of enclosing templates and blocks.
+    /// Type names of enclosing templates and blocks; with `!` before them, names of variables that hide types.
     scopes: Vec<BTreeSet<Arc<str>>>,
     depth: u32,
     /// Inside template arguments `>` ends them.
@@ -247,11 +249,12 @@ impl Parser<'_> {
 
     /// Tries a part of the grammar; on failure nothing is consumed.
     fn attempt<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T>) -> Option<T> {
-        let (at, depth, angle) = (self.at, self.depth, self.angle);
+        let (at, depth, angle, scopes) = (self.at, self.depth, self.angle, self.scopes.len());
         match f(self) {
             Ok(v) => Some(v),
             Err(_) => {
                 (self.at, self.depth, self.angle) = (at, depth, angle);
+                self.scopes.truncate(scopes);
                 None
             }
         }
@@ -277,8 +280,16 @@ impl Parser<'_> {
     }
 
     fn is_type(&self, id: &str) -> bool {
-        self.scopes.iter().any(|s| s.contains(id))
-            || self.program.names.types.contains(id)
+        let hidden = format!("!{id}");
+        for s in self.scopes.iter().rev() {
+            if s.contains(id) {
+                return true;
+            }
+            if s.contains(&*hidden) {
+                return false;
+            }
+        }
+        self.program.names.types.contains(id)
             || crate::types::named_scalar(id).is_some()
             || crate::types::vector(id).is_some()
             || CLASSES.contains(&id)
@@ -286,6 +297,16 @@ impl Parser<'_> {
 
     fn is_template(&self, id: &str) -> bool {
         self.program.names.templates.contains(id) || TEMPLATES.contains(&id) || CLASSES.contains(&id) || crate::lower::is_texture_function(id)
+    }
+
+    /// A variable of a block hides a type of its name, such as `half`.
+    fn hide_type(&mut self, id: &str) {
+        if self.is_type(id)
+            && let Some(scope) = self.scopes.last_mut()
+        {
+            scope.remove(id);
+            scope.insert(format!("!{id}").into());
+        }
     }
 
     fn declare_type(&mut self, id: &Arc<str>) {

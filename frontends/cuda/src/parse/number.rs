@@ -4,7 +4,8 @@ use crate::types::Scalar;
 
 /// Value and type of an integer literal (C++17 [lex.icon]).
 pub fn integer(text: &str) -> Option<(u64, Scalar)> {
-    let lower = text.to_ascii_lowercase();
+    // `'` may stand between digits.
+    let lower = text.to_ascii_lowercase().replace('\'', "");
     let body = lower.trim_end_matches(['u', 'l', 'z']);
     let suffix = &lower[body.len()..];
     // `z` and `u` may be digits of nothing; hexadecimal digits stop before them.
@@ -54,11 +55,11 @@ pub fn float(text: &str) -> Option<(f64, Scalar)> {
     Some((value, if single { Scalar::Float } else { Scalar::Double }))
 }
 
-/// Value of a character literal.
+/// Value of a character literal of one byte.
 pub fn character(text: &str) -> Option<u32> {
     let inner = text.strip_prefix('\'')?.strip_suffix('\'')?;
-    let (value, _) = escaped(inner)?;
-    Some(value)
+    let (value, n) = escaped(inner)?;
+    (n == inner.len() && value <= 0xff).then_some(value)
 }
 
 fn escaped(text: &str) -> Option<(u32, usize)> {

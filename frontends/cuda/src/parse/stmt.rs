@@ -428,12 +428,16 @@ impl Parser<'_> {
             if name.is_empty() {
                 return Err(self.unexpected("expected a name"));
             }
+            self.hide_type(&name);
             self.specifiers(&mut s)?;
             let init = match self.initializer()? {
                 Some(init) => Some(init),
                 None if self.is("(") => Some(Init::Args(self.arguments("(", ")")?, false)),
                 None => None,
             };
+            if s.volatile && matches!(ty, TypeExpr::Pointer(..) | TypeExpr::Array(..)) {
+                self.program.volatile.insert(name.clone());
+            }
             let place = match () {
                 _ if s.shared && s.is_extern => Storage::Dynamic,
                 _ if s.shared => Storage::Shared,

@@ -20,6 +20,7 @@ pub struct Specifiers {
     pub is_extern: bool,
     pub is_const: bool,
     pub constexpr: bool,
+    pub volatile: bool,
     pub bounds: Option<Expr>,
     pub align: Option<Expr>,
 }
@@ -42,9 +43,10 @@ impl Parser<'_> {
                 "__shared__" => s.shared = true,
                 "__constant__" => s.constant = true,
                 "__managed__" => s.managed = true,
-                "inline" | "__inline__" | "__inline" | "__forceinline__" | "__noinline__" | "volatile" | "virtual"
+                "volatile" | "__volatile__" => s.volatile = true,
+                "inline" | "__inline__" | "__inline" | "__forceinline__" | "__noinline__" | "virtual"
                 | "explicit" | "friend" | "mutable" | "register" | "thread_local" | "typename" | "__restrict__"
-                | "__restrict" | "restrict" | "__grid_constant__" | "__volatile__" => {}
+                | "__restrict" | "restrict" | "__grid_constant__" => {}
                 "__launch_bounds__" | "__align__" | "alignas" => {
                     let bounds = &*t.text == "__launch_bounds__";
                     self.at += 1;
@@ -192,6 +194,7 @@ impl Parser<'_> {
             } else if self.eat("const") {
                 constant = true;
             } else if self.eat("volatile") {
+                s.volatile = true;
             } else {
                 s.is_const = constant;
                 return Ok(ty);
@@ -383,6 +386,9 @@ impl Parser<'_> {
             let at = self.here();
             let (name, ty) = self.declarator(ty)?;
             self.specifiers(&mut s)?;
+            if s.volatile && matches!(ty, TypeExpr::Pointer(..) | TypeExpr::Array(..)) {
+                self.program.volatile.insert(name.clone());
+            }
             let default = if self.eat("=") { Some(self.assignment()?) } else { None };
             params.push(Param { name, ty, default, at, pack });
             if !self.eat(",") {

@@ -29,7 +29,7 @@ impl Pp<'_> {
             }
         }
         let tokens = self.expand(vec![Frame::new(resolved)])?;
-        let mut parser = Condition { pp: self, tokens: &tokens, at: 0, whole: at, depth: 0 };
+        let mut parser = Condition { pp: self, tokens: &tokens, at: 0, whole: at, depth: 0, unused: 0 };
         let value = parser.ternary()?;
         if parser.at < tokens.len() {
             return Err(parser.wrong("something follows the condition"));
@@ -44,6 +44,8 @@ struct Condition<'p, 'r, 't> {
     at: usize,
     whole: At,
     depth: u32,
+    /// Inside of operands that are not evaluated.
+    unused: u32,
 }
 
 const LEVELS: &[&[&str]] = &[
@@ -82,19 +84,32 @@ impl Condition<'_, '_, '_> {
         if !self.eat("?") {
             return Ok(c);
         }
-        let a = self.ternary()?;
+        let a = self.only_if(c != 0, Self::ternary)?;
         if !self.eat(":") {
             return Err(self.wrong("`:` is missing"));
         }
-        let b = self.ternary()?;
+        let b = self.only_if(c == 0, Self::ternary)?;
         Ok(if c != 0 { a } else { b })
+    }
+
+    /// Parses an operand that counts only under a condition.
+    fn only_if(&mut self, used: bool, f: impl FnOnce(&mut Self) -> Result<i64>) -> Result<i64> {
+        self.unused += !used as u32;
+        let v = f(self);
+        self.unused -= !used as u32;
+        v
     }
 
     fn binary(&mut self, level: usize) -> Result<i64> {
         let Some(ops) = LEVELS.get(level) else { return self.unary() };
         let mut a = self.binary(level + 1)?;
         while let Some(op) = ops.iter().find(|op| self.eat(op)) {
-            let b = self.binary(level + 1)?;
+            let used = match *op {
+                "||" => a == 0,
+                "&&" => a != 0,
+                _ => true,
+            };
+            let b = self.only_if(used, |s| s.binary(level + 1))?;
             a = match *op {
                 "||" => (a != 0 || b != 0) as i64,
                 "&&" => (a != 0 && b != 0) as i64,
@@ -112,7 +127,8 @@ impl Condition<'_, '_, '_> {
                 "+" => a.wrapping_add(b),
                 "-" => a.wrapping_sub(b),
                 "*" => a.wrapping_mul(b),
-                _ if b == 0 => 0,
+                _ if b == 0 && self.unused > 0 => 0,
+                _ if b == 0 => return Err(self.wrong("a division by zero")),
                 "/" => a.wrapping_div(b),
                 _ => a.wrapping_rem(b),
             };
@@ -143,8 +159,14 @@ impl Condition<'_, '_, '_> {
             let Some(t) = self.tokens.get(self.at) else { return Err(self.wrong("a condition ends too early")) };
             self.at += 1;
             match t.kind {
-                Kind::Number => crate::parse::number::integer(&t.text).map_or(0, |(v, _)| v as i64),
-                Kind::Char => crate::parse::number::character(&t.text).map_or(0, |v| v as i64),
+                Kind::Number => match crate::parse::number::integer(&t.text) {
+                    Some((v, _)) => v as i64,
+                    None => return Err(self.wrong(&format!("`{}` is not a whole number", t.text))),
+                },
+                Kind::Char => match crate::parse::number::character(&t.text) {
+                    Some(v) => v as i64,
+                    None => return Err(self.wrong(&format!("{} is not one character", t.text))),
+                },
                 // A call of something unknown, such as __has_attribute(x).
                 Kind::Name => {
                     if self.tokens.get(self.at).is_some_and(|t| t.is("(")) {

@@ -22,6 +22,8 @@ const NAMES: &[&str] = &[
     "__usad",
     "__funnelshift_l",
     "__funnelshift_r",
+    "__funnelshift_lc",
+    "__funnelshift_rc",
     "__dp4a",
 ];
 
@@ -135,6 +137,7 @@ impl Lowerer<'_> {
             ("__funnelshift_l" | "__funnelshift_r" | "__funnelshift_lc" | "__funnelshift_rc", [lo, hi, n]) => {
                 let (l, h, n) = (self.u32(lo, at)?, self.u32(hi, at)?, self.u32(n, at)?);
                 let (mask, word, zero) = (self.b.uint(31), self.b.uint(32), self.b.uint(0));
+                let whole = self.m(S::Ge, &[n, word]);
                 let n = self.m(S::And, &[n, mask]);
                 let back = self.m(S::Sub, &[word, n]);
                 let back = self.m(S::And, &[back, mask]);
@@ -144,7 +147,12 @@ impl Lowerer<'_> {
                 let main = self.m(if left { S::Shl } else { S::Shr }, &[main, n]);
                 let other = self.m(if left { S::Shr } else { S::Shl }, &[other, back]);
                 let other = self.m(S::Select, &[none, zero, other]);
-                uint(self.m(S::Or, &[main, other]))
+                let shifted = self.m(S::Or, &[main, other]);
+                if !name.ends_with('c') {
+                    return uint(shifted);
+                }
+                // The clamped forms stop at a whole word: what was moved in is all there is.
+                uint(self.m(S::Select, &[whole, if left { l } else { h }, shifted]))
             }
             ("__dp4a", [a, b, c]) => {
                 let signed = |t: &Type| t.scalar().is_some_and(|s| s.signed());
@@ -389,6 +397,13 @@ impl Lowerer<'_> {
             return self.reinterpret(&v, &Type::Scalar(to), at).map(Some);
         }
         let Some((from, to, how)) = rounding(name) else { return Ok(None) };
+        if to.is_float() && how != "rn" && !exact(from, to) {
+            return Err(self.refuse(
+                at,
+                format!("`{name}`, which does not round to the nearest"),
+                "use the form that ends in _rn, and correct its result where the direction matters",
+            ));
+        }
         let v = self.convert(a.clone(), &Type::Scalar(from), at)?;
         let v = match how {
             "rn" if from.is_float() && to.is_int() => {
@@ -407,6 +422,18 @@ impl Lowerer<'_> {
         };
         self.convert(v, &Type::Scalar(to), at).map(Some)
     }
+}
+
+/// Whether every number of the first type is one of the second.
+fn exact(from: Scalar, to: Scalar) -> bool {
+    let digits = |s: Scalar| match s {
+        Scalar::Double => 53,
+        Scalar::Float => 24,
+        Scalar::Half => 11,
+        Scalar::Bf16 => 8,
+        s => s.size() * 8,
+    };
+    digits(from) <= digits(to) && !(from == Scalar::Bf16 && to == Scalar::Half) && !(to == Scalar::Half && from.is_int())
 }
 
 /// `__float2int_rn` as source, target and rounding.

@@ -59,7 +59,7 @@ impl Lowerer<'_> {
                 })
                 .map(Some);
         }
-        let stem = name.strip_suffix('2').unwrap_or(name);
+        let (stem, lanes) = name.strip_suffix('2').map_or((name, false), |stem| (stem, true));
         let stem = stem.trim_end_matches("_rn");
         let op = match stem {
             "__hadd" => "+",
@@ -80,8 +80,8 @@ impl Lowerer<'_> {
                     .lanes2(&args[0].clone(), &args[1].clone(), s, at, |l, a, b| l.extreme(larger, a, b, at))
                     .map(Some);
             }
-            "__hfma" | "__hfma_relu" if args.len() == 3 => return self.half_fma(args, s, at).map(Some),
-            "__hisnan" => {
+            "__hfma" if args.len() == 3 => return self.half_fma(args, s, at).map(Some),
+            "__hisnan" if !lanes => {
                 let id = self.id(&args[0].v, s);
                 return Ok(Some(Tv::one(self.m(S::IsNan, &[id]), Scalar::Bool)));
             }
@@ -89,6 +89,14 @@ impl Lowerer<'_> {
         };
         if args.len() != 2 {
             return Ok(None);
+        }
+        if lanes && matches!(op, "<" | "<=" | ">" | ">=" | "==" | "!=") {
+            // One or zero for each lane.
+            let one = |l: &mut Self, a: Tv, b: Tv| -> R<Tv> {
+                let yes = l.binary(op, a, b, at)?;
+                l.convert(yes, &Type::Scalar(s), at)
+            };
+            return self.lanes2(&args[0].clone(), &args[1].clone(), s, at, one).map(Some);
         }
         self.binary(op, args[0].clone(), args[1].clone(), at).map(Some)
     }

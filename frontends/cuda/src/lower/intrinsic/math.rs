@@ -202,10 +202,15 @@ impl Lowerer<'_> {
                 let ids = self.in_type(args, s, at)?;
                 Ok(Some(Tv::one(self.m(S::Fma, &ids), s)))
             }
-            ("max" | "umax" | "llmax" | "fmaxf" | "fmax", [a, b]) => {
+            ("fmaxf" | "fmax" | "fminf" | "fmin", [a, b]) => {
+                let t = Type::Scalar(self.math_type(name, args, at)?);
+                let (a, b) = (self.convert(a.clone(), &t, at)?, self.convert(b.clone(), &t, at)?);
+                self.extreme(name.starts_with("fmax"), a, b, at).map(Some)
+            }
+            ("max" | "umax" | "llmax", [a, b]) => {
                 self.extreme(true, a.clone(), b.clone(), at).map(Some)
             }
-            ("min" | "umin" | "llmin" | "fminf" | "fmin", [a, b]) => {
+            ("min" | "umin" | "llmin", [a, b]) => {
                 self.extreme(false, a.clone(), b.clone(), at).map(Some)
             }
             ("abs" | "labs" | "llabs", [a]) => {
@@ -254,13 +259,7 @@ impl Lowerer<'_> {
             | ("norm4df" | "rnorm4df", [_, _, _, _]) => {
                 let s = self.math_type(name, args, at)?;
                 let ids = self.in_type(args, s, at)?;
-                let mut sum = self.id(&Val::Float(0.0), s);
-                for x in ids {
-                    let sq = self.m(S::Mul, &[x, x]);
-                    sum = self.m(S::Add, &[sum, sq]);
-                }
-                let op = if name.starts_with('r') { S::Rsqrt } else { S::Sqrt };
-                Ok(Some(Tv::one(self.m(op, &[sum]), s)))
+                Ok(Some(Tv::one(self.norm(&ids, name.starts_with('r'), s), s)))
             }
             ("isnan" | "isinf" | "isfinite", [a]) => {
                 let s = a.t.scalar().filter(|s| *s == Scalar::Double).unwrap_or(Scalar::Float);
@@ -369,6 +368,38 @@ impl Lowerer<'_> {
             ("nanf", _) => Ok(constant("NAN")),
             _ => Ok(None),
         }
+    }
+
+    /// The root of the sum of squares, or one over it. Powers of two bring large and small numbers to where squares are finite,
+    /// without rounding.
+    fn norm(&mut self, ids: &[ValueId], inverse: bool, s: Scalar) -> ValueId {
+        let (far, by) = if s == Scalar::Double { (450, 600) } else { (60, 90) };
+        let power = |l: &mut Self, n: i32| l.id(&Val::Float(2f64.powi(n)), s);
+        let (big, small, one) = (power(self, far), power(self, -far), power(self, 0));
+        let (down, up) = (power(self, -by * 2 / 3), power(self, by));
+        let (mut large, mut sum) = (None, power(self, -1));
+        for x in ids {
+            let size = self.m(S::Abs, &[*x]);
+            large = Some(match large {
+                Some(old) => self.m(S::Max, &[old, size]),
+                None => size,
+            });
+        }
+        let Some(large) = large else { return sum };
+        let (above, below) = (self.m(S::Gt, &[large, big]), self.m(S::Lt, &[large, small]));
+        let scale = self.m(S::Select, &[below, up, one]);
+        let scale = self.m(S::Select, &[above, down, scale]);
+        for (i, x) in ids.iter().enumerate() {
+            let x = self.m(S::Mul, &[*x, scale]);
+            let square = self.m(S::Mul, &[x, x]);
+            sum = if i == 0 { square } else { self.m(S::Add, &[sum, square]) };
+        }
+        if inverse {
+            let y = self.m(S::Rsqrt, &[sum]);
+            return self.m(S::Mul, &[y, scale]);
+        }
+        let y = self.m(S::Sqrt, &[sum]);
+        self.m(S::Div, &[y, scale])
     }
 
     /// The larger or smaller of two numbers in their common type; of floats the one that is a number.

@@ -1,20 +1,59 @@
 //! Inline PTX: a table of instructions; the rest is refused by name.
 
-use super::super::value::{Tv, Val};
+use super::super::value::{Place, Tv, Val};
 use super::super::*;
 use crate::ast::Asm;
 use girih_base::{DType, ScalarOp as S};
 
+/// The operands of an `asm` statement, evaluated once.
+struct Operands {
+    outputs: Vec<Place>,
+    inputs: Vec<Tv>,
+}
+
+/// Qualifiers of an instruction that are known here, beside its types; others change the result.
+fn qualifiers(op: &str) -> &'static [&'static str] {
+    match op {
+        "add" | "sub" => &["rn", "ftz"],
+        "mul" | "mad" => &["rn", "ftz", "lo", "hi", "wide"],
+        "fma" => &["rn", "ftz"],
+        "div" => &["rn", "ftz", "approx", "full"],
+        "min" | "max" | "abs" | "neg" => &["ftz"],
+        "rcp" | "sqrt" | "rsqrt" | "ex2" | "lg2" | "sin" | "cos" | "tanh" => &["rn", "ftz", "approx"],
+        "ld" => &["global", "shared", "const", "local", "param", "nc", "ca", "cg", "cs", "lu", "cv", "volatile", "weak"],
+        "bar" | "barrier" => &["sync", "cta", "aligned"],
+        "membar" => &["cta", "gl", "sys"],
+        "fence" => &["sc", "acq_rel", "cta", "gpu", "sys"],
+        "cvt" => &["rn", "rni", "rmi", "rpi", "rzi", "ftz"],
+        "vabsdiff4" => &["add"],
+        _ => &[],
+    }
+}
+
+const TYPES: &[&str] = &[
+    "s8", "u8", "b8", "s16", "u16", "b16", "s32", "u32", "b32", "s64", "u64", "b64", "f16", "bf16", "f32", "f64",
+];
+
 impl Lowerer<'_> {
     pub fn asm(&mut self, asm: &Asm, at: At) -> R<()> {
         let text = asm.text.trim();
+        let mut operands = Operands { outputs: Vec::new(), inputs: Vec::new() };
+        for (_, e) in &asm.outputs {
+            operands.outputs.push(self.place(e)?);
+        }
+        for (how, e) in &asm.inputs {
+            if how.starts_with(|c: char| c.is_ascii_digit()) {
+                return Err(self.refuse(at, "a PTX input that shares the place of an output", "make the output \"+r\""));
+            }
+            operands.inputs.push(self.value(e)?);
+        }
         // Several instructions, in order.
         let body = text.trim_matches(|c| c == '{' || c == '}' || char::is_whitespace(c));
         for line in body.split(';').map(str::trim).filter(|l| !l.is_empty() && !l.starts_with("//")) {
             if line.starts_with(".reg") {
                 return Err(self.refuse_ptx(line, at));
             }
-            self.instruction(line, asm, at)?;
+            self.instruction(line, &operands, at)?;
         }
         Ok(())
     }
@@ -24,20 +63,20 @@ impl Lowerer<'_> {
         self.refuse(at, format!("the PTX instruction `{op}`"), "write it in C++, or with an intrinsic")
     }
 
-    fn operand_of(&mut self, name: &str, asm: &Asm, at: At) -> R<Tv> {
+    fn operand_of(&mut self, name: &str, given: &Operands, at: At) -> R<Tv> {
         let name = name.trim().trim_start_matches('[').trim_end_matches(']').trim();
         if name.trim_start_matches('%') == "laneid" && name.starts_with('%') {
             return Ok(Tv::one(self.warp_lane(), Scalar::UInt));
         }
         if let Some(n) = name.strip_prefix('%').and_then(|n| n.parse::<usize>().ok()) {
-            let e = match n.checked_sub(asm.outputs.len()) {
-                None => &asm.outputs[n].1,
-                Some(i) => match asm.inputs.get(i) {
-                    Some((_, e)) => e,
-                    None => return Err(self.err("U005", at, format!("PTX operand %{n} is not given"))),
+            return match n.checked_sub(given.outputs.len()) {
+                // What an instruction before this one wrote.
+                None => self.rvalue(&given.outputs[n], at),
+                Some(i) => match given.inputs.get(i) {
+                    Some(v) => Ok(v.clone()),
+                    None => Err(self.err("U005", at, format!("PTX operand %{n} is not given"))),
                 },
             };
-            return self.value(e);
         }
         let (digits, sign) = match name.strip_prefix('-') {
             Some(d) => (d, -1),
@@ -56,12 +95,15 @@ impl Lowerer<'_> {
         }
     }
 
-    fn instruction(&mut self, line: &str, asm: &Asm, at: At) -> R<()> {
+    fn instruction(&mut self, line: &str, given: &Operands, at: At) -> R<()> {
         let (op, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let args: Vec<&str> =
             if rest.trim().is_empty() { Vec::new() } else { rest.split(',').map(str::trim).collect() };
         let parts: Vec<&str> = op.split('.').collect();
         let last = parts.last().copied().unwrap_or_default();
+        if parts[1..].iter().any(|p| !TYPES.contains(p) && !qualifiers(parts[0]).contains(p)) {
+            return Err(self.refuse_ptx(line, at));
+        }
         let scalar = match last {
             "s32" => Scalar::Int,
             "u32" | "b32" => Scalar::UInt,
@@ -71,12 +113,21 @@ impl Lowerer<'_> {
             "f64" => Scalar::Double,
             "s16" => Scalar::Short,
             "u16" | "b16" => Scalar::UShort,
+            "s8" => Scalar::SChar,
+            "u8" | "b8" => Scalar::UChar,
+            "f16" => Scalar::Half,
+            "bf16" => Scalar::Bf16,
             _ => Scalar::UInt,
         };
+        let (word, long) = (scalar.size() == 4, scalar.size() == 8);
+        // Arithmetic in registers; narrow floats travel in integer registers and only cvt and ld know them.
+        if scalar.narrow_float() && !matches!(parts[0], "cvt") || scalar.size() == 1 && !matches!(parts[0], "cvt" | "ld") {
+            return Err(self.refuse_ptx(line, at));
+        }
         let t = Type::Scalar(scalar);
         let mut values = Vec::new();
         for a in args.iter().skip(1) {
-            let v = self.operand_of(a, asm, at)?;
+            let v = self.operand_of(a, given, at)?;
             values.push(v);
         }
         let typed = |l: &mut Self, v: &Tv, t: &Type| -> R<Tv> {
@@ -106,7 +157,7 @@ impl Lowerer<'_> {
                     other => self.clamped_shift(if other == "shl" { "<<" } else { ">>" }, a, b, scalar, at)?,
                 }
             }
-            ("mul", [a, b]) if parts.contains(&"hi") => {
+            ("mul", [a, b]) if parts.contains(&"hi") && word => {
                 let name = if scalar.signed() { "__mulhi" } else { "__umulhi" };
                 self.bits_call(name, &[a.clone(), b.clone()], at)?.unwrap_or(Tv::void())
             }
@@ -138,8 +189,10 @@ impl Lowerer<'_> {
                 let a = typed(self, a, &t)?;
                 self.math_call(if scalar == Scalar::Float { "fabsf" } else { "abs" }, &[a], at)?.unwrap_or(Tv::void())
             }
-            ("popc", [a]) => self.bits_call("__popc", std::slice::from_ref(a), at)?.unwrap_or(Tv::void()),
-            ("clz", [a]) => self.bits_call("__clz", std::slice::from_ref(a), at)?.unwrap_or(Tv::void()),
+            ("popc" | "clz" | "brev", [a]) if word || long => {
+                let name = format!("__{}{}", parts[0], if long { "ll" } else { "" });
+                self.bits_call(&name, std::slice::from_ref(a), at)?.unwrap_or(Tv::void())
+            }
             // The place of the highest bit; -1 where there is none.
             ("bfind", [a]) if parts == ["bfind", "u32"] => {
                 let zeros = self.bits_call("__clz", std::slice::from_ref(a), at)?.unwrap_or(Tv::void());
@@ -150,7 +203,6 @@ impl Lowerer<'_> {
                 let (sum, c) = (typed(self, &sum, &UINT)?, typed(self, c, &UINT)?);
                 self.binary("+", sum, c, at)?
             }
-            ("brev", [a]) => self.bits_call("__brev", std::slice::from_ref(a), at)?.unwrap_or(Tv::void()),
             ("rcp" | "sqrt" | "rsqrt" | "ex2" | "lg2" | "sin" | "cos" | "tanh", [a]) if scalar == Scalar::Float => {
                 let x = self.f32(a, at)?;
                 let op = match parts[0] {
@@ -165,23 +217,23 @@ impl Lowerer<'_> {
                 };
                 Tv::one(self.m(op, &[x]), Scalar::Float)
             }
-            ("lop3", [a, b, c, table]) => {
+            ("lop3", [a, b, c, table]) if word => {
                 let Some(table) = table.known() else { return Err(self.refuse_ptx(line, at)) };
                 let (a, b, c) = (self.u32(a, at)?, self.u32(b, at)?, self.u32(c, at)?);
                 Tv::one(self.lop3(a, b, c, table as u32 & 0xff), Scalar::UInt)
             }
-            ("prmt", [a, b, sel]) if parts.len() == 2 => {
+            ("prmt", [a, b, sel]) if parts.len() == 2 && word => {
                 let (a, b, s) = (self.u32(a, at)?, self.u32(b, at)?, self.u32(sel, at)?);
                 Tv::one(self.byte_perm(a, b, s), Scalar::UInt)
             }
-            ("bfe", [a, pos, len]) => {
+            ("bfe", [a, pos, len]) if word => {
                 let (x, p, n) = (self.u32(a, at)?, self.u32(pos, at)?, self.u32(len, at)?);
                 Tv::one(
                     self.bit_field(x, p, n, scalar.signed()),
                     if scalar.signed() { Scalar::Int } else { Scalar::UInt },
                 )
             }
-            ("bfi", [a, b, pos, len]) => {
+            ("bfi", [a, b, pos, len]) if word => {
                 let (x, y, p, n) = (self.u32(a, at)?, self.u32(b, at)?, self.u32(pos, at)?, self.u32(len, at)?);
                 let (one, full, thirty_two) = (self.b.uint(1), self.b.uint(u32::MAX), self.b.uint(32));
                 let small = self.m(S::Shl, &[one, n]);
@@ -195,8 +247,10 @@ impl Lowerer<'_> {
                 let rest = self.m(S::And, &[y, keep]);
                 Tv::one(self.m(S::Or, &[rest, bits]), Scalar::UInt)
             }
-            ("ld", [p]) => {
-                let place = self.dereference(p.clone(), at)?;
+            // As wide as the instruction says, whatever the pointer points to.
+            ("ld", [p]) if matches!(p.v, Val::Pointer(_)) => {
+                let v = self.repoint(p.v.clone(), t.clone(), at)?;
+                let place = self.dereference(Tv { v, t: t.clone().pointer() }, at)?;
                 self.load(&place, at)?
             }
             ("cvt", [a]) => self.cvt(&parts, a, line, at)?,
@@ -204,7 +258,10 @@ impl Lowerer<'_> {
                 self.sync_threads(at)?;
                 return Ok(());
             }
-            ("membar" | "fence", _) => return Ok(()),
+            ("membar" | "fence", _) => {
+                self.fence();
+                return Ok(());
+            }
             ("selp", [a, b, p]) => {
                 let test = self.truth(p.clone(), at)?;
                 let test = self.id(&test.v, Scalar::Bool);
@@ -220,7 +277,7 @@ impl Lowerer<'_> {
             .first()
             .and_then(|a| a.strip_prefix('%'))
             .and_then(|n| n.parse::<usize>().ok())
-            .and_then(|n| asm.outputs.get(n))
+            .and_then(|n| given.outputs.get(n))
         else {
             return Err(self.refuse(
                 at,
@@ -228,7 +285,7 @@ impl Lowerer<'_> {
                 "write results to %0, %1, ...",
             ));
         };
-        let place = self.place(&target.1)?;
+        let place = target.clone();
         let want = place.ty().clone();
         // Registers have bits, not types.
         let result = match (result.t.scalar(), want.scalar()) {
@@ -338,12 +395,10 @@ impl Lowerer<'_> {
             })
         };
         let n = parts.len();
-        let (Some(to), Some(from)) = (ty(parts[n - 2]), ty(parts[n - 1])) else {
+        let (Some(to), Some(from)) = (parts.get(n.wrapping_sub(2)).and_then(|p| ty(p)), ty(parts[n - 1])) else {
             return Err(self.refuse_ptx(line, at));
         };
-        if parts.contains(&"sat") {
-            return Err(self.refuse_ptx(line, at));
-        }
+        // Whole numbers to floats and floats to narrower ones round to the nearest here.
         // 16-bit floats travel in integer registers.
         let x = if from.narrow_float() && a.t.scalar().is_some_and(|s| s.is_int()) {
             let word = self.u32(a, at)?;

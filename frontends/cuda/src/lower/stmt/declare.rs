@@ -192,7 +192,7 @@ impl Lowerer<'_> {
     }
 
     /// Gives a computed scalar the author's name.
-    pub(super) fn name_value(&mut self, tv: &Tv, name: &Arc<str>) {
+    pub fn name_value(&mut self, tv: &Tv, name: &Arc<str>) {
         let name = Some(name.clone());
         match &tv.v {
             Val::One(v) if self.b.known(*v).is_none() => self.b.name(*v, name),
@@ -342,15 +342,36 @@ impl Lowerer<'_> {
         if items.len() > parts.len() {
             return Err(self.err("U004", at, format!("{} values for {} places", items.len(), parts.len())));
         }
-        let mut out = Vec::new();
-        for (e, (_, part)) in items.iter().zip(&parts) {
-            out.push(self.initial(e, part)?.v);
-        }
+        let fields = match t {
+            Type::Struct(id) => self.structs[*id as usize].fields.clone(),
+            _ => Vec::new(),
+        };
+        let lanes = ["x", "y", "z", "w"];
         let one = matches!(t, Type::Vector(Scalar::UInt, 3));
-        for (_, part) in parts.iter().skip(items.len()) {
-            out.push(if one && !items.is_empty() { Val::Int(1) } else { self.zero(part, at)? });
+        let (mut out, mut items) = (Vec::new(), items.iter().peekable());
+        let some = items.peek().is_some();
+        for (i, (_, part)) in parts.iter().enumerate() {
+            // A named field waits until the others before it are filled.
+            let name = fields.get(i).map_or_else(|| lanes.get(i).copied().unwrap_or_default(), |f| &*f.name);
+            let e = match items.peek().map(|e| &e.kind) {
+                Some(ExprKind::Designated(field, e)) if **field == *name => {
+                    items.next();
+                    Some(&**e)
+                }
+                Some(ExprKind::Designated(..)) | None => None,
+                Some(_) => items.next(),
+            };
+            out.push(match (e, t, fields.get(i)) {
+                (Some(e), ..) => self.initial(e, part)?.v,
+                (None, Type::Struct(id), Some(f)) => self.default_field(*id, f, at)?,
+                _ if one && some => Val::Int(1),
+                _ => self.zero(part, at)?,
+            });
         }
-        Ok(Tv { v: Val::Group(out), t: t.clone() })
+        match items.next() {
+            Some(e) => Err(self.err("U004", e.at, "no such field, or one out of order")),
+            None => Ok(Tv { v: Val::Group(out), t: t.clone() }),
+        }
     }
 
     /// Zero of a type.

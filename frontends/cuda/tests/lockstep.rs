@@ -1,0 +1,107 @@
+//! Masks of warp operations, warps that count on lockstep, and fences.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod common;
+use common::*;
+
+#[test]
+fn masks_say_which_lanes_take_part() {
+    let src = "__global__ void k(const int* key, unsigned* out) {
+            int t = threadIdx.x;
+            unsigned same = __match_any_sync(0xffffffffu, key[t]);
+            out[t] = __reduce_add_sync(same, (unsigned)t);
+            unsigned half = t < 16 ? 0xffffu : 0xffff0000u;
+            out[32 + t] = __ballot_sync(half, t % 3 == 0);
+            out[64 + t] = __any_sync(half, t == 3) + 10 * __all_sync(half, t < 16);
+            out[96 + t] = __match_any_sync(half, t % 2);
+            out[128 + t] = __reduce_max_sync(half, (unsigned)(t % 16 + t / 16));
+        }";
+    let key: Vec<i32> = (0..32).map(|t| t % 5).collect();
+    let mut want = vec![0u32; 160];
+    let third: u32 = (0..32).filter(|t| t % 3 == 0).map(|t| 1 << t).sum();
+    for t in 0..32u32 {
+        let half = if t < 16 { 0xffff } else { 0xffff_0000u32 };
+        want[t as usize] = (0..32).filter(|o| o % 5 == t % 5).sum();
+        want[32 + t as usize] = third & half;
+        want[64 + t as usize] = if t < 16 { 11 } else { 0 };
+        want[96 + t as usize] = half & if t % 2 == 0 { 0x5555_5555 } else { 0xaaaa_aaaa };
+        want[128 + t as usize] = 15 + t / 16;
+    }
+    launch(src, "k", 1, 32, vec![i(&key), zeros(160)]).words(1, &want);
+}
+
+#[test]
+fn a_warp_in_lockstep_through_volatile() {
+    let body = "v[t] += v[t + 16]; v[t] += v[t + 8]; v[t] += v[t + 4]; v[t] += v[t + 2]; v[t] += v[t + 1];";
+    let pointer = format!(
+        "__global__ void k(const int* in, int* out) {{
+            __shared__ int s[128];
+            int t = threadIdx.x;
+            s[t] = in[t]; s[t + 64] = 0;
+            __syncthreads();
+            if (t < 32) {{ volatile int* v = s; v[t] += v[t + 32]; {body} }}
+            if (t == 0) out[0] = s[0];
+        }}"
+    );
+    let function = format!(
+        "__device__ void sum(volatile int* v, int t) {{ v[t] = v[t] + v[t + 32]; {body} }}
+        __global__ void k(const int* in, int* out) {{
+            __shared__ int s[128];
+            int t = threadIdx.x;
+            s[t] = in[t]; s[t + 64] = 0;
+            __syncthreads();
+            if (t < 32) sum(s, t);
+            if (t == 0) out[0] = s[0];
+        }}"
+    );
+    let data: Vec<i32> = (0..64).map(|t| t * t - 7).collect();
+    for src in [pointer, function] {
+        launch(&src, "k", 1, 64, vec![i(&data), zeros(1)]).ints(1, &[data.iter().sum()]);
+    }
+}
+
+#[test]
+fn the_last_block_sees_what_the_others_wrote() {
+    let src = "__device__ unsigned done = 0;
+        __global__ void k(const int* in, int* part, int* out) {
+            __shared__ int s[64];
+            __shared__ bool last;
+            int t = threadIdx.x;
+            s[t] = in[blockIdx.x * 64 + t];
+            __syncthreads();
+            for (int o = 32; o > 0; o >>= 1) { if (t < o) s[t] += s[t + o]; __syncthreads(); }
+            if (t == 0) {
+                part[blockIdx.x] = s[0];
+                __threadfence();
+                last = atomicInc(&done, gridDim.x) == gridDim.x - 1;
+            }
+            __syncthreads();
+            if (last && t == 0) {
+                int sum = 0;
+                for (int i = 0; i < 16; ++i) sum += part[i];
+                out[0] = sum;
+            }
+        }";
+    let data: Vec<i32> = (0..1024).map(|t| t % 37 - 11).collect();
+    launch(src, "k", 16, 64, vec![i(&data), zeros(16), zeros(1)]).ints(2, &[data.iter().sum()]);
+}
+
+#[test]
+fn tiles_of_tiles() {
+    let src = "#include <cooperative_groups.h>
+        namespace cg = cooperative_groups;
+        __global__ void k(int* out) {
+            cg::thread_block b = cg::this_thread_block();
+            auto t32 = cg::tiled_partition<32>(b);
+            auto t4 = cg::tiled_partition<4>(t32);
+            int t = threadIdx.x;
+            out[t] = t4.meta_group_rank() * 100 + t4.meta_group_size();
+            out[64 + t] = t32.meta_group_rank() * 100 + t32.meta_group_size();
+        }";
+    let mut want = vec![0; 128];
+    for t in 0..64 {
+        want[t] = (t as i32 % 32) / 4 * 100 + 8;
+        want[64 + t] = t as i32 / 32 * 100 + 2;
+    }
+    launch(src, "k", 1, 64, vec![zeros(128)]).ints(0, &want);
+}
