@@ -50,6 +50,13 @@ fn guesses(template: &[String]) -> Vec<String> {
         }
         out.push(format!("<{}>", vec![ty; template.len()].join(", ")));
     }
+    // Every choice of types and numbers, where the names told nothing.
+    for n in ["32", "4", "true"] {
+        for types in 0..1u32 << template.len().min(4) {
+            let pick = |i: usize| if types >> i & 1 == 1 { "float" } else { n };
+            out.push(format!("<{}>", (0..template.len()).map(pick).collect::<Vec<_>>().join(", ")));
+        }
+    }
     out.push("<>".into());
     out
 }
@@ -80,7 +87,7 @@ fn main() {
                 continue;
             }
         };
-        let caps = Caps { int64: true, double: true, checked: None };
+        let caps = Caps { int64: true, double: true, checked: None, native: false };
         for k in module.kernels() {
             if only.as_ref().is_some_and(|o| *o != k.name) {
                 continue;
@@ -91,6 +98,7 @@ fn main() {
                 for shape in [
                     LaunchShape { dynamic_shared: 8192, ..LaunchShape::new([256, 1, 1], 3) },
                     LaunchShape { dynamic_shared: 8192, ..LaunchShape::new([16, 16, 1], 3) },
+                    LaunchShape { dynamic_shared: 8192, ..LaunchShape::new([128, 1, 1], 3) },
                     LaunchShape { dynamic_shared: 8192, ..LaunchShape::new([32, 8, 1], 3) },
                 ] {
                     let start = std::time::Instant::now();

@@ -84,10 +84,12 @@ const CHECKER: &str = "checker";
 /// Graphics drivers get 64-bit integers as pairs of words even where they offer them: Mesa 22.3 takes `255 > i64(x)` for false where
 /// `x` is a sign-extended byte, and of most 64-bit values in kernels, which are indices, the high word is never used.
 pub fn caps(target: &dyn Target) -> Caps {
-    let native = &target.desc().native;
+    let wide = &target.desc().native;
     let graphics = target.identity().starts_with("wgpu");
-    let checked = (target.identity() == CHECKER).then(|| target.desc().subgroup_size[0]);
-    Caps { int64: native.contains(&DType::I64) && !graphics, double: native.contains(&DType::F64), checked }
+    let desc = target.desc();
+    let checked = (target.identity() == CHECKER).then(|| desc.subgroup_size[0]);
+    let native = checked.is_none() && desc.subgroups && desc.subgroup_size == [32, 32];
+    Caps { int64: wide.contains(&DType::I64) && !graphics, double: wide.contains(&DType::F64), checked, native }
 }
 
 /// A kernel on a device.

@@ -54,6 +54,14 @@ impl WgpuTarget {
         WgpuTarget { desc: TargetDesc::webgpu(), features: Features::empty(), rounds: None }
     }
 
+    /// The same with subgroups of exactly this many threads, as an adapter with `subgroups` has them.
+    pub fn with_subgroups(mut self, size: u32) -> WgpuTarget {
+        self.features |= Features::SUBGROUP;
+        self.desc.subgroups = true;
+        self.desc.subgroup_size = [size, size];
+        self
+    }
+
     /// What an adapter offers.
     pub fn of(adapter: &wgpu::Adapter) -> WgpuTarget {
         let (info, limits, offered) = (adapter.get_info(), adapter.limits(), adapter.features());

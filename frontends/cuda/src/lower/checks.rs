@@ -45,8 +45,8 @@ impl Lowerer<'_> {
         self.m(S::Select, &[there, got, nothing])
     }
 
-    /// One bit for each lane of the warp.
-    pub(super) fn checked_ballot(&mut self, pred: ValueId) -> ValueId {
+    /// One bit for each lane of the warp, by the subgroup that it is.
+    pub(super) fn subgroup_ballot(&mut self, pred: ValueId) -> ValueId {
         let vote = self.and_active(pred);
         let all = self.b.push(Op::Subgroup(SubgroupOp::Ballot, vote), Ty::vec(DType::U32, 4));
         self.b.component(all, 0)
@@ -71,7 +71,7 @@ impl Lowerer<'_> {
             return;
         }
         let (yes, one, zero) = (self.bool_const(true), self.b.uint(1), self.b.uint(0));
-        let here = self.checked_ballot(yes);
+        let here = self.subgroup_ballot(yes);
         let alive = match self.masks.first().filter(|_| self.exits) {
             Some(m) => {
                 let m = m.local;

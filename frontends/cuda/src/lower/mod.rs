@@ -46,7 +46,7 @@ use std::sync::Arc;
 use value::{Binding, Place, Tv};
 
 /// What a target offers beyond WebGPU's minimum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Caps {
     /// Arithmetic on 64-bit integers; otherwise pairs of words stand for them.
     pub int64: bool,
@@ -55,6 +55,9 @@ pub struct Caps {
     /// For a checker, the lanes of a warp: operations of warps keep their own form, and assertions say what alignment and lanes
     /// the program counts on.
     pub checked: Option<u32>,
+    /// Subgroups have exactly 32 threads: operations of warps are those of subgroups. Otherwise lanes exchange words through
+    /// workgroup memory.
+    pub native: bool,
 }
 
 /// How a kernel is launched, as far as its code depends on it.

@@ -7,7 +7,16 @@ use super::*;
 use crate::ast::TemplateArg;
 use crate::types::Group;
 use girih_base::{DType, ScalarOp as S};
-use girih_simt::{AtomicOp, Op};
+use girih_simt::{AtomicOp, Op, Shuffle, SubgroupOp};
+
+/// From which thread a word comes.
+#[derive(Clone, Copy)]
+struct Source {
+    /// Its number in the block.
+    thread: ValueId,
+    /// By how much its lane differs in every thread, if that is so.
+    xor: Option<u32>,
+}
 
 impl Lowerer<'_> {
     /// `__syncthreads()`: refused where threads part.
@@ -68,17 +77,28 @@ impl Lowerer<'_> {
         space
     }
 
-    /// The word of another thread of the block.
-    pub(super) fn fetch(&mut self, word: ValueId, from: ValueId) -> ValueId {
+    /// The word of another thread of the warp.
+    fn fetch(&mut self, word: ValueId, from: Source) -> ValueId {
         if self.caps.checked.is_some() {
-            return self.checked_fetch(word, from);
+            return self.checked_fetch(word, from.thread);
+        }
+        if self.caps.native {
+            // Of a lane that does not exist nothing is asked, and every lane has its word whether it takes part or not.
+            let op = match from.xor {
+                Some(n) => Op::Subgroup(SubgroupOp::ShuffleXor(n), word),
+                None => {
+                    let low = self.b.uint(self.warp() - 1);
+                    Op::Shuffle(Shuffle::Index, word, self.m(S::And, &[from.thread, low]))
+                }
+            };
+            return self.b.push(op, Ty::scalar(DType::U32));
         }
         let space = self.publish(word);
-        self.b.load(space, from)
+        self.b.load(space, from.thread)
     }
 
     /// Every scalar of a value from another thread.
-    pub(super) fn fetch_value(&mut self, v: &Val, t: &Type, from: ValueId, at: At) -> R<Val> {
+    fn fetch_value(&mut self, v: &Val, t: &Type, from: Source, at: At) -> R<Val> {
         Ok(match (t, v) {
             (Type::Scalar(s), v) if s.size() == 8 => {
                 if *s == Scalar::Double {
@@ -121,8 +141,8 @@ impl Lowerer<'_> {
 
     /// One bit for each lane of the warp.
     pub(super) fn ballot(&mut self, pred: ValueId) -> ValueId {
-        if self.caps.checked.is_some() {
-            return self.checked_ballot(pred);
+        if self.caps.checked.is_some() || self.caps.native {
+            return self.subgroup_ballot(pred);
         }
         let warps = self.threads.div_ceil(32);
         let space = Space::Shared(self.scratch_array("ballots", warps));
@@ -408,7 +428,9 @@ impl Lowerer<'_> {
             let there = self.m(S::Lt, &[from, count]);
             self.m(S::Select, &[there, from, own])
         };
-        let got = self.fetch_value(&v.v, &v.t, from, at)?;
+        let known = self.b.known(n).and_then(|n| u32::try_from(n).ok());
+        let xor = known.filter(|n| op == "xor" && *n < width && self.threads.is_multiple_of(warp));
+        let got = self.fetch_value(&v.v, &v.t, Source { thread: from, xor }, at)?;
         Ok(Tv { v: got, t: v.t })
     }
 
@@ -430,7 +452,7 @@ impl Lowerer<'_> {
                 mask = self.m(S::And, &[mask, bits]);
                 continue;
             }
-            let space = self.publish(w);
+            let space = if self.caps.native { None } else { Some(self.publish(w)) };
             let found = self.new_local("same", Ty::scalar(DType::U32), None);
             let (lo, hi) = (self.b.uint(0), self.b.uint(32));
             self.b.set(found, lo);
@@ -439,7 +461,10 @@ impl Lowerer<'_> {
             self.b.for_loop(lo, hi, 1, true, |b, i| {
                 let at = b.add(base, i);
                 let at = b.map(S::Min, &[at, last]);
-                let other = b.load(space, at);
+                let other = match space {
+                    Some(space) => b.load(space, at),
+                    None => b.push(Op::Shuffle(Shuffle::Index, w, i), Ty::scalar(DType::U32)),
+                };
                 let same = b.map(S::Eq, &[other, w]);
                 let bit = b.map(S::Shl, &[one, i]);
                 let old = b.get(found);
