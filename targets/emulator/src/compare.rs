@@ -25,7 +25,10 @@ pub fn first_difference(dtype: DType, a: &[u8], b: &[u8]) -> Option<usize> {
 /// [`EmulatorDevice::exchanges`](crate::EmulatorDevice::exchanges) of both runs.
 pub fn differs(name: &str, element: usize, widths: [u32; 2], exchanges: [&[(Loc, u64)]; 2]) -> Box<Diag> {
     let [a, b] = widths;
-    let diag = Diag::error("S112", format!("element {element} of `{name}` is another with subgroups of {b} threads than of {a}"));
+    let diag = Diag::error(
+        "S112",
+        format!("element {element} of `{name}` is another with subgroups of {b} threads than of {a}"),
+    );
     let other = |(loc, hash): &&(Loc, u64)| !exchanges[1].iter().any(|(l, h)| l == loc && h == hash);
     let diag = match exchanges[0].iter().find(other) {
         Some((loc, _)) => diag.at(loc, "the first operation across lanes that has another result"),

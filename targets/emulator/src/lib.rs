@@ -18,7 +18,7 @@
 //! let x = MemRef { buffer: device.allocate(16)?, offset: 0, bytes: 16 };
 //! let launch = Command::Launch { kernel, args: &[x], bindings: &Bindings::new() };
 //! assert_eq!(device.submit(&[launch]).unwrap_err().code, "S102");
-//! # girih_base::Result::Ok(())
+//! # Ok::<(), Box<girih_base::Diag>>(())
 //! ```
 //!
 //! Results that differ with the width of the hardware's subgroups show by running with several: see [`SUBGROUPS`],

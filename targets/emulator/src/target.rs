@@ -51,7 +51,11 @@ impl Target for Emulator {
             name: kernel.name.clone(),
             format: Format::Tile,
             text: girih_tile::print(kernel).into(),
-            args: kernel.params.iter().map(|p| Arg { written: p.access != Access::Read, read_only: p.constant }).collect(),
+            args: kernel
+                .params
+                .iter()
+                .map(|p| Arg { written: p.access != Access::Read, read_only: p.constant })
+                .collect(),
             uniforms: Vec::new(),
             grid: kernel.grid.clone(),
             flops: 0.into(),
