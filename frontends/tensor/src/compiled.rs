@@ -66,6 +66,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Executor for Compiled {
+    fn take_prints(&self) -> girih_exec::Prints {
+        let session = lock(&self.shared).session.clone();
+        session.map(|s| s.take_prints()).unwrap_or_default()
+    }
+
     fn name(&self) -> String {
         self.name.clone()
     }

@@ -92,6 +92,7 @@ pub use transform::{grad, jit, jvp, trace_graph, value_and_grad, value_and_grad_
 pub use tree::Tree;
 
 pub use girih_base::{DType, Diag, Dim, Loc, Result, ScalarOp};
+pub use girih_exec::{Printed, Prints};
 pub use girih_graph as graph;
 pub use girih_macros::kernel;
 

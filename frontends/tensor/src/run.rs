@@ -6,6 +6,7 @@ use crate::oracle::Oracle;
 use crate::tensor::Tensor;
 use crate::trace;
 use girih_base::Result;
+use girih_exec::Prints;
 use girih_graph::Graph;
 use girih_wgpu::WgpuDevice;
 use std::cell::RefCell;
@@ -26,6 +27,10 @@ pub trait Executor: Send + Sync {
     /// Compiles a graph whose parameters are inputs, then as many weights as there are values for: those stay as they are
     /// in every run.
     fn compile(&self, graph: &Graph, weights: &[Data]) -> Result<Arc<dyn Program>>;
+    /// What kernels printed since the last call.
+    fn take_prints(&self) -> Prints {
+        Prints::default()
+    }
 }
 
 /// Where tensors are computed.
@@ -109,6 +114,11 @@ impl Device {
         CURRENT.with_borrow_mut(|stack| stack.push(self.clone()));
         let _leave = Leave;
         f()
+    }
+
+    /// The lines that kernels with `printf` or `device_print` printed on this device since the last call. Nothing prints them by itself.
+    pub fn take_prints(&self) -> Prints {
+        self.0.take_prints()
     }
 
     /// What it is called, for messages and cache keys.

@@ -145,3 +145,29 @@ fn what_does_not_fit_is_refused() {
     let tensor = grad(|x: &Tensor| weigh(x).sum(..))(&x);
     assert!(tensor.to_vec::<f32>().unwrap_err().to_string().contains("derivative"));
 }
+
+#[test]
+fn prints_reach_the_device_and_assertions_the_result() {
+    let source = "
+        __global__ void k(const float* x, float* y, float most) {
+            int i = threadIdx.x;
+            assert(x[i] <= most);
+            if (i % 2) printf(\"%d: %.1f\\n\", i, x[i]);
+            y[i] = 2 * x[i];
+        }";
+    let module = Module::parse(source, "k.cu").unwrap();
+    let x = Tensor::new(&[1f32, 2.0, 3.0, 4.0], [4]);
+    let run = |most: f32| {
+        let args = [Arg::In(&x), Arg::Out(DType::F32, vec![4]), Arg::from(most)];
+        module.launch("k", &[1], &[4], &args).remove(0).to_vec::<f32>()
+    };
+    for device in [Device::cpu()].into_iter().chain(Device::wgpu(0)) {
+        device.scope(|| {
+            assert_eq!(run(4.0).unwrap(), [2.0, 4.0, 6.0, 8.0]);
+            let lines: Vec<String> = device.take_prints().lines.into_iter().map(|l| l.text).collect();
+            assert_eq!(lines, ["1: 2.0\n", "3: 4.0\n"], "{}", device.name());
+            let failed = run(2.5).unwrap_err();
+            assert_eq!((failed.code, failed.notes.len()), ("X013", 1), "{failed}");
+        });
+    }
+}
