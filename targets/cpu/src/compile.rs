@@ -16,6 +16,9 @@ use girih_tile::{AtomicOp, Block, Kernel, Literal, Op, ValueId};
 const GROUPED: u64 = 8192;
 /// Most instances of a group.
 const MOST: u64 = 256;
+/// Fewer groups than this are not worth forming: threads would have nothing to do. Not the number of threads, which results
+/// must not depend on.
+const LEAST: u64 = 16;
 
 /// Compiles a kernel. Its instances run in groups of `count` where they can; without a number, of as many as make tiles of a
 /// good size.
@@ -25,16 +28,17 @@ const MOST: u64 = 256;
 pub(crate) fn compile(kernel: &Kernel, count: Option<u32>) -> Result<Program> {
     let mut program = single(kernel)?;
     let largest = kernel.values.iter().map(|v| v.ty.elements() as u64).max().unwrap_or(1);
+    let least = if count.is_some() { 1 } else { LEAST };
     let count = count.unwrap_or((GROUPED / largest.max(1)).min(MOST) as u32);
     // What an instance prints and asserts bears its number.
     if !program.sequential && count > 1 && girih_tile::debug::sites(kernel).is_none() {
-        program.group = girih_tile::group(kernel, count).map(|g| grouped(&g)).transpose()?.map(Box::new);
+        program.group = girih_tile::group(kernel, count).map(|g| grouped(&g, least)).transpose()?.map(Box::new);
     }
     Ok(program)
 }
 
 /// Compiles a group with its conditions.
-fn grouped(g: &girih_tile::Group) -> Result<Group> {
+fn grouped(g: &girih_tile::Group, least: u64) -> Result<Group> {
     let mut program = single(&g.kernel)?;
     let mut checks: Vec<(usize, Check)> = g.agree.iter().map(|v| (v.0 as usize, Check::Agree)).collect();
     for (v, span) in &g.spans {
@@ -49,7 +53,7 @@ fn grouped(g: &girih_tile::Group) -> Result<Group> {
         }
     }
     attach(&mut program.body, &checks);
-    Ok(Group { program, count: g.count as u64, restartable: g.restartable })
+    Ok(Group { program, count: g.count as u64, restartable: g.restartable, least })
 }
 
 /// Compiles a kernel to run instance by instance.

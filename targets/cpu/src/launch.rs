@@ -13,9 +13,6 @@ use std::sync::{Mutex, PoisonError};
 
 /// Below about this much work (elements touched), one thread is faster than several.
 pub(crate) const SMALL: u64 = 16 << 10;
-/// Fewer groups of instances than this are not worth forming: threads would have nothing to do. Not the number of threads, which
-/// results must not depend on.
-const GROUPS: u64 = 16;
 
 /// Runs a program over memory.
 pub(crate) fn launch(
@@ -45,7 +42,7 @@ pub(crate) fn launch(
     let l = resolved(program, args, bindings, grid, inner_threads, reports)?;
     let alone = alone || heavy;
     let line = l.grid.last().copied().unwrap_or(1);
-    let group = program.group.as_ref().filter(|g| count / line * (line / g.count) >= GROUPS);
+    let group = program.group.as_ref().filter(|g| count / line * (line / g.count) >= g.least);
     let Some(group) = group else {
         return spread(&program.name, count, alone, pool, workers, isa, |w| w.prepare(&l), |w, i| w.instance(&l, i));
     };

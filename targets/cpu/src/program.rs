@@ -169,6 +169,8 @@ pub(crate) struct Group {
     pub count: u64,
     /// An instance may be stopped anywhere and run again.
     pub restartable: bool,
+    /// Fewer groups than this are not worth forming.
+    pub least: u64,
 }
 
 /// A region.

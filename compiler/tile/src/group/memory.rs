@@ -174,6 +174,7 @@ impl Grouper<'_> {
 
     /// A coordinate with the condition that nobody's leaves the range of i32.
     pub(super) fn checked(&mut self, old: ValueId, one: ValueId) -> ValueId {
+        self.late |= !self.in_time();
         let span = self.facts.factor(old).map(|d| &d * (self.count as i64 - 1));
         // A value of its own, since a condition belongs to a statement.
         let checked = self.push(Op::Reshape(one), TileTy::scalar(DType::I32));

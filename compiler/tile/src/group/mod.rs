@@ -30,8 +30,8 @@ pub struct Group {
     pub agree: Vec<ValueId>,
     /// Condition: this i32 scalar, a coordinate of the first instance, plus that distance to the last one's is an i32.
     pub spans: Vec<(ValueId, Dim)>,
-    /// An instance may be stopped anywhere and run again: it loads nothing that it stores, and updates nothing. Otherwise the
-    /// values that must agree are computed before anything is written.
+    /// An instance may be stopped anywhere and run again: it loads nothing that it stores, and updates nothing. Otherwise all
+    /// conditions are found out before anything is written.
     pub restartable: bool,
 }
 
@@ -52,9 +52,10 @@ pub fn group(kernel: &Kernel, count: u32) -> Option<Group> {
         spans: Vec::new(),
         restartable: memory::restartable(kernel),
         written: false,
+        late: false,
     };
     g.stmts(&kernel.body)?;
-    if g.spans.iter().any(|(_, d)| d.is_too_large()) {
+    if g.late || g.spans.iter().any(|(_, d)| d.is_too_large()) {
         return None;
     }
     let (mut agree, mut spans, restartable) = (g.agree, g.spans, g.restartable);
@@ -91,6 +92,8 @@ struct Grouper<'a> {
     restartable: bool,
     /// Something may have been written before this point.
     written: bool,
+    /// A condition is found out too late.
+    late: bool,
 }
 
 impl Grouper<'_> {
@@ -100,6 +103,11 @@ impl Grouper<'_> {
 
     fn varies(&self, v: ValueId) -> bool {
         self.facts.varies(v)
+    }
+
+    /// Whether a condition may be found out here: where it does not hold, the instances start again, one by one.
+    fn in_time(&self) -> bool {
+        self.restartable || !self.written && self.spread.len() == 1
     }
 
     /// Appends an operation with one result.

@@ -40,8 +40,7 @@ impl Grouper<'_> {
         if !self.varies(v) {
             return self.one(v);
         }
-        // A group that turns out not to agree starts again, instance by instance.
-        if !self.restartable && (self.written || self.spread.len() > 1) {
+        if !self.in_time() {
             return None;
         }
         let all = self.lanes(v)?;

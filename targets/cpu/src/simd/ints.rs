@@ -12,7 +12,7 @@ pub(crate) fn has(op: ScalarOp, exact: bool) -> bool {
         op,
         Add | Sub | Mul | Neg | Min | Max | Eq | Ne | Lt | Le | Gt | Ge | And | Or | Xor | Square | Relu | Select
     );
-    any || exact && matches!(op, Not | Div | Rem | Abs | Shl | Shr)
+    any || exact && matches!(op, Not | Div | Rem | Abs | Shl | Shr | MulHi)
 }
 
 /// Whether [`map_bool`] has the operation.
@@ -26,6 +26,7 @@ pub(crate) trait Int: Copy + Ord + Default {
     fn add(self, o: Self) -> Self;
     fn sub(self, o: Self) -> Self;
     fn mul(self, o: Self) -> Self;
+    fn mul_hi(self, o: Self) -> Self;
     fn div(self, o: Self) -> Self;
     fn rem(self, o: Self) -> Self;
     fn abs(self) -> Self;
@@ -38,7 +39,7 @@ pub(crate) trait Int: Copy + Ord + Default {
 }
 
 macro_rules! int {
-    ($t:ty, $abs:expr) => {
+    ($t:ty, $wide:ty, $abs:expr) => {
         impl Int for $t {
             #[inline(always)]
             fn add(self, o: Self) -> Self {
@@ -51,6 +52,10 @@ macro_rules! int {
             #[inline(always)]
             fn mul(self, o: Self) -> Self {
                 self.wrapping_mul(o)
+            }
+            #[inline(always)]
+            fn mul_hi(self, o: Self) -> Self {
+                ((self as $wide * o as $wide) >> Self::BITS) as $t
             }
             #[inline(always)]
             fn div(self, o: Self) -> Self {
@@ -92,10 +97,10 @@ macro_rules! int {
         }
     };
 }
-int!(i32, i32::wrapping_abs);
-int!(i64, i64::wrapping_abs);
-int!(u32, |v| v);
-int!(u64, |v| v);
+int!(i32, i64, i32::wrapping_abs);
+int!(i64, i128, i64::wrapping_abs);
+int!(u32, u64, |v| v);
+int!(u64, u128, |v| v);
 
 #[inline(always)]
 unsafe fn generic_int<const FMA: bool, T: Int>(op: ScalarOp, dst: *mut T, a: Operands<T>, n: usize) {
@@ -106,6 +111,7 @@ unsafe fn generic_int<const FMA: bool, T: Int>(op: ScalarOp, dst: *mut T, a: Ope
             ScalarOp::Add => binary(dst, a, n, T::add),
             ScalarOp::Sub => binary(dst, a, n, T::sub),
             ScalarOp::Mul => binary(dst, a, n, T::mul),
+            ScalarOp::MulHi => binary(dst, a, n, T::mul_hi),
             ScalarOp::Div => binary(dst, a, n, T::div),
             ScalarOp::Rem => binary(dst, a, n, T::rem),
             ScalarOp::Min => binary(dst, a, n, |x, y| if x < y { x } else { y }),
