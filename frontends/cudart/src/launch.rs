@@ -244,3 +244,48 @@ impl Fault {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const SHAPE: LaunchShape = LaunchShape::new([32, 1, 1], 1);
+
+    #[test]
+    fn pointers_into_one_allocation_share_a_buffer() {
+        let at = |start, offset| Target::Memory(start, offset, None);
+        let targets = [at(100, 0), at(100, 8), Target::Null, at(500, 4), at(500, 4)];
+        let pointers = arranged(SHAPE, &targets).unwrap().pointers;
+        assert_eq!(pointers.back[..6], [0, 1, 0, 0, 1, 0]);
+        assert_eq!((pointers.starts, pointers.nulls), (0b11010, 0b100));
+        assert_eq!(arranged(SHAPE, &targets[..1]).unwrap(), SHAPE);
+    }
+
+    #[test]
+    fn only_so_many_pointers_may_be_special() {
+        let mut targets: Vec<Target> = (0..40).map(|i| Target::Memory(i * 100, 0, None)).collect();
+        assert_eq!(arranged(SHAPE, &targets).unwrap(), SHAPE);
+        targets[39] = Target::Null;
+        let fault = arranged(SHAPE, &targets).unwrap_err();
+        assert!(fault.lasting && fault.code == Code::NOT_SUPPORTED && fault.diag.unwrap().code == "N003");
+    }
+
+    #[test]
+    fn blocks_and_grids_are_checked() {
+        let good = Config { grid: [4, 2, 1], block: [32, 2, 1], shared: 64, stream: 0 };
+        let s = shape(good).unwrap();
+        assert_eq!((s.block, s.grid_axes, s.dynamic_shared), ([32, 2, 1], 2, 64));
+        let bad = [
+            Config { block: [0, 1, 1], ..good },
+            Config { block: [1024, 2, 1], ..good },
+            Config { block: [1, 1, 65], ..good },
+            Config { grid: [0, 1, 1], ..good },
+            Config { grid: [u32::MAX, 2, 1], ..good },
+            Config { shared: 1 << 40, ..good },
+        ];
+        for config in bad {
+            assert_eq!(shape(config).unwrap_err().code, Code::INVALID_CONFIGURATION, "{config:?}");
+        }
+    }
+}

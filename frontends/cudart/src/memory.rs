@@ -204,3 +204,51 @@ impl Memory {
         self.taken = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use girih_cpu::CpuDevice;
+
+    #[test]
+    fn an_address_gives_its_allocation_and_offset() {
+        let (mut memory, mut device) = (Memory::default(), CpuDevice::with_threads(1));
+        let (a, b) = (memory.allocate(&mut device, 1000).unwrap(), memory.allocate(&mut device, 10).unwrap());
+        assert!(a >= BASE && b > a + 1000);
+        assert_eq!(memory.range(a + 8, 992).unwrap(), Some((a, 8)));
+        assert_eq!(memory.range(a + 1000, 0).unwrap(), Some((a, 1000)));
+        for (address, bytes) in [(a + 8, 993), (a + 1001, 1), (b - 1, 2), (BASE - 1 + (1 << 40), 1)] {
+            let fault = memory.range(address, bytes).unwrap_err();
+            assert!(fault.code == Code::INVALID_VALUE && fault.diag.unwrap().code == "N001", "{address:#x}");
+        }
+        // The host's own memory is nobody's allocation.
+        assert_eq!(memory.range(&raw const memory as u64, 8).unwrap(), None);
+        memory.free(&mut device, a).unwrap();
+        assert!(memory.free(&mut device, a).is_err() && memory.free(&mut device, b + 1).is_err());
+        assert!(memory.range(a, 1).is_err() && memory.free(&mut device, 0).is_ok());
+    }
+
+    #[test]
+    fn memory_of_both_sides_follows_whoever_wrote_last() {
+        let (mut memory, mut device) = (Memory::default(), CpuDevice::with_threads(1));
+        let at = memory.allocate_both(&mut device, 16, true).unwrap();
+        let read = |device: &mut CpuDevice, buffer| {
+            let mut bytes = [0; 16];
+            device.read(buffer, 0, &mut bytes).unwrap();
+            bytes
+        };
+        let found = memory.at(at).unwrap();
+        found.host.as_mut().unwrap().fill(&[1; 16]);
+        found.push(&mut device).unwrap();
+        assert_eq!(read(&mut device, found.buffer), [1; 16]);
+        device.write(found.buffer, 0, &[2; 16]).unwrap();
+        // Nothing wrote the device's copy as far as is known: the host's counts.
+        found.pull(&mut device).unwrap();
+        assert_eq!(found.host.as_ref().unwrap().bytes(), [1; 16]);
+        found.written();
+        found.push(&mut device).unwrap();
+        found.pull(&mut device).unwrap();
+        assert_eq!(found.host.as_ref().unwrap().bytes(), [2; 16]);
+    }
+}

@@ -24,6 +24,7 @@ const HEADERS: &[(&str, &str)] = headers![
     "cuda_profiler_api.h",
     "cuda_runtime.h",
     "cuda_runtime_api.h",
+    "curand_kernel.h",
     "device_atomic_functions.h",
     "device_functions.h",
     "device_launch_parameters.h",
@@ -40,7 +41,7 @@ const HEADERS: &[(&str, &str)] = headers![
 ];
 
 /// Libraries that are written in CUDA: the translator reads them too.
-const LIBRARIES: &[&str] = &["cublas_v2.h", "cublasLt.h", "curand_kernel.h", "curand.h"];
+const LIBRARIES: &[&str] = &["cublas_v2.h", "cublasLt.h"];
 
 /// The text of a header that the translator does not have built in.
 pub fn for_devices(name: &str) -> Option<&'static str> {
