@@ -128,6 +128,19 @@ const WRITTEN: &[Header] = &[
         first: true,
     },
     Header {
+        file: "curand.cuh",
+        text: include_str!("include/curand.cuh"),
+        names: &[
+            "curandState",
+            "curandState_t",
+            "curandStateXORWOW",
+            "curandStateXORWOW_t",
+            "curandStatePhilox4_32_10",
+            "curandStatePhilox4_32_10_t",
+        ],
+        first: true,
+    },
+    Header {
         file: "math.cuh",
         text: include_str!("include/math.cuh"),
         names: &["frexp", "frexpf", "ldexp", "ldexpf", "scalbn", "scalbnf"],

@@ -17,6 +17,7 @@ mod lower;
 mod module;
 mod parse;
 mod pp;
+mod random;
 mod source;
 mod texture;
 mod types;

@@ -497,6 +497,9 @@ impl<'p> Lowerer<'p> {
     }
 
     fn initial_bytes(&mut self, var: &Var, t: &Type) -> R<Vec<u8>> {
+        if &*var.name == "__girih_xorwow_jumps" {
+            return Ok(crate::random::jumps().to_vec());
+        }
         let mut bytes = vec![0u8; self.size(t) as usize];
         if let Some(init) = var.init.clone() {
             let tv = self.initial_of(&init, t, var.at)?;

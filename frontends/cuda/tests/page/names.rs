@@ -16,6 +16,7 @@ pub const TABLES: &[(&str, &[Row])] = &[
     ("Textures and surfaces", TEXTURES),
     ("Matrix fragments", FRAGMENTS),
     ("Inline PTX", PTX),
+    ("Random numbers", RANDOM),
     ("Reports", REPORTS),
 ];
 
@@ -345,6 +346,29 @@ const PTX: &[Row] = &[
     (
         "`ld.global`, `bar.sync`, `membar`, `%laneid`",
         "asm(\"ld.global.nc.f32 %0, [%1];\" : \"=f\"(f) : \"l\"(x + i)); asm(\"mov.u32 %0, %%laneid;\" : \"=r\"(p[0])); asm(\"bar.sync 0;\");",
+        "",
+    ),
+];
+
+const RANDOM: &[Row] = &[
+    (
+        "cuRAND's `curandState` (XORWOW): `curand_init` with subsequences and offsets, `skipahead`, `curand`",
+        "curandState g; curand_init(u, i, 3, &g); skipahead(5ull, &g); p[0] = curand(&g);",
+        "the published generator, bit for bit",
+    ),
+    (
+        "`curandStatePhilox4_32_10_t`: the same and `curand4`",
+        "curandStatePhilox4_32_10_t g; curand_init(u, i, 3, &g); uint4 a = curand4(&g); p[0] = a.x;",
+        "bit for bit",
+    ),
+    (
+        "`curand_uniform`, `curand_normal`, `curand_normal2`, `curand_log_normal`, `curand_uniform4`, `curand_normal4`",
+        "curandStatePhilox4_32_10_t g; curand_init(u, i, 3, &g); x[0] = curand_uniform(&g) + curand_normal(&g) + curand_normal4(&g).x;",
+        "normal numbers to the device's precision",
+    ),
+    (
+        "`curand_uniform_double`, `curand_normal_double`",
+        "curandState g; curand_init(u, i, 0, &g); y[0] = curand_uniform_double(&g) + curand_normal_double(&g);",
         "",
     ),
 ];

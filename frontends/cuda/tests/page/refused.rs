@@ -21,10 +21,7 @@ pub const ROWS: &[(&str, &str)] = &[
     ("shuffles of a width that is computed", "o[0] = __shfl_down_sync(0xffffffff, i, 1, i);"),
     ("texture references", "x[0] = tex1D(r, f);;texture<float, 1> r;"),
     ("textures in memory", "x[0] = tex2D<float>(other, f, f);;__device__ cudaTextureObject_t other;"),
-    (
-        "cuRAND's quasi-random and MRG32k3a generators",
-        "x[0] = curand_uniform(&g);;struct curandStateSobol32_t {}; __device__ curandStateSobol32_t g;",
-    ),
+    ("cuRAND's quasi-random and MRG32k3a generators", "curandStateMRG32k3a g; curand_init(1, 2, 3, &g);"),
     ("asynchronous copies", "__pipeline_memcpy_async(o, p, 4);"),
     (
         "double fragments",
