@@ -7,6 +7,7 @@ use crate::program::Programs;
 use crate::rig::Rig;
 use crate::texture::Objects;
 use girih_base::Diag;
+use girih_exec::ASSERTION_FAILED;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Everything the calls share.
@@ -32,7 +33,7 @@ static RUNTIME: Mutex<Option<Runtime>> = Mutex::new(None);
 
 /// What the device reports after the fact: an assertion that failed, or a kernel that ended early.
 pub fn failed(d: Box<Diag>) -> Fault {
-    Fault::lasting(if d.code == "X013" { Code::ASSERT } else { Code::LAUNCH_FAILURE }, d)
+    Fault::lasting(if d.code == ASSERTION_FAILED { Code::ASSERT } else { Code::LAUNCH_FAILURE }, d)
 }
 
 /// The one runtime of the process.

@@ -9,6 +9,9 @@ use std::sync::Arc;
 /// Bytes of a debug buffer, if the device does not choose another size.
 pub const DEBUG_BYTES: u64 = 4 << 20;
 
+/// The code of an assertion that failed.
+pub const ASSERTION_FAILED: &str = "X013";
+
 /// Records a device keeps until somebody takes them; later ones are lost.
 const MOST_KEPT: usize = 1 << 20;
 
@@ -99,7 +102,7 @@ impl DebugLog {
             let instance = instance(&info.instances, thread, bindings);
             let text = if site.text.is_empty() { "an assertion" } else { &site.text };
             self.failure = Some(
-                Diag::error("X013", format!("assertion failed in kernel `{name}`: {text}"))
+                Diag::error(ASSERTION_FAILED, format!("assertion failed in kernel `{name}`: {text}"))
                     .at(&site.loc(), "this does not hold")
                     .note(instance),
             );

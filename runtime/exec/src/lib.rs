@@ -14,7 +14,7 @@ mod record;
 mod run;
 mod session;
 
-pub use debug::{DebugLog, Printed, Prints};
+pub use debug::{ASSERTION_FAILED, DebugLog, Printed, Prints};
 pub use device::{BufferRef, Command, Device, KernelRef, MemRef, SharedBytes};
 pub use engine::{Engine, GroupId, ProgramId};
 pub use group::Weight;
