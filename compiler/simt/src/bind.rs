@@ -45,6 +45,7 @@ fn spaces(body: &mut [Stmt], place: &dyn Fn(u32) -> u32) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
     use crate::{parse, print};
 
