@@ -148,7 +148,14 @@ impl Memory {
 
     /// Where the components of element `index` start, after the checks.
     /// `new` is what a store writes: one that changes nothing races with nobody.
-    pub fn access(&mut self, index: u64, kind: Kind, who: Who, known: &Known, new: Option<&[u64]>) -> Result<usize, Refused> {
+    pub fn access(
+        &mut self,
+        index: u64,
+        kind: Kind,
+        who: Who,
+        known: &Known,
+        new: Option<&[u64]>,
+    ) -> Result<usize, Refused> {
         let refuse = |code, message| Err(Refused { code, message, other: None });
         let lanes = self.ty.lanes as u64;
         // People count scalars; an index that wrapped was negative.

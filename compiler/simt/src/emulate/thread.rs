@@ -47,7 +47,8 @@ impl Machine<'_> {
         if kind == Kind::Atomic && !key.0 {
             self.order.pass((key.1, index), asked, who);
         }
-        let at = memory.access(index, kind, who, &self.order.known, new).map_err(|refused| refused.explain(&self.sites))?;
+        let at =
+            memory.access(index, kind, who, &self.order.known, new).map_err(|refused| refused.explain(&self.sites))?;
         Ok((memory, at))
     }
 
