@@ -77,7 +77,13 @@ class Answer:
 class TritonModule:
     def __new__(cls, main: str, modules: Mapping[str, tuple[str, str]]) -> Self: ...
     def compile(
-        self, kernel: str, device: str, args: Sequence[tuple[Any, ...]], single: Sequence[bool]
+        self,
+        kernel: str,
+        device: str,
+        args: Sequence[tuple[Any, ...]],
+        single: Sequence[bool],
+        grid: Sequence[int] | None = None,
+        numbers: Sequence[tuple[str, int | float]] = (),
     ) -> TritonKernel: ...
     def emit(
         self,

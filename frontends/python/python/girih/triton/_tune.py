@@ -160,7 +160,10 @@ class Autotuner(Wrapper):
             top = max(int(len(self.configs) * top), 1)
         if model is None or top >= len(found):
             return found
-        cost = {id(c): model(**named, **kwargs, **c.all_kwargs(), num_warps=c.num_warps, num_stages=c.num_stages) for c in found}
+        cost = {
+            id(c): model(**named, **kwargs, **c.all_kwargs(), num_warps=c.num_warps, num_stages=c.num_stages)
+            for c in found
+        }
         return sorted(found, key=lambda c: cost[id(c)])[: int(top)]
 
     def _first(self, args: Any, grid: Any, kwargs: Any, named: dict[str, Any]) -> Config:
@@ -183,7 +186,9 @@ class Autotuner(Wrapper):
         timings: list[tuple[float, int, Config]] = []
         for at, config in enumerate(self._pruned(named, kwargs)):
             copies, others = self._copies(args, kwargs)
-            launch = functools.partial(self._launch, config, copies, grid, others, named | _named(self, copies) | others)
+            launch = functools.partial(
+                self._launch, config, copies, grid, others, named | _named(self, copies) | others
+            )
             try:
                 launch()
             except Error as e:
@@ -213,6 +218,7 @@ class Autotuner(Wrapper):
 
     def _copies(self, args: Any, kwargs: Any) -> tuple[list[Any], dict[str, Any]]:
         """Copies of the arguments, those of `reset_to_zero` filled with zeros."""
+
         def copy(name: str, value: Any) -> Any:
             return duplicate(value, zero=name in self.reset_to_zero)
 
