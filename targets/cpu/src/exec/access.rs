@@ -18,6 +18,20 @@ impl Worker {
         out
     }
 
+    /// Whether a mask forbids nothing, as it does everywhere but at the end of what is masked. What repeats is looked at once.
+    fn all_true(&self, l: &Launch<'_>, mask: usize) -> bool {
+        let (tile, shape) = (&self.tiles[mask], &l.program.slots[mask].shape);
+        let mut once = [1; MAX_RANK];
+        (0..shape.len()).filter(|i| tile.strides[*i] != 0).for_each(|i| once[i] = shape[i]);
+        let nest = Nest::new(&once[..shape.len()], [&tile.strides]);
+        let look = nest.each(|[at]| {
+            // SAFETY: the nest visits elements of the mask only.
+            let on = |j: usize| unsafe { *tile.ptr.offset(at + j as isize * nest.step[0]) != 0 };
+            if (0..nest.inner).all(on) { Ok(()) } else { Err(()) }
+        });
+        look.is_ok()
+    }
+
     pub(super) fn load(&mut self, l: &Launch<'_>, inst: &Inst) -> Result<()> {
         let Op::Load { param, at, mask, other, .. } = &inst.op else { return Ok(()) };
         let (id, view, mem) = (inst.dst[0], &l.views[inst.table], l.args[*param]);
@@ -26,6 +40,7 @@ impl Worker {
         let at = self.coordinates(at);
         let w = view.window(&at, &slot.shape);
         let (dtype, len, bytes) = (info.dtype, elements(l, *param), slot.lane.bytes());
+        let mask = mask.filter(|m| !self.all_true(l, m.0 as usize));
         if mask.is_some() || !view.guards.is_empty() {
             let axis = strided::running(&slot.shape, &w.strides).filter(|_| mask.is_none());
             let split = inst.split.filter(|split| axis.is_some_and(|a| a < *split)).unwrap_or(0);
@@ -178,6 +193,7 @@ impl Worker {
         if w.empty(rank) {
             return Ok(());
         }
+        let mask = mask.filter(|m| !self.all_true(l, m.0 as usize));
         if mask.is_some() || !view.guards.is_empty() {
             let mask = mask.map(|m| self.dense(l, m.0 as usize, 0)).transpose()?;
             let src = self.dense(l, id, 1)?;
