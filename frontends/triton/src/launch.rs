@@ -2,10 +2,11 @@
 
 use crate::forms::Forms;
 use crate::signature::{Arg, Constant, Launch, Signature, debug_wanted};
-use crate::{Binding, Kernel, Module};
+use crate::{Binding, Given, Kernel, Module, Parameter};
 use girih_base::{Bindings, DType, Diag, Result};
 use girih_driver::Target;
 use girih_exec::{Command, Device, KernelRef, MemRef};
+use girih_tile::Access;
 use std::collections::BTreeMap;
 
 /// One argument of a launch.
@@ -25,11 +26,17 @@ pub enum Argument {
     Tuple(Vec<Argument>),
 }
 
-/// A kernel with its compiled forms, one for each kind of arguments, for one device.
+/// A kernel with its compiled forms, one for each kind of arguments, for the device of the last launch.
 pub struct Launcher {
     module: Module,
     name: String,
+    parameters: Vec<Parameter>,
+    /// By signature.
     loaded: BTreeMap<String, Forms<KernelRef>>,
+    /// The signature of the last launch, with its key.
+    last: Option<(Signature, String)>,
+    /// Where the device lies that has the kernels.
+    device: usize,
 }
 
 impl Launcher {
@@ -38,8 +45,9 @@ impl Launcher {
     /// # Errors
     /// `K003` no such kernel.
     pub fn new(module: &Module, kernel: &str) -> Result<Launcher> {
-        module.parameters(kernel)?;
-        Ok(Launcher { module: module.clone(), name: kernel.into(), loaded: BTreeMap::new() })
+        let parameters = module.parameters(kernel)?;
+        let (module, name) = (module.clone(), kernel.into());
+        Ok(Launcher { module, name, parameters, loaded: BTreeMap::new(), last: None, device: 0 })
     }
 
     /// How many forms have been compiled.
@@ -52,12 +60,11 @@ impl Launcher {
     /// # Errors
     /// `K012` arguments that the kernel does not have.
     pub fn signature(&self, grid: [u32; 3], args: &[(&str, Argument)]) -> Result<Signature> {
-        let parameters = self.module.parameters(&self.name)?;
         let single = grid.map(|n| n == 1);
         let mut s = Signature { single, debug: debug_wanted(), ..Signature::default() };
         let mut seen = Vec::new();
         for (name, argument) in args {
-            let Some(p) = parameters.iter().find(|p| p.name == *name) else {
+            let Some(p) = self.parameters.iter().find(|p| p.name == *name) else {
                 return Err(Diag::error("K012", format!("`{}` has no parameter `{name}`", self.name)));
             };
             s.args.insert(name.to_string(), specialise(name, argument, p.constexpr, &mut seen)?);
@@ -98,19 +105,33 @@ impl Launcher {
             _ => None,
         };
         let launch = Launch { grid, sizes: args.iter().filter_map(size).collect() };
-        let forms = self.loaded.entry(format!("{signature:?}")).or_default();
+        // Devices know their own kernels only.
+        let place = std::ptr::from_mut(device).cast::<()>().addr();
+        if self.device != place {
+            self.loaded.clear();
+            self.device = place;
+        }
+        let key = match self.last.take() {
+            Some((last, key)) if last == signature => key,
+            _ => format!("{signature:?}"),
+        };
+        let (_, key) = self.last.insert((signature.clone(), key));
+        if !self.loaded.contains_key(key) {
+            self.loaded.insert(key.clone(), Forms::default());
+        }
+        let Some(forms) = self.loaded.get_mut(key) else { return Ok(()) };
         let (module, name) = (&self.module, &self.name);
         let form = forms.choose(
             &signature,
             launch,
-            |kernel| bind(kernel, grid, args).map(|b| b.0),
+            |kernel| bind(kernel, grid, args),
             |signature| {
                 let kernel = module.compile(name, signature)?;
                 let loaded = device.load(&target.compile(&kernel.tile)?)?;
                 Ok((kernel, loaded))
             },
         )?;
-        let (bindings, memory) = bind(&form.0, grid, args)?;
+        let (bindings, memory) = (bind(&form.0, grid, args)?, memory(&form.0, args)?);
         device.submit(&[Command::Launch { kernel: form.1, args: &memory, bindings: &bindings }])
     }
 }
@@ -151,17 +172,7 @@ fn specialise(
             }
         }
         Argument::Buffer(mem, dtype) => {
-            let same = seen.iter().find(|(_, m, _)| m.buffer == mem.buffer && m.offset == mem.offset);
-            let alias = match same {
-                Some((other, _, d)) if d == dtype => Some(other.to_string()),
-                Some((other, ..)) => {
-                    return Err(Diag::error(
-                        "K012",
-                        format!("`{other}` and `{name}` are one buffer with two element types"),
-                    ));
-                }
-                None => None,
-            };
+            let alias = shared(name, mem, *dtype, seen)?;
             let len = elements(mem, *dtype);
             if len > i32::MAX as u64 {
                 return Err(Diag::error("K012", format!("`{name}` has {len} elements, offsets are 32-bit"))
@@ -174,6 +185,17 @@ fn specialise(
             Arg::Pointer { dtype: *dtype, multiple_of, alias }
         }
     })
+}
+
+/// The earlier argument that is the same memory with the same elements.
+fn shared(name: &str, mem: &MemRef, dtype: DType, seen: &[(String, MemRef, DType)]) -> Result<Option<String>> {
+    match seen.iter().find(|(_, m, _)| m == mem) {
+        None => Ok(None),
+        Some((other, _, d)) if *d == dtype => Ok(Some(other.clone())),
+        Some((other, ..)) => {
+            Err(Diag::error("K012", format!("`{other}` and `{name}` are one buffer with two element types")))
+        }
+    }
 }
 
 /// Arguments with those in tuples by names of their own.
@@ -193,54 +215,49 @@ fn elements(mem: &MemRef, dtype: DType) -> u64 {
     mem.bytes.saturating_mul(8) / dtype.bits() as u64
 }
 
-/// Values of symbols and scalars, and memory in the order of the kernel's parameters.
-fn bind(kernel: &Kernel, grid: [u32; 3], args: &[(&str, Argument)]) -> Result<(Bindings, Vec<MemRef>)> {
-    let mut bindings = Bindings::new();
-    for (axis, name) in kernel.grid.iter().enumerate() {
-        if let Some(name) = name {
-            bindings.insert(name.clone(), grid[axis] as i64);
+/// Values of symbols and scalars.
+fn bind(kernel: &Kernel, grid: [u32; 3], args: &[(&str, Argument)]) -> Result<Bindings> {
+    let entry = |list: &[u32], axis: usize| list.get(axis).map(|n| Given::Int(*n as i128));
+    kernel.bind(grid.map(i64::from), |name, binding| {
+        let (_, argument) = args.iter().find(|(n, _)| *n == name)?;
+        match (binding, argument) {
+            (Binding::Buffer { dtype, .. }, Argument::Buffer(mem, _) | Argument::Descriptor(mem, ..)) => {
+                Some(Given::Int(elements(mem, *dtype) as i128))
+            }
+            (Binding::Extent(_, axis), Argument::Descriptor(_, _, shape, ..)) => entry(shape, *axis),
+            (Binding::Stride(_, axis), Argument::Descriptor(_, _, _, strides, _)) => entry(strides, *axis),
+            (Binding::Size(_) | Binding::Scalar(..), Argument::Int(v)) => Some(Given::Int(*v as i128)),
+            (Binding::Scalar(..), Argument::Float(v)) => Some(Given::Float(*v)),
+            _ => None,
         }
-    }
-    let mut memory: Vec<Option<MemRef>> = vec![None; kernel.tile.params.len()];
+    })
+}
+
+/// Memory in the order of the kernel's parameters. What is written lies in one parameter only.
+fn memory(kernel: &Kernel, args: &[(&str, Argument)]) -> Result<Vec<MemRef>> {
+    let mut all: Vec<Option<(&str, MemRef)>> = vec![None; kernel.tile.params.len()];
     for (name, binding) in &kernel.bindings {
         let given = args.iter().find(|(n, _)| n == name).map(|(_, a)| a);
-        match (binding, given) {
-            (Binding::Buffer { param, length, dtype }, Some(Argument::Buffer(mem, _))) => {
-                bindings.insert(length.clone(), elements(mem, *dtype) as i64);
-                memory[*param] = Some(*mem);
-            }
-            (Binding::Buffer { param, length, dtype }, Some(Argument::Descriptor(mem, ..))) => {
-                bindings.insert(length.clone(), elements(mem, *dtype) as i64);
-                memory[*param] = Some(*mem);
-            }
-            (Binding::Extent(symbol, axis), Some(Argument::Descriptor(_, _, shape, ..))) => {
-                bindings.insert(symbol.clone(), shape.get(*axis).copied().unwrap_or(0) as i64);
-            }
-            (Binding::Stride(symbol, axis), Some(Argument::Descriptor(_, _, _, strides, _))) => {
-                bindings.insert(symbol.clone(), strides.get(*axis).copied().unwrap_or(0) as i64);
-            }
-            (Binding::Size(symbol) | Binding::Scalar(symbol, _), Some(Argument::Int(v))) => {
-                bindings.insert(symbol.clone(), *v);
-            }
-            (Binding::Scalar(symbol, DType::F32), Some(Argument::Float(v))) => {
-                bindings.insert(symbol.clone(), (*v as f32).to_bits() as i64);
-            }
-            (Binding::Scalar(symbol, DType::F64), Some(Argument::Float(v))) => {
-                bindings.insert(symbol.clone(), v.to_bits() as i64);
-            }
-            _ => return Err(Diag::error("K012", format!("argument `{name}` is missing or of another kind"))),
+        if let (Binding::Buffer { param, .. }, Some(Argument::Buffer(m, _) | Argument::Descriptor(m, ..))) =
+            (binding, given)
+            && let Some(slot) = all.get_mut(*param)
+        {
+            *slot = Some((name, *m));
         }
     }
-    for d in &kernel.checks {
-        match d.eval(&bindings) {
-            Ok(v) if i32::try_from(v).is_ok() => {}
-            _ => {
-                return Err(Diag::error("K012", format!("`{d}` is beyond int32 at this launch"))
-                    .note("the kernel computes it in 32 bits")
-                    .help("launch over smaller parts, or compute it in tl.int64"));
+    let unbound = || Diag::error("K012", "a buffer is not bound");
+    let all = all.into_iter().collect::<Option<Vec<_>>>().ok_or_else(unbound)?;
+    let end = |m: &MemRef| m.offset.saturating_add(m.bytes);
+    for (i, (a, x)) in all.iter().enumerate() {
+        for (j, (b, y)) in all.iter().enumerate().skip(i + 1) {
+            let overlap = x.buffer == y.buffer && x.offset < end(y) && y.offset < end(x);
+            let written = |i: usize| kernel.tile.params[i].access != Access::Read;
+            if overlap && (written(i) || written(j)) {
+                let name = if written(i) { a } else { b };
+                return Err(Diag::error("K012", format!("`{a}` and `{b}` overlap, and the kernel writes `{name}`"))
+                    .help("pass the whole buffer for both, with offsets as numbers, or a copy"));
             }
         }
     }
-    let memory = memory.into_iter().collect::<Option<Vec<_>>>();
-    memory.map(|m| (bindings, m)).ok_or_else(|| Diag::error("K012", "a buffer is not bound"))
+    Ok(all.into_iter().map(|(_, m)| m).collect())
 }

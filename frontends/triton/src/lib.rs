@@ -25,11 +25,12 @@
 #![forbid(unsafe_code)]
 
 mod affine;
+mod bind;
 mod builtins;
 mod embedded;
 mod eval;
-mod globals;
 mod forms;
+mod globals;
 mod launch;
 mod module;
 mod share;
@@ -38,14 +39,15 @@ mod steps;
 mod value;
 mod wrap;
 
+pub use bind::Given;
 pub use builtins::markdown;
 pub use embedded::Embedded;
+pub use forms::Forms;
 pub use launch::{Argument, Launcher};
 pub use module::{Module, Parameter, Resolver};
-pub use forms::Forms;
 pub use signature::{Arg, Assume, Constant, Launch, Signature, debug_wanted};
 
-use girih_base::{Bindings, DType, Dim};
+use girih_base::{Bindings, DType, Dim, Symbol};
 use std::sync::Arc;
 
 /// A compiled kernel and how its arguments are bound.
@@ -57,6 +59,8 @@ pub struct Kernel {
     pub bindings: Vec<(String, Binding)>,
     /// The symbols of the grid's extents along x, y, z; none where there is one program.
     pub grid: [Option<Arc<str>>; 3],
+    /// What is known of the symbols of the grid and of [`Kernel::bindings`]; [`Kernel::bind`] tests it.
+    pub symbols: Vec<Symbol>,
     /// Sizes that must fit i32 at every launch.
     pub checks: Vec<Dim>,
     /// Sizes that are not negative at the launches this was compiled for; empty unless [`Signature::assume`] allowed them.

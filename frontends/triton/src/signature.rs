@@ -60,7 +60,7 @@ pub enum Arg {
         dtype: DType,
         /// It is a multiple of this.
         multiple_of: u32,
-        /// It is not negative, and at most `i32::MAX`: sizes and strides can be expressed by it.
+        /// It is not negative, and at most 2^30: sizes and strides can be expressed by it.
         size: bool,
     },
     /// A float, `f32` or `f64`.

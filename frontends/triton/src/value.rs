@@ -114,9 +114,8 @@ pub(crate) struct BlockPointer {
 impl BlockPointer {
     /// Whether the two differ in their offsets only.
     pub fn same_tensor(&self, other: &BlockPointer) -> bool {
-        let same = |a: &Tensor, b: &Tensor| {
-            a.id == b.id || (a.dtype == b.dtype && a.affine.is_some() && a.affine == b.affine)
-        };
+        let same =
+            |a: &Tensor, b: &Tensor| a.id == b.id || (a.dtype == b.dtype && a.affine.is_some() && a.affine == b.affine);
         let all = |a: &[Tensor], b: &[Tensor]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b));
         self.base.param == other.base.param
             && self.base.dtype == other.base.dtype

@@ -58,13 +58,16 @@ fn what_only_running_the_file_decides_is_not_guessed() {
     }
     // Ways to get one function are alternatives.
     let ways = "if os.getenv('NEW'):\n    from triton.language.extra.libdevice import rsqrt\nelse:\n    from triton.language.math import rsqrt\n";
-    let body = "\n@triton.jit\ndef k(y_ptr, n):\n    tl.store(y_ptr, rsqrt(tl.full([], 0.0625, tl.float32)).to(tl.int32))\n";
+    let body =
+        "\n@triton.jit\ndef k(y_ptr, n):\n    tl.store(y_ptr, rsqrt(tl.full([], 0.0625, tl.float32)).to(tl.int32))\n";
     assert_eq!(stored(&format!("{ways}{body}"), &[("n", int(5))])[0], 4.0);
 }
 
 #[test]
 fn what_the_host_computes_is_neither_true_nor_false() {
-    for test in ["FLAG", "not FLAG", "FLAG == 1", "FLAG is None", "FLAG and n > 3", "n > 3 and FLAG", "n if FLAG else 3"] {
+    for test in
+        ["FLAG", "not FLAG", "FLAG == 1", "FLAG is None", "FLAG and n > 3", "n > 3 and FLAG", "n if FLAG else 3"]
+    {
         let source = format!(
             "FLAG = os.cpu_count() > 4\n\n@triton.jit\ndef k(y_ptr, n):\n    if {test}:\n        tl.store(y_ptr, 1)\n"
         );
@@ -145,8 +148,9 @@ def k(y_ptr, n, m):
     assert_eq!(stored(source, &[("n", int(2)), ("m", int(5))]), [77.0, 4.0, 2.0, 1.0]);
     // What the body makes of it is not carried.
     for body in ["        i = i + 1\n", "        pass\n"] {
-        let source =
-            format!("@triton.jit\ndef k(y_ptr, n):\n    i = 0.5\n    for i in range(n):\n{body}    tl.store(y_ptr, i)\n");
+        let source = format!(
+            "@triton.jit\ndef k(y_ptr, n):\n    i = 0.5\n    for i in range(n):\n{body}    tl.store(y_ptr, i)\n"
+        );
         assert!(code(&source).contains("error[K003]"), "{body}");
     }
 }

@@ -111,25 +111,22 @@ pub(super) fn min(e: &mut Eval, a: &mut Args) -> Result<Value> {
 
 fn extremum(e: &mut Eval, a: &Args, largest: bool) -> Result<Value> {
     if a.flag(e, "return_indices", false)? {
-        let left = a.flag(e, "return_indices_tie_break_left", true)?;
-        let (v, i) = with_index(e, a, largest, left)?;
+        let (v, i) = with_index(e, a, largest)?;
         return Ok(Value::tuple(vec![Value::Tensor(v), Value::Tensor(i)]));
     }
     simple(e, a, if largest { ScalarOp::Max } else { ScalarOp::Min }, order_type)
 }
 
 pub(super) fn argmax(e: &mut Eval, a: &mut Args) -> Result<Value> {
-    let left = a.flag(e, "tie_break_left", true)?;
-    Ok(Value::Tensor(with_index(e, a, true, left)?.1))
+    Ok(Value::Tensor(with_index(e, a, true)?.1))
 }
 
 pub(super) fn argmin(e: &mut Eval, a: &mut Args) -> Result<Value> {
-    let left = a.flag(e, "tie_break_left", true)?;
-    Ok(Value::Tensor(with_index(e, a, false, left)?.1))
+    Ok(Value::Tensor(with_index(e, a, false)?.1))
 }
 
-/// Extreme element and its position; of equals the first position.
-fn with_index(e: &mut Eval, a: &Args, largest: bool, _left: bool) -> Result<(Tensor, Tensor)> {
+/// Extreme element and its position; of equals the first position, which is right for either `tie_break_left`.
+fn with_index(e: &mut Eval, a: &Args, largest: bool) -> Result<(Tensor, Tensor)> {
     let t = a.tensor(e, "input")?;
     let rank = t.shape.len();
     let axis = a.axis(e, "axis", rank)?;

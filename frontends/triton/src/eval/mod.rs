@@ -57,6 +57,8 @@ pub(crate) struct Eval<'m> {
     /// Symbolic lower ends of scalars.
     pub bottoms: BTreeMap<ValueId, Dim>,
     pub notes: Vec<String>,
+    /// What is known of the launch's symbols.
+    symbols: Vec<Symbol>,
     /// Assertions are tested.
     pub debug: bool,
     /// Remainders of indices, and what is stored where.
@@ -147,7 +149,7 @@ fn evaluate(module: &Module, function: &Arc<Function>, signature: &Signature, ne
     for axis in 0..3 {
         if !signature.single[axis] {
             let name = unique(format!("grid_{}", ["x", "y", "z"][axis]));
-            e.grid[axis] = Dim::symbol(&name, 0, MAX_GRID[axis]);
+            e.grid[axis] = e.symbol(&name, 0, MAX_GRID[axis], 1);
             if let Assume::Launch(launch) = &signature.assume {
                 e.known.insert(name.as_str().into(), launch.grid[axis] as i64);
             }
@@ -164,7 +166,7 @@ fn evaluate(module: &Module, function: &Arc<Function>, signature: &Signature, ne
             Some(arg) => e.argument(&name, arg, &mut vars, &mut unique, &mut bindings)?,
             None => match (decided.get(&name), &p.default) {
                 (Some(c), _) => e.constant(c)?,
-                (None, Some(default)) => e.constant_expr(default)?,
+                (None, Some(default)) => e.expr(default)?,
                 (None, None) => {
                     return Err(e
                         .error(
@@ -204,7 +206,8 @@ fn evaluate(module: &Module, function: &Arc<Function>, signature: &Signature, ne
     let [x, y, z] = e.grid.clone();
     let tile = e.b.finish(function.def.name.id.to_string(), vec![z, y, x]);
     let (checks, assumes, missed) = (e.checks, e.assumes, e.missed);
-    let kernel = Kernel { tile, bindings, grid: grid_names, checks, assumes, missed, notes: e.notes };
+    let kernel =
+        Kernel { tile, bindings, grid: grid_names, checks, assumes, missed, symbols: e.symbols, notes: e.notes };
     Ok(Evaluated { kernel, remainders: e.remainders, sinks: e.sinks, zeros: e.zeros })
 }
 
@@ -215,6 +218,11 @@ pub(crate) fn decorators(
     signature: &Signature,
     values: &BTreeMap<String, Constant>,
 ) -> Result<BTreeMap<String, Constant>> {
+    let deciding =
+        |d: &ruff_python_ast::Decorator| crate::globals::decorator(&d.expression, &["autotune", "heuristics"]);
+    if !function.def.decorator_list.iter().any(deciding) {
+        return Ok(BTreeMap::new());
+    }
     let mut e = Eval::new(module);
     let mut out = BTreeMap::new();
     let mut known: Vec<(Value, Value)> = values.iter().filter_map(|(n, v)| Some((Value::str(n), v.value()?))).collect();
@@ -276,6 +284,7 @@ impl<'m> Eval<'m> {
             known: girih_base::Bindings::new(),
             bottoms: BTreeMap::new(),
             notes: Vec::new(),
+            symbols: Vec::new(),
             debug: false,
             remainders: Vec::new(),
             sinks: Vec::new(),
@@ -289,6 +298,13 @@ impl<'m> Eval<'m> {
             depth: 0,
             fixed: Vec::new(),
         }
+    }
+
+    /// A symbol of the launch.
+    fn symbol(&mut self, name: &str, min: i64, max: i64, multiple_of: i64) -> Dim {
+        let s = Symbol { name: name.into(), min, max, multiple_of };
+        self.symbols.push(s.clone());
+        Dim::from(s)
     }
 
     fn argument(
@@ -327,7 +343,7 @@ impl<'m> Eval<'m> {
                 let length: Arc<str> = unique(format!("{symbol}_len")).into();
                 let multiple_of = multiple(multiple_of);
                 let max = i32::MAX as i64 / multiple_of * multiple_of;
-                let len = Dim::from(Symbol { name: length.clone(), min: 0, max, multiple_of });
+                let len = self.symbol(&length, 0, max, multiple_of);
                 let param = self.b.param(&symbol, *dtype, len, Access::Read, false);
                 self.uses.push((false, false));
                 bindings.push((name.into(), Binding::Buffer { param, length, dtype: *dtype }));
@@ -344,7 +360,8 @@ impl<'m> Eval<'m> {
                     let mut size = |e: &mut Self, what: &str, binding: fn(Arc<str>, usize) -> Binding| {
                         let symbol: Arc<str> = unique(format!("{symbol}_{what}{axis}")).into();
                         bindings.push((name.into(), binding(symbol.clone(), axis)));
-                        e.dim_tensor(&Dim::symbol(&symbol, 0, MAX_SIZE))
+                        let d = e.symbol(&symbol, 0, MAX_SIZE, 1);
+                        e.dim_tensor(&d)
                     };
                     shape.push(size(self, "shape", Binding::Extent));
                     strides.push(match axis + 1 == block.len() {
@@ -368,7 +385,7 @@ impl<'m> Eval<'m> {
             Arg::Int { dtype, multiple_of, size: true } => {
                 let multiple_of = multiple(multiple_of);
                 let max = MAX_SIZE / multiple_of * multiple_of;
-                let d = Dim::from(Symbol { name: symbol.as_str().into(), min: 0, max, multiple_of });
+                let d = self.symbol(&symbol, 0, max, multiple_of);
                 bindings.push((name.into(), Binding::Size(symbol.into())));
                 let t = self.dim_tensor(&d);
                 Value::Tensor(self.cast(&t, *dtype)?)
@@ -509,10 +526,6 @@ impl<'m> Eval<'m> {
             out.push((name, self.apply(&rule, vec![args.clone()], Vec::new())?));
         }
         Ok(out)
-    }
-
-    fn constant_expr(&mut self, e: &Expr) -> Result<Value> {
-        self.expr(e)
     }
 }
 
