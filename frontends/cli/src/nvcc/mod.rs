@@ -54,9 +54,8 @@ impl Nvcc {
             }
             objects.push(object);
         }
-        match library {
-            Some(folder) => clang.link(&flags, &objects, &folder)?,
-            None => {}
+        if let Some(folder) = library {
+            clang.link(&flags, &objects, &folder)?;
         }
         Ok(())
     }
