@@ -61,7 +61,11 @@ impl Lowerer<'_> {
             }
             let Some((spec, after)) = conversion(rest) else {
                 let help = "the conversions are those of C but for %n and %p: buffers have no addresses";
-                return Err(self.refuse(at, format!("`printf` with `%{}`", rest.chars().take(8).collect::<String>()), help));
+                return Err(self.refuse(
+                    at,
+                    format!("`printf` with `%{}`", rest.chars().take(8).collect::<String>()),
+                    help,
+                ));
             };
             for _ in 1..spec.values() {
                 let v = self.printed(given.next(), false, at)?;
@@ -95,7 +99,12 @@ impl Lowerer<'_> {
     }
 
     /// `%s`, whose argument must be a literal: what it shows, and the format after it.
-    fn string<'f>(&self, rest: &'f str, given: &mut std::slice::Iter<'_, Expr>, at: At) -> R<Option<(&'f str, String)>> {
+    fn string<'f>(
+        &self,
+        rest: &'f str,
+        given: &mut std::slice::Iter<'_, Expr>,
+        at: At,
+    ) -> R<Option<(&'f str, String)>> {
         let Some(end) = rest.find(|c: char| !(c.is_ascii_digit() || "-.".contains(c))) else { return Ok(None) };
         let Some(after) = rest[end..].strip_prefix('s') else { return Ok(None) };
         let Some(ExprKind::Text(literal)) = given.next().map(|e| &e.kind) else {
@@ -131,7 +140,11 @@ impl Lowerer<'_> {
         };
         if s.is_float() != float {
             let what = if float { "a float" } else { "an integer" };
-            return Err(self.err("U004", arg.at, format!("this conversion of `printf` takes {what}, and gets `{}`", s.name())));
+            return Err(self.err(
+                "U004",
+                arg.at,
+                format!("this conversion of `printf` takes {what}, and gets `{}`", s.name()),
+            ));
         }
         // C's promotions; a float stays one, since the host widens it without loss.
         let to = match s {
