@@ -251,13 +251,19 @@ def k(xs, weights, y_ptr, n, F: tl.constexpr):
         let (a, b, y) = (memory(&[2.0; 20]), memory(&[3.0; 20]), memory(&[0.0; 20]));
         let array = |m: MemRef| Argument::Buffer(m, DType::F32);
         let f = |name: &str| Argument::Constant(Constant::Function { module: String::new(), name: name.into() });
-        let mut go = |xs: Vec<Argument>, name: &str| {
+        let mut go = |xs: Vec<Argument>, name: &str| -> girih_base::Result<f32> {
             let weights = Argument::Tuple(vec![int(10), Argument::Float(0.5)]);
-            let args = [("xs", Argument::Tuple(xs)), ("weights", weights), ("y_ptr", array(y)), ("n", int(20)), ("F", f(name))];
+            let args = [
+                ("xs", Argument::Tuple(xs)),
+                ("weights", weights),
+                ("y_ptr", array(y)),
+                ("n", int(20)),
+                ("F", f(name)),
+            ];
             launcher.launch(&*rig.target, &mut *rig.device, [1, 1, 1], &args)?;
             let mut back = vec![0; 80];
             rig.device.read(y.buffer, 0, &mut back)?;
-            girih_base::Result::Ok(f32::from_le_bytes([back[76], back[77], back[78], back[79]]))
+            Ok(f32::from_le_bytes([back[76], back[77], back[78], back[79]]))
         };
         assert_eq!(go(vec![array(a), array(b)], "square").unwrap(), 44.5, "{}", rig.name);
         // The same buffer twice, and another number of them.
