@@ -31,6 +31,22 @@ fn shared_variables_at_file_scope() {
     launch(src, "k", 1, 64, vec![f(&a)]).floats(0, &want, 0.0, 1.0);
 }
 
+#[test]
+fn arrays_as_parameters_are_pointers() {
+    let src = "__device__ void fill(float3 c[16], int n) { c[n] = make_float3(n, 2 * n, 3 * n); }
+    __device__ float sum(const float rows[4][2], int n) { return rows[n & 3][0] + rows[n & 3][1]; }
+    __global__ void k(float* o) {
+        __shared__ float3 colors[32]; float rows[4][2];
+        int i = threadIdx.x;
+        fill(colors, i); fill(&colors[16], i);
+        for (int j = 0; j < 4; j++) { rows[j][0] = j; rows[j][1] = 10 * j; }
+        __syncthreads();
+        o[i] = colors[16 + i].z + colors[15 - i].y + 100 * sum(rows, i);
+    }";
+    let want: Vec<f32> = (0..16).map(|i| (3 * i + 2 * (15 - i) + 1100 * (i & 3)) as f32).collect();
+    launch(src, "k", 1, 16, vec![zeros(16)]).floats(0, &want, 0.0, 1.0);
+}
+
 /// 2^n, exactly.
 fn two(n: i32) -> f64 {
     f64::from_bits(((n + 1023) as u64) << 52)

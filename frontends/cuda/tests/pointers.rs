@@ -174,3 +174,26 @@ fn masks_hold_around_them() {
     }
     launch(src, "k", 1, 32, vec![i(&range(1, 32)), i(&range(100, 32)), zeros(32)]).ints(2, &want);
 }
+
+#[test]
+fn many_arrays_stay_within_bounds() {
+    let names: Vec<String> = (0..40).map(|i| format!("p{i}")).collect();
+    let parameters: Vec<String> = names.iter().map(|n| format!("int* {n}")).collect();
+    let src = format!(
+        "__global__ void k({}, int n) {{ int* list[40] = {{{}}};
+        #pragma unroll
+        for (int a = 0; a < 64; a++)
+        #pragma unroll
+        for (int b = 0; b < 64; b++)
+        #pragma unroll
+        for (int c = 0; c < 64; c++) list[(n + a) % 40][b] += list[(n * b) % 40][c]; }}",
+        parameters.join(", "),
+        names.join(", ")
+    );
+    let module = girih_cuda::Module::parse(&src, "t.cu", &|_, _| None).unwrap();
+    let shape = girih_cuda::LaunchShape::new([32, 1, 1], 1);
+    match module.compile("k", &shape, girih_cuda::Caps::default()) {
+        Ok(c) => assert!(c.kernel.values.len() < 1 << 21, "{} values", c.kernel.values.len()),
+        Err(e) => assert_eq!(e.code, "U006", "{e}"),
+    }
+}

@@ -348,3 +348,22 @@ fn what_does_not_fit_is_said() {
     let linear = TextureMode { linear: true, ..TextureMode::new(DType::F32, 1) };
     assert!(compile(cube, Some(linear)).unwrap_err().message.contains("cube map"));
 }
+
+#[test]
+fn textures_that_do_not_fit_their_memory_are_refused() {
+    let memory = girih_exec::MemRef { buffer: girih_exec::BufferRef(0), offset: 0, bytes: 64 };
+    let texture = |extent, pitch| girih_cuda::Texture { memory, extent, pitch, mode: TextureMode::new(DType::F32, 1) };
+    assert!(texture([4, 4, 1], 4).check().is_ok());
+    assert!(texture([4, 2, 2], 4).check().is_ok());
+    for (extent, pitch) in [
+        ([0, 1, 1], 1),
+        ([4, 0, 1], 4),
+        ([4, 4, 1], 3),
+        ([4, 4, 2], 4),
+        ([5, 4, 1], 5),
+        ([u32::MAX; 3], u32::MAX),
+        ([1, 1, u32::MAX], 0),
+    ] {
+        assert_eq!(texture(extent, pitch).check().unwrap_err().code, "U007", "{extent:?} {pitch}");
+    }
+}

@@ -136,6 +136,7 @@ impl Lowerer<'_> {
         if rest.is_empty() {
             return f(self, *space);
         }
+        self.spend(self.here)?;
         let n = self.b.uint(first);
         let here = self.b.map(S::Eq, &[which, n]);
         self.open();

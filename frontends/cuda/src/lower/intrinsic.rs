@@ -2,6 +2,7 @@
 
 mod atomic;
 mod bits;
+mod constants;
 mod halves;
 mod math;
 mod print;
@@ -219,7 +220,7 @@ impl Lowerer<'_> {
             let targs = n.parts[n.parts.len() - 2].args.clone().unwrap_or_default();
             let Some(a) = targs.first() else { return Ok(None) };
             let t = self.template_type(a, at)?;
-            return Ok(t.scalar().and_then(|s| math::limit(s, id)));
+            return Ok(t.scalar().and_then(|s| constants::limit(s, id)));
         }
         match n.parts.len() {
             1 => self.report(id, args, at),
@@ -248,7 +249,7 @@ impl Lowerer<'_> {
             "warpSize" => Tv::int(self.warp() as i128, Scalar::Int),
             "mem_row_major" => Tv::int(0, Scalar::Int),
             "mem_col_major" => Tv::int(1, Scalar::Int),
-            id => match math::constant(id) {
+            id => match constants::constant(id) {
                 Some(tv) => tv,
                 None => return Ok(None),
             },

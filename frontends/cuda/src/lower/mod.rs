@@ -18,6 +18,7 @@ mod matrix;
 mod memory;
 mod names;
 mod object;
+mod place;
 mod overload;
 mod scan;
 mod stmt;
@@ -28,6 +29,7 @@ mod value;
 mod varying;
 mod warp;
 mod wide;
+mod words;
 
 pub(crate) use texture::known as is_texture_function;
 pub use kernel::{Argument, Compiled, initial, lower};

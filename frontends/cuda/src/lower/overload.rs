@@ -375,7 +375,11 @@ impl Lowerer<'_> {
         let mut failed = None;
         for pattern in &patterns[..count] {
             match self.ty(pattern, at) {
-                Ok(t) => params.push(t),
+                Ok(t) => params.push(match (pattern, t) {
+                    // An array as a parameter is a pointer, whatever its length.
+                    (TypeExpr::Array(..), Type::Array(e, _)) => Type::Pointer(e),
+                    (_, t) => t,
+                }),
                 Err(e) => {
                     failed = Some(e);
                     break;
