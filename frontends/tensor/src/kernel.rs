@@ -44,7 +44,7 @@ use crate::trace;
 use girih_base::{DType, Diag, Loc, Result, codec};
 use girih_graph::TensorTy;
 use girih_graph::ops::{Kernel, KernelLevel};
-use girih_triton::{Binding, Embedded, Module, Signature};
+use girih_triton::{Binding, Embedded, Given, Module, Signature};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -70,9 +70,9 @@ pub struct Source {
 #[derive(Clone, Copy, Debug)]
 pub enum Arg<'a> {
     /// Element type of the parameter, and the tensor.
-    In(&'static str, &'static str, &'a Tensor),
+    In(&'static str, DType, &'a Tensor),
     /// Element type and shape of a result.
-    Out(&'static str, &'static str, &'a [usize]),
+    Out(&'static str, DType, &'a [usize]),
     /// A number.
     Scalar(&'static str, Scalar),
 }
@@ -178,17 +178,15 @@ fn node(source: &'static Source, constants: &[(&str, Constant)], grid: &[usize],
                     return Err(Diag::error("T060", format!("`{name}` is {}", tensor.describe()))
                         .help("kernels take tensors of known extents"));
                 };
-                let wanted = element(dtype)?;
-                if given != wanted {
-                    return Err(Diag::error("T060", format!("`{name}` takes {wanted}, got {}", tensor.describe()))
-                        .help(format!("convert it: `.cast(DType::{wanted:?})`")));
+                if given != *dtype {
+                    return Err(Diag::error("T060", format!("`{name}` takes {dtype}, got {}", tensor.describe()))
+                        .help(format!("convert it: `.cast(DType::{dtype:?})`")));
                 }
-                (name, wanted, shape)
+                (name, *dtype, shape)
             }
             Arg::Out(name, dtype, shape) => {
-                let dtype = element(dtype)?;
-                results.push(TensorTy::new(dtype, shape.iter().copied()));
-                (name, dtype, shape.to_vec())
+                results.push(TensorTy::new(*dtype, shape.iter().copied()));
+                (name, *dtype, shape.to_vec())
             }
         };
         let length = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d)).unwrap_or(usize::MAX);
@@ -235,24 +233,9 @@ impl Launch {
         collect(source, &mut helpers);
         let helpers: Vec<Embedded<'_>> = helpers.into_iter().map(embedded).collect();
         let compiled = Module::embedded(embedded(source), &helpers)?.compile(source.name, &self.signature)?;
-        let mut bindings = BTreeMap::new();
-        for (symbol, extent) in compiled.grid.iter().zip(self.extents) {
-            if let Some(symbol) = symbol {
-                bindings.insert(symbol.clone(), extent);
-            }
-        }
-        for (name, binding) in &compiled.bindings {
-            if let (Binding::Buffer { length, .. }, Some(n)) = (binding, self.lengths.get(name)) {
-                bindings.insert(length.clone(), *n);
-            }
-        }
-        for d in &compiled.checks {
-            if !d.eval(&bindings).is_ok_and(|v| i32::try_from(v).is_ok()) {
-                return Err(Diag::error("T060", format!("`{d}` is beyond i32 in this call"))
-                    .note("the kernel computes it in 32 bits")
-                    .help("call it for smaller parts, or compute it as i64"));
-            }
-        }
+        // Numbers are constants, so that all that is left are the lengths of tensors.
+        let length = |name: &str, _: &Binding| self.lengths.get(name).map(|n| Given::Int(*n as i128));
+        let bindings = compiled.bind(self.extents, length)?;
         Ok(girih_tile::print(&girih_tile::bind(&compiled.tile, &bindings)))
     }
 }
@@ -269,24 +252,4 @@ fn collect(source: &Source, found: &mut Vec<&'static Source>) {
 
 fn embedded(s: &Source) -> Embedded<'_> {
     Embedded { name: s.name, file: s.file, text: s.text, places: s.places }
-}
-
-/// The element type that the macro wrote as `tl.float32`.
-fn element(name: &str) -> Result<DType> {
-    Ok(match name {
-        "tl.int1" => DType::Bool,
-        "tl.int8" => DType::I8,
-        "tl.uint8" => DType::U8,
-        "tl.int16" => DType::I16,
-        "tl.uint16" => DType::U16,
-        "tl.int32" => DType::I32,
-        "tl.uint32" => DType::U32,
-        "tl.int64" => DType::I64,
-        "tl.uint64" => DType::U64,
-        "tl.float16" => DType::F16,
-        "tl.bfloat16" => DType::Bf16,
-        "tl.float32" => DType::F32,
-        "tl.float64" => DType::F64,
-        other => return Err(Diag::error("T060", format!("`{other}` is no element type of a kernel"))),
-    })
 }

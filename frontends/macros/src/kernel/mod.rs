@@ -50,10 +50,10 @@ fn source_name(function: &Ident) -> Ident {
 
 /// What a parameter is.
 enum Kind {
-    /// `In<f32>`: memory that is read.
-    In(&'static str),
+    /// `In<f32>`: memory that is read, with the variant of `DType`.
+    In(Ident),
     /// `Out<f32>`: memory that is written.
-    Out(&'static str),
+    Out(Ident),
     /// A number.
     Scalar(Box<Type>),
     /// A value of a helper function.
@@ -138,12 +138,12 @@ fn caller(function: &ItemFn, constants: &[syn::ConstParam], params: &[(Ident, Ki
             }
             Kind::In(dtype) => {
                 signature.push(quote!(#ident: &::girih::Tensor));
-                args.push(quote!(::girih::kernel::Arg::In(#text, #dtype, #ident)));
+                args.push(quote!(::girih::kernel::Arg::In(#text, ::girih::DType::#dtype, #ident)));
             }
             Kind::Out(dtype) => {
                 outputs += 1;
                 signature.push(quote!(#ident: impl ::core::convert::AsRef<[usize]>));
-                args.push(quote!(::girih::kernel::Arg::Out(#text, #dtype, #ident.as_ref())));
+                args.push(quote!(::girih::kernel::Arg::Out(#text, ::girih::DType::#dtype, #ident.as_ref())));
             }
             Kind::Scalar(ty) => {
                 signature.push(quote!(#ident: #ty));
@@ -186,13 +186,21 @@ fn param(arg: &FnArg) -> Result<(Ident, Kind)> {
         _ => None,
     };
     let kind = match (last.ident.to_string().as_str(), element) {
-        ("In", Some(ty)) => Kind::In(expr::dtype(ty)?),
-        ("Out", Some(ty)) => Kind::Out(expr::dtype(ty)?),
+        ("In", Some(ty)) => Kind::In(variant(ty)?),
+        ("Out", Some(ty)) => Kind::Out(variant(ty)?),
         ("Tile", None) => Kind::Tile,
         ("i32" | "u32" | "i64" | "u64" | "f32" | "f64", None) => Kind::Scalar(typed.ty.clone()),
         _ => return Err(Error::new(typed.ty.span(), WHAT)),
     };
     Ok((name.ident.clone(), kind))
+}
+
+/// The variant of `DType` for an element type: `Bf16` for `bf16`.
+fn variant(ty: &Type) -> Result<Ident> {
+    expr::dtype(ty)?;
+    let name = ty.to_token_stream().to_string();
+    let (first, rest) = name.split_at(1);
+    Ok(Ident::new(&format!("{}{rest}", first.to_uppercase()), ty.span()))
 }
 
 const WHAT: &str = "parameters are `In<f32>`, `Out<f32>` (and the other element types), numbers (i32, u32, i64, u64, f32, f64), and \

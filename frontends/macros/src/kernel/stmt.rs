@@ -14,10 +14,9 @@ pub fn body(t: &mut Translation, b: &Block) -> Result<()> {
     statements(t, b, true)
 }
 
-/// Writes a block with variables of its own, of which there are some already.
-fn block(t: &mut Translation, b: &Block, names: Names) -> Result<()> {
+/// Writes a block with variables of its own.
+fn block(t: &mut Translation, b: &Block) -> Result<()> {
     t.scopes.enter();
-    names.into_iter().for_each(|(name, variable)| t.scopes.declare(name, variable));
     statements(t, b, false)?;
     t.scopes.leave();
     Ok(())
@@ -90,7 +89,7 @@ fn action(t: &mut Translation, e: &Expr) -> Result<()> {
             t.out.push("while ");
             expr(t, &w.cond)?;
             t.out.push(":");
-            block(t, &w.body, Names::new())
+            block(t, &w.body)
         }
         Expr::Assign(a) => {
             t.out.line(a.span());
@@ -140,14 +139,14 @@ fn branch(t: &mut Translation, i: &ExprIf, keyword: &str) -> Result<()> {
     t.out.push(keyword);
     expr(t, &i.cond)?;
     t.out.push(":");
-    block(t, &i.then_branch, Names::new())?;
+    block(t, &i.then_branch)?;
     match i.else_branch.as_ref().map(|(_, e)| &**e) {
         None => Ok(()),
         Some(Expr::If(next)) => branch(t, next, "elif "),
         Some(Expr::Block(b)) => {
             t.out.line(b.span());
             t.out.push("else:");
-            block(t, &b.block, Names::new())
+            block(t, &b.block)
         }
         Some(other) => Err(Error::new(other.span(), "expected a block")),
     }
@@ -157,7 +156,9 @@ fn branch(t: &mut Translation, i: &ExprIf, keyword: &str) -> Result<()> {
 fn for_loop(t: &mut Translation, f: &ExprForLoop) -> Result<()> {
     t.out.line(f.span());
     t.out.push("for ");
-    let mut names = Vec::new();
+    // The targets are variables of the loop, which the range does not see.
+    t.scopes.enter();
+    let mut names = Names::new();
     pattern(t, &f.pat, &mut names)?;
     t.out.push(" in ");
     let (iter, step) = match &*f.expr {
@@ -186,7 +187,10 @@ fn for_loop(t: &mut Translation, f: &ExprForLoop) -> Result<()> {
         }
     }
     t.out.push(":");
-    block(t, &f.body, names)
+    names.into_iter().for_each(|(name, variable)| t.scopes.declare(name, variable));
+    block(t, &f.body)?;
+    t.scopes.leave();
+    Ok(())
 }
 
 /// Writes what an assignment changes: variables that are there.
