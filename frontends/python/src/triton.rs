@@ -6,7 +6,7 @@ use crate::fault::{dtype, raise};
 use crate::prints::tell;
 use girih_base::{Bindings, DType, Diag, Result};
 use girih_driver::Target;
-use girih_triton::{Arg, Assume, Binding, Constant, Forms, Launch, Module, Signature, debug_wanted};
+use girih_triton::{Arg, Assume, Binding, Constant, Forms, Given, Launch, Module, Signature, debug_wanted};
 use girih_wgpu::{Language, Translated, WgpuTarget, translate};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -156,7 +156,12 @@ impl TritonKernel {
 
 impl TritonKernel {
     /// The form of the kernel for a launch.
-    fn form(&self, grid: [u32; 3], arrays: &BTreeMap<&str, &Buffer>, numbers: &[(String, Number)]) -> Result<Arc<Form>> {
+    fn form(
+        &self,
+        grid: [u32; 3],
+        arrays: &BTreeMap<&str, &Buffer>,
+        numbers: &[(String, Number)],
+    ) -> Result<Arc<Form>> {
         let (module, name, signature) = &self.source;
         self.forms.lock().unwrap_or_else(PoisonError::into_inner).choose(
             signature,
@@ -195,49 +200,23 @@ fn bindings(
     arrays: &BTreeMap<&str, &Buffer>,
     numbers: &[(String, Number)],
 ) -> Result<Bindings> {
-    let mut bindings = Bindings::new();
-    for (name, extent) in kernel.grid.iter().zip(grid) {
-        if let Some(name) = name {
-            bindings.insert(name.clone(), extent as i64);
-        }
-    }
-    for (name, _, length, dtype) in buffers(kernel) {
-        let elements = given(arrays, name)?.array.bytes().saturating_mul(8) / dtype.bits() as u64;
-        let elements = i32::try_from(elements).map_err(|_| {
-            Diag::error("Y013", format!("`{name}` has {elements} elements, offsets are 32-bit"))
-                .help("launch over parts of it")
-        })?;
-        bindings.insert(length.clone(), elements as i64);
-    }
-    for (name, binding) in &kernel.bindings {
+    kernel.bind(grid.map(i64::from), |name, binding| {
         // Extents and strides of descriptors have names of their own.
         let known_as = match binding {
+            Binding::Buffer { dtype, .. } => {
+                let bits = arrays.get(name)?.array.bytes().saturating_mul(8);
+                return Some(Given::Int((bits / dtype.bits() as u64) as i128));
+            }
             Binding::Extent(_, axis) => format!("{name}.shape.{axis}"),
             Binding::Stride(_, axis) => format!("{name}.stride.{axis}"),
-            _ => name.clone(),
+            _ => name.to_string(),
         };
-        let number = numbers.iter().find(|(n, _)| *n == known_as).map(|(_, number)| number);
-        let (symbol, bits) = match (binding, number) {
-            (Binding::Buffer { .. }, _) => continue,
-            (Binding::Size(symbol) | Binding::Extent(symbol, _) | Binding::Stride(symbol, _), Some(Number::Int(v))) => {
-                (symbol, *v as i64)
-            }
-            // The bits of the scalar: an unsigned 64-bit number is given as the signed one of the same bits.
-            (Binding::Scalar(symbol, _), Some(Number::Int(v))) => (symbol, *v as i64),
-            (Binding::Scalar(symbol, DType::F64), Some(Number::Float(v))) => (symbol, v.to_bits() as i64),
-            (Binding::Scalar(symbol, _), Some(Number::Float(v))) => (symbol, (*v as f32).to_bits() as i64),
-            _ => return Err(Diag::error("Y013", format!("argument `{name}` is missing or of another kind"))),
-        };
-        bindings.insert(symbol.clone(), bits);
-    }
-    for size in &kernel.checks {
-        if !size.eval(&bindings).is_ok_and(|v| i32::try_from(v).is_ok()) {
-            return Err(Diag::error("Y013", format!("`{size}` is beyond int32 at this launch"))
-                .note("the kernel computes it in 32 bits")
-                .help("launch over smaller parts, or compute it in tl.int64"));
-        }
-    }
-    Ok(bindings)
+        let (_, number) = numbers.iter().find(|(n, _)| *n == known_as)?;
+        Some(match number {
+            Number::Int(v) => Given::Int(*v),
+            Number::Float(v) => Given::Float(*v),
+        })
+    })
 }
 
 fn given<'b>(arrays: &BTreeMap<&str, &'b Buffer>, name: &str) -> Result<&'b Buffer> {
