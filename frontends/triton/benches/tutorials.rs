@@ -146,8 +146,9 @@ fn workloads(cpu: bool) -> Vec<Workload> {
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let value = |name: &str| args.iter().position(|a| a == name).and_then(|i| args.get(i + 1)).map(String::as_str);
-    let plain =
-        |i: &usize| !args[*i].starts_with("--") && (*i == 0 || !["--device", "--seconds", "--side"].contains(&&*args[i - 1]));
+    let plain = |i: &usize| {
+        !args[*i].starts_with("--") && (*i == 0 || !["--device", "--seconds", "--side"].contains(&&*args[i - 1]))
+    };
     let names: Vec<&String> = (0..args.len()).filter(plain).map(|i| &args[i]).collect();
     let limit: f64 = value("--seconds").map_or(6.0, |s| s.parse().unwrap());
     let print = args.iter().any(|a| a == "--print");
