@@ -24,15 +24,15 @@ pub enum Access {
     Atomic(String),
 }
 
+/// Which accesses of which targets occur.
+pub type Used = BTreeSet<(usize, Access)>;
+
 /// The declarations and helper functions of a text, its entry point with every access of a target replaced by a call
 /// (`girih_load_x(i)`, `girih_store_x(i, value)`, `girih_atomicAdd_x(i, value)`), and which accesses occur.
 ///
 /// # Errors
 /// A sentence when the text is not of the printer's shape.
-pub fn rewrite<'t>(
-    text: &'t str,
-    targets: &[Target<'_>],
-) -> Result<(&'t str, String, BTreeSet<(usize, Access)>), String> {
+pub fn rewrite<'t>(text: &'t str, targets: &[Target<'_>]) -> Result<(&'t str, String, Used), String> {
     // Helper functions reach no buffer: only the entry point is rewritten.
     let (head, main) = text.split_at(text.find("\n@compute").ok_or("there is no entry point")?);
     let mut used = BTreeSet::new();
