@@ -3,6 +3,7 @@
 use super::layout::{self, Layout};
 use super::program::*;
 use super::rows::Rows;
+use super::strides;
 use super::uniform::{self, Varies};
 use crate::exec::Inner;
 use crate::program::Lane;
@@ -31,6 +32,7 @@ pub(crate) fn compile(kernel: &Kernel) -> Result<SimtProgram> {
             Diag::error("X102", format!("kernel `{}` has workgroups of {:?} threads", kernel.name, kernel.workgroup));
         return Err(diag.help(format!("the CPU takes up to {THREADS} threads in a workgroup")));
     };
+    let kernel = &strides::rewritten(kernel);
     let varies = uniform::varies(kernel);
     let rows = Rows::new(kernel, &varies);
     let layout = layout::layout(kernel, &varies, &rows, threads)?;

@@ -16,6 +16,7 @@ mod machine;
 mod mask;
 mod program;
 mod rows;
+mod strides;
 mod subgroup;
 mod uniform;
 
