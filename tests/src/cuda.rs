@@ -68,7 +68,8 @@ pub struct Written {
 /// Every case of the `.cu` files in a folder, file after file.
 pub fn cases(folder: &Path) -> std::result::Result<Vec<Case>, String> {
     let entries = std::fs::read_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-    let mut files: Vec<_> = entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "cu")).collect();
+    let mut files: Vec<_> =
+        entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "cu")).collect();
     files.sort();
     let mut all = Vec::new();
     for path in files {
@@ -78,7 +79,9 @@ pub fn cases(folder: &Path) -> std::result::Result<Vec<Case>, String> {
         for (line, text) in (1u32..).zip(source.lines()) {
             if let Some(rest) = text.trim().strip_prefix("// launch: ") {
                 // Several launches of one kernel stand together.
-                if line > 1 && !source.lines().nth(line as usize - 2).is_some_and(|l| l.trim().starts_with("// launch: ")) {
+                if line > 1
+                    && !source.lines().nth(line as usize - 2).is_some_and(|l| l.trim().starts_with("// launch: "))
+                {
                     all.append(&mut open);
                 }
                 open.push(case(&file, &source, rest).map_err(|e| format!("{file}:{line}: {e}"))?);
@@ -107,10 +110,11 @@ pub fn launches(text: &str, folder: &Path) -> std::result::Result<Vec<Case>, Str
 
 fn case(file: &str, source: &str, text: &str) -> std::result::Result<Case, String> {
     // Template arguments may contain spaces.
-    let (kernel, rest) = match text.find('>').filter(|_| text.find('<').is_some_and(|i| i < text.find('=').unwrap_or(usize::MAX))) {
-        Some(end) => text.split_at(end + 1),
-        None => text.split_at(text.find(' ').ok_or("no launch")?),
-    };
+    let (kernel, rest) =
+        match text.find('>').filter(|_| text.find('<').is_some_and(|i| i < text.find('=').unwrap_or(usize::MAX))) {
+            Some(end) => text.split_at(end + 1),
+            None => text.split_at(text.find(' ').ok_or("no launch")?),
+        };
     let mut c = Case {
         file: file.into(),
         source: source.into(),
@@ -198,7 +202,8 @@ impl Case {
     /// The shape of the launch.
     pub fn shape(&self) -> LaunchShape {
         let axes = (1..=3).rev().find(|a| self.grid[*a as usize - 1] > 1).unwrap_or(1);
-        let nulls = self.args.iter().enumerate().filter(|(_, (_, g))| *g == Given::Null).fold(0, |n, (i, _)| n | 1 << i);
+        let nulls =
+            self.args.iter().enumerate().filter(|(_, (_, g))| *g == Given::Null).fold(0, |n, (i, _)| n | 1 << i);
         LaunchShape { dynamic_shared: self.shared, nulls, ..LaunchShape::new(self.block, axes) }
     }
 

@@ -58,8 +58,7 @@ fn every_planted_bug_is_found_at_its_line() {
 #[test]
 fn nothing_is_found_where_nothing_is_wrong() {
     let all = cases(&Path::new(env!("CARGO_MANIFEST_DIR")).join("cuda/suite")).unwrap();
-    let wrong: Vec<String> =
-        all.iter().filter_map(|c| Some(format!("{}: {}", c.name(), check(c).err()?))).collect();
+    let wrong: Vec<String> = all.iter().filter_map(|c| Some(format!("{}: {}", c.name(), check(c).err()?))).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

@@ -40,11 +40,7 @@ fn agree(seed: u64, g: &mut Gen, p: &Program, threads: usize, warp: usize) {
             .map(|i| (i / VARIABLES, i % VARIABLES, got[i], want[i]))
             .take(9)
             .collect();
-        assert!(
-            wrong.is_empty(),
-            "seed {seed} on {}: (thread, variable, got, want) {wrong:?}\n{src}\n{input:?}",
-            r.on
-        );
+        assert!(wrong.is_empty(), "seed {seed} on {}: (thread, variable, got, want) {wrong:?}\n{src}\n{input:?}", r.on);
     }
 }
 

@@ -70,4 +70,3 @@ pub fn binary(op: &str, (x, s): Number, (y, t): Number) -> Number {
         _ => truth(x != 0 || y != 0),
     }
 }
-

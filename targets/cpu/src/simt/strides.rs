@@ -377,8 +377,8 @@ impl<'k> Rewrite<'k> {
         let (mut uses, mut sets) = (vec![0; self.old.locals.len()], vec![0; self.old.locals.len()]);
         count(std::slice::from_ref(s), &mut uses, &mut sets);
         let mut locals = BTreeMap::new();
-        for i in 0..uses.len() {
-            if uses[i] > 0 && uses[i] == self.uses[i] {
+        for (i, (here, all)) in uses.iter().zip(&self.uses).enumerate() {
+            if *here > 0 && here == all {
                 self.out.locals.push(self.old.locals[i].clone());
                 locals.insert(i as u32, self.out.locals.len() as u32 - 1);
             }
