@@ -62,7 +62,7 @@ fn tables() -> String {
                     continue;
                 }
             };
-            out.push_str(&format!("| {} | {state} | {} |\n", cell(&name), cell(remark)));
+            out.push_str(&format!("| {} | {state} | {} |\n", cell(name), cell(remark)));
         }
         out.push('\n');
     }
