@@ -77,7 +77,7 @@ impl Walk<'_> {
         let result = s.results.first().copied();
         let marked = |w: &Self, v: &ValueId| w.marks.contains_key(v);
         match &s.op {
-            Op::Map(_, args) => args.iter().try_for_each(|v| self.pass(*v, result?, |a| Some(a))),
+            Op::Map(_, args) => args.iter().try_for_each(|v| self.pass(*v, result?, Some)),
             Op::Cast(x) | Op::Bitcast(x) => self.pass(*x, result?, Some),
             Op::Permute(x, perm) => self.pass(*x, result?, |a| perm.iter().position(|p| *p == a)),
             Op::Broadcast(x, axes) => self.pass(*x, result?, |a| axes.get(a).copied()),
