@@ -25,6 +25,8 @@ pub enum Leaf {
     Array(Layout, u32),
     /// All elements in workgroup memory, row-major.
     Shared(u32),
+    /// Held in a layout that does not fit, and computed once more for this statement.
+    Again,
 }
 
 /// Which vector of a layout: constant bits, and bits taken from a run-time index.

@@ -12,7 +12,7 @@ use girih_tile::{Literal, Op, ValueId as Tv};
 impl Emit<'_> {
     /// The vector `idx` of `v` in layout `l`; a scalar when all its components are one element.
     pub fn eval(&mut self, v: Tv, l: &Layout, idx: &Idx) -> Result<Sv> {
-        if let Some(leaf) = self.over.get(&v).or(self.leaves.get(&v)) {
+        if let Some(leaf) = self.over.get(&v).or(self.leaves.get(&v)).filter(|leaf| **leaf != Leaf::Again) {
             return self.read(&leaf.clone(), v, l, idx);
         }
         let key = (v, l.clone(), idx.clone());
@@ -135,6 +135,7 @@ impl Emit<'_> {
     fn read(&mut self, leaf: &Leaf, v: Tv, l: &Layout, idx: &Idx) -> Result<Sv> {
         let (held, array) = match leaf {
             Leaf::Shared(array) => return self.read_shared(*array, v, l, idx),
+            Leaf::Again => return Err(Diag::error("L200", format!("{} is not kept", self.describe(v)))),
             Leaf::Regs(held, values) if held.reg.is_empty() => return Ok(values[0]),
             Leaf::Regs(held, _) => (held, None),
             Leaf::Array(held, array) => (held, Some(*array)),

@@ -2,7 +2,7 @@
 
 use crate::distribute::emit::{Emit, Idx, Leaf, Part, UNROLL};
 use crate::distribute::layout::{Layout, linear_of};
-use crate::distribute::plan::pulled;
+use crate::distribute::plan::{pulled, pure};
 use girih_base::{Diag, Result};
 use girih_simt::{Space, Ty};
 use girih_tile::{Op, ValueId as Tv};
@@ -23,7 +23,12 @@ impl Emit<'_> {
         match self.over.get(&v).or(self.leaves.get(&v)).cloned() {
             Some(Leaf::Shared(_)) => return Ok(()),
             Some(Leaf::Regs(held, _)) if held.reg.is_empty() && held.lane.iter().all(Option::is_none) => return Ok(()),
-            Some(Leaf::Regs(held, _) | Leaf::Array(held, _)) if !l.readable_from(&held) => return self.stage(v),
+            Some(Leaf::Regs(held, _) | Leaf::Array(held, _)) if !l.readable_from(&held) => {
+                if !self.large_load(v) {
+                    return self.stage(v);
+                }
+                self.over.insert(v, Leaf::Again);
+            }
             Some(Leaf::Regs(held, values)) if dynamic && held.vectors() > 1 => {
                 let ty = self.b.ty(values[0]);
                 let array = self.b.local("spilled", ty, Some(values.len() as u32));
@@ -34,8 +39,8 @@ impl Emit<'_> {
                 self.over.insert(v, Leaf::Array(held, array));
                 return Ok(());
             }
+            Some(Leaf::Again) | None => {}
             Some(_) => return Ok(()),
-            None => {}
         }
         let Some(stmt) = self.plan.defs.get(&v).copied() else { return Ok(()) };
         match &stmt.op {
@@ -51,12 +56,51 @@ impl Emit<'_> {
             }
             Op::Splat(_) | Op::Const(_) => Ok(()),
             op => {
+                // What is computed from several values that must move is moved itself.
+                if matches!(op, Op::Map(..)) && self.moved(v, l, &mut BTreeSet::new()) > 1 {
+                    return self.stage(v);
+                }
                 for x in op.operands() {
                     let pull = pulled(op, l, &self.bits(x), &self.bits(v));
                     self.prepare_new(x, &pull, dynamic, done)?;
                 }
                 Ok(())
             }
+        }
+    }
+
+    /// Whether a value is a load, from memory that nobody writes, of so many elements that workgroup memory is scarce for them: it is
+    /// loaded once more in another layout.
+    fn large_load(&self, v: Tv) -> bool {
+        let bytes = 4u64 << self.plan.bits[v.0 as usize].iter().sum::<u8>();
+        bytes > self.desc.workgroup_bytes as u64 / 4
+            && self.plan.defs.get(&v).is_some_and(|s| matches!(s.op, Op::Load { .. }) && pure(self.kernel, &s.op))
+    }
+
+    /// How many values would move through workgroup memory for `v` to be evaluated in layout `l`; those of one axis do not count.
+    fn moved(&self, v: Tv, l: &Layout, done: &mut BTreeSet<(Tv, Layout)>) -> usize {
+        if !done.insert((v, l.clone())) {
+            return 0;
+        }
+        let full = |v: Tv| self.plan.bits[v.0 as usize].iter().filter(|b| **b > 0).count() > 1;
+        match self.over.get(&v).or(self.leaves.get(&v)) {
+            Some(Leaf::Regs(held, _) | Leaf::Array(held, _)) => {
+                return (full(v) && !l.readable_from(held) && !self.large_load(v)) as usize;
+            }
+            Some(Leaf::Shared(_)) => return 0,
+            Some(Leaf::Again) | None => {}
+        }
+        let Some(stmt) = self.plan.defs.get(&v).copied() else { return 0 };
+        match &stmt.op {
+            op
+            @ (Op::Map(..) | Op::Cast(_) | Op::Bitcast(_) | Op::Reshape(_) | Op::Permute(..) | Op::Broadcast(..)) => {
+                let one = |x: &Tv| {
+                    let pull = pulled(op, l, &self.bits(*x), &self.bits(v));
+                    self.moved(*x, &pull, done)
+                };
+                op.operands().iter().map(one).sum()
+            }
+            _ => 0,
         }
     }
 
