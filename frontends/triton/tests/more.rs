@@ -272,3 +272,16 @@ def k(xs, weights, y_ptr, n, F: tl.constexpr):
         assert_eq!(go(vec![array(b)], "cube").unwrap_err().code, "K003");
     }
 }
+
+#[test]
+fn descriptors_are_told_from_pointers() {
+    let body = "@triton.jit
+def k(x_ptr, y_ptr):
+    d = tl.make_tensor_descriptor(x_ptr, shape=[8], strides=[1], block_shape=[8])
+    tl.static_assert(isinstance(d, tl.tensor_descriptor) and not isinstance(d, tl.tensor))
+    tl.static_assert(isinstance(x_ptr, tl.tensor) and not isinstance(x_ptr, tl.tensor_descriptor))
+    tl.store(y_ptr + tl.arange(0, 8), d.load([0]))
+";
+    let x = random(9, 8);
+    expect(body, &[f32s("x_ptr", x.clone()), f32s("y_ptr", vec![0.0; 8])], &[], [1, 1, 1], 1, &x, 0.0);
+}

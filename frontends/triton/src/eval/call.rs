@@ -447,13 +447,15 @@ impl Eval<'_> {
 
 /// Whether a value is of a class; none where the class is not known.
 fn is_instance(v: &Value, class: &Value) -> Option<bool> {
+    let descriptor = |v: &Value| matches!(v, Value::BlockPointer(p) if p.descriptor);
     if matches!(v, Value::Foreign(_)) {
         return None;
     }
     Some(match class {
         // What is known now is a constexpr, the rest are tensors.
         Value::Builtin(r) if r.name == "constexpr" => v.is_const(),
-        Value::Builtin(r) if r.name == "tensor" => !v.is_const(),
+        Value::Builtin(r) if r.name == "tensor" => !v.is_const() && !descriptor(v),
+        Value::Builtin(r) if r.name == "tensor_descriptor" => descriptor(v),
         Value::Builtin(r) if r.name == "dtype" => matches!(v, Value::Type(_)),
         Value::Python("int") => matches!(v, Value::Int(_) | Value::Bool(_)),
         Value::Python("bool") => matches!(v, Value::Bool(_)),
