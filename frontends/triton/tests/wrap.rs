@@ -146,7 +146,8 @@ fn blocks_that_are_whole_need_no_mask() {
         let mut launcher = girih_triton::Launcher::new(&module, "k").unwrap();
         for (n, programs, forms) in [(48usize, 3, 1), (80, 6, 2), (64, 4, 2), (16, 5, 2), (80, 5, 2)] {
             let data = [f32s("x_ptr", x[..n].to_vec()), f32s("y_ptr", vec![0.0; n])];
-            let out = run_with(&mut launcher, &mut rig, [programs, 1, 1], &data, &[("n", int(n as i64)), ("B", int(16))]);
+            let out =
+                run_with(&mut launcher, &mut rig, [programs, 1, 1], &data, &[("n", int(n as i64)), ("B", int(16))]);
             close(&format!("{} {n}", rig.name), &out[1], &x[..n], 0.0);
             assert_eq!(launcher.compiled(), forms, "{} {n} in {programs}", rig.name);
         }
