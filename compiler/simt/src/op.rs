@@ -124,6 +124,7 @@ pub enum Op {
     /// Runs a region when the bool holds, else the other.
     If(ValueId, Vec<Stmt>, Vec<Stmt>),
     /// `for (var i = lo; i < hi; i += step)`, all u32; the loop variable is defined by the statement's own `Index` value.
+    /// It does not wrap: the step is 1, or the end is at most 2^31.
     For {
         /// The loop variable, a u32 value defined inside the body.
         index: ValueId,

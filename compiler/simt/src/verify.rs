@@ -3,6 +3,8 @@
 mod types;
 mod uniform;
 
+pub use uniform::varying;
+
 use crate::ir::*;
 use crate::op::*;
 use girih_base::{DType, Diag, Result};

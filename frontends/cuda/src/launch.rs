@@ -142,9 +142,11 @@ impl Loaded {
         let mut args = Vec::new();
         for a in &self.compiled.arguments {
             match a {
-                Argument::Buffer { name, .. } | Argument::Texture { name, shared: false, .. } => args.push(pointers.next().ok_or_else(|| {
-                    Diag::error("U007", format!("kernel `{}`: no memory for `{name}`", self.compiled.kernel.name))
-                })?),
+                Argument::Buffer { name, .. } | Argument::Texture { name, shared: false, .. } => {
+                    args.push(pointers.next().ok_or_else(|| {
+                        Diag::error("U007", format!("kernel `{}`: no memory for `{name}`", self.compiled.kernel.name))
+                    })?)
+                }
                 Argument::Symbol { name, initial } => {
                     let Some(buffer) = self.symbol(name) else { continue };
                     args.push(MemRef { buffer, offset: 0, bytes: initial.len().next_multiple_of(8).max(8) as u64 });

@@ -6,7 +6,8 @@ use common::*;
 
 #[track_caller]
 fn refused(body: &str, part: &str) {
-    let src = format!("#include <cuda_fp16.h>\n__global__ void k(int* out, float* f, unsigned long long* l) {{ {body} }}");
+    let src =
+        format!("#include <cuda_fp16.h>\n__global__ void k(int* out, float* f, unsigned long long* l) {{ {body} }}");
     let d = refusal(&src, "k", 32);
     assert!(d.code == "U005" || d.code == "U003", "{d}");
     assert!(d.to_string().contains(part), "{d}");
@@ -22,7 +23,10 @@ fn comparisons_of_pairs_are_pairs() {
             out[4] = __hlt(__low2half(a), __low2half(b)) ? 5.0f : 6.0f;
         }";
     launch(src, "k", 1, 1, vec![zeros(5)]).floats(0, &[1.0, 0.0, 0.0, 1.0, 5.0], 0.0, 0.0);
-    refused("__half h = __hfma_relu(__float2half(1.0f), __float2half(1.0f), __float2half(1.0f)); f[0] = __half2float(h);", "__hfma_relu");
+    refused(
+        "__half h = __hfma_relu(__float2half(1.0f), __float2half(1.0f), __float2half(1.0f)); f[0] = __half2float(h);",
+        "__hfma_relu",
+    );
     refused("__half h = __float2half_rz(f[0]); f[1] = __half2float(h);", "__float2half_rz");
     refused("f[0] = __int2float_rd(out[0]);", "__int2float_rd");
 }
@@ -44,6 +48,17 @@ fn intrinsics_at_their_edges() {
     l.words(3, &[1, 1, 2, 4, 3]);
     let big = 3e10f32 as u64;
     l.words(4, &[0, 0, big as u32, (big >> 32) as u32]);
+}
+
+#[test]
+fn products_of_doubles_and_their_errors() {
+    let src = "__global__ void k(const int* in, int* out) {
+            double a = 1.0 + in[0] * 9.313225746154785e-10, b = 1.0 - in[0] * 9.313225746154785e-10;
+            double p = a * a, e = fma(a, a, -p);
+            out[0] = e == 8.673617379884035e-19; out[1] = fma(a, b, -1.0) == -8.673617379884035e-19;
+            out[2] = fma(2.0 * in[0], 3.0, 0.5) == 6.5; out[3] = fma(1e300 * in[0], 1e10, 0.0) > 1e308;
+        }";
+    launch(src, "k", 1, 1, vec![i(&[1]), zeros(4)]).ints(1, &[1, 1, 1, 1]);
 }
 
 #[test]

@@ -73,7 +73,13 @@ fn what_has_no_portable_form_is_refused_by_name() {
 #[test]
 fn doubles_and_wide_atomics_need_a_target_that_has_them() {
     let m = Module::parse("__global__ void k(double* o) { o[0] = 1.0; }", "k.cu", &|_, _| None).unwrap();
-    let e = m.compile("k", &LaunchShape::new([32, 1, 1], 1), Caps { int64: false, double: false, checked: None, native: false }).unwrap_err();
+    let e = m
+        .compile(
+            "k",
+            &LaunchShape::new([32, 1, 1], 1),
+            Caps { int64: false, double: false, checked: None, native: false },
+        )
+        .unwrap_err();
     assert_eq!(e.code, "U010", "{e}");
     let d = refusal("__global__ void k(unsigned long long* o) { atomicAdd(o, 1ull); }", "k", 32);
     assert_eq!(d.code, "U010", "{d}");
@@ -149,7 +155,11 @@ fn hostile_files_stay_within_bounds() {
     for text in list {
         let include = |_: &str, _: bool| Some("#include \"self.h\"\n#include \"self.h\"\n".to_string());
         if let Ok(m) = Module::parse(&text, "k.cu", &include)
-            && let Err(e) = m.compile("k", &LaunchShape::new([32, 1, 1], 1), Caps { int64: true, double: true, checked: None, native: false })
+            && let Err(e) = m.compile(
+                "k",
+                &LaunchShape::new([32, 1, 1], 1),
+                Caps { int64: true, double: true, checked: None, native: false },
+            )
         {
             assert_ne!(e.code, "U011", "{}", &text[..text.len().min(300)]);
         }
@@ -227,7 +237,9 @@ fn broken_files_are_answered() {
                 [LaunchShape::new([64, 1, 1], 1), LaunchShape { dynamic_shared: 256, ..LaunchShape::new([8, 4, 1], 2) }]
             {
                 for (name, wide) in [(k.name.clone(), true), (format!("{}<float, 4>", k.name), false)] {
-                    if let Err(e) = m.compile(&name, &shape, Caps { int64: wide, double: wide, checked: None, native: false }) {
+                    if let Err(e) =
+                        m.compile(&name, &shape, Caps { int64: wide, double: wide, checked: None, native: false })
+                    {
                         assert_ne!(e.code, "U011", "{text}");
                     }
                 }
@@ -277,7 +289,9 @@ fn broken_programs_of_a_corpus_are_answered() {
         for k in m.kernels() {
             let shape = LaunchShape { dynamic_shared: 4096, ..LaunchShape::new([64, 2, 1], 2) };
             for name in [k.name.clone(), format!("{}<float>", k.name), format!("{}<float, 16>", k.name)] {
-                if let Err(e) = m.compile(&name, &shape, Caps { int64: false, double: true, checked: None, native: false }) {
+                if let Err(e) =
+                    m.compile(&name, &shape, Caps { int64: false, double: true, checked: None, native: false })
+                {
                     assert_ne!(e.code, "U011", "{name}: {text}");
                 }
             }

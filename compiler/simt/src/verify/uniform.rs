@@ -12,8 +12,12 @@ struct Check<'k> {
     changed: bool,
 }
 
-/// Refuses barriers that some threads may not reach.
-pub fn check(kernel: &Kernel) -> Result<()> {
+/// Which values may differ between the threads of a workgroup, one flag for each of the kernel's.
+pub fn varying(kernel: &Kernel) -> Vec<bool> {
+    marked(kernel).varies
+}
+
+fn marked(kernel: &Kernel) -> Check<'_> {
     let (values, locals) = (kernel.values.len(), kernel.locals.len());
     let mut c = Check { kernel, varies: vec![false; values], local_varies: vec![false; locals], changed: true };
     // What varies only grows, so this ends; loops carry variation from their end to their start.
@@ -21,6 +25,12 @@ pub fn check(kernel: &Kernel) -> Result<()> {
         c.changed = false;
         c.mark(&kernel.body, false);
     }
+    c
+}
+
+/// Refuses barriers that some threads may not reach.
+pub fn check(kernel: &Kernel) -> Result<()> {
+    let c = marked(kernel);
     let mut left = false;
     c.barriers(&kernel.body, false, &mut left)
 }
@@ -69,7 +79,8 @@ impl Check<'_> {
                     if mixed {
                         self.flag(Some(*index));
                     }
-                    self.mark(body, divergent || mixed);
+                    let escapes = self.escapes(body);
+                    self.mark(body, divergent || mixed || escapes);
                 }
                 Op::Loop(body) => {
                     let escapes = self.escapes(body);
@@ -138,4 +149,40 @@ fn returns(stmts: &[Stmt]) -> bool {
         Op::For { body, .. } | Op::Loop(body) => returns(body),
         _ => false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::build::Builder;
+    use girih_base::{DType, Dim, ScalarOp};
+
+    /// Threads leave a counted loop at different times; what they set before differs, and so does a condition on it.
+    #[test]
+    fn what_is_set_before_a_varying_break_varies() {
+        for escape in [false, true] {
+            let mut b = Builder::new();
+            let rounds = b.local("rounds", Ty::scalar(DType::U32), None);
+            let (zero, one, eight) = (b.uint(0), b.uint(1), b.uint(8));
+            b.set(rounds, zero);
+            let lane = b.builtin(Builtin::LocalIndex);
+            b.for_loop(zero, eight, 1, false, |b, i| {
+                let old = b.get(rounds);
+                let new = b.add(old, one);
+                b.set(rounds, new);
+                let done = b.map(ScalarOp::Eq, &[lane, i]);
+                if escape {
+                    b.if_then(done, |b| b.effect(Op::Break));
+                }
+            });
+            let n = b.get(rounds);
+            let few = b.map(ScalarOp::Lt, &[n, eight]);
+            b.if_then(few, |b| b.effect(Op::Barrier));
+            let kernel = b.finish("k", [32, 1, 1], Dim::ONE);
+            assert_eq!(varying(&kernel)[n.0 as usize], escape);
+            assert_eq!(check(&kernel).is_err(), escape);
+        }
+    }
 }

@@ -71,7 +71,13 @@ impl Lowerer<'_> {
         }
     }
 
-    pub(super) fn inline(&mut self, choice: Choice, args: &[Operand], this: Option<(Place, u32)>, at: At) -> R<Operand> {
+    pub(super) fn inline(
+        &mut self,
+        choice: Choice,
+        args: &[Operand],
+        this: Option<(Place, u32)>,
+        at: At,
+    ) -> R<Operand> {
         let f = &self.p.functions[choice.function];
         if f.body.is_empty() {
             return Err(self.err("U003", at, format!("`{}` is declared but has no body here", f.name)));
@@ -345,8 +351,7 @@ impl Lowerer<'_> {
                     || matches!(&p.ty, TypeExpr::Reference(t, _) if matches!(**t, TypeExpr::Auto));
                 let t = if auto { None } else { Some(s.ty(&p.ty, p.at)?) };
                 let same = |place: &Place| {
-                    t.as_ref().is_none_or(|t| t == place.ty())
-                        || matches!(place.ty(), Type::Array(..) | Type::Group(_))
+                    t.as_ref().is_none_or(|t| t == place.ty()) || matches!(place.ty(), Type::Array(..) | Type::Group(_))
                 };
                 let binding = match a {
                     Operand::Place(place) if reference && same(place) => Binding::Place(place.clone()),

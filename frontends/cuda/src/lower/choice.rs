@@ -181,11 +181,9 @@ impl Lowerer<'_> {
                 }
                 Ok(Val::Group(out))
             }
-            (Type::Texture, Val::Texture(a), Val::Texture(b)) if a != b => Err(self.refuse(
-                at,
-                "one of two textures",
-                "choose between the values read, not between the textures",
-            )),
+            (Type::Texture, Val::Texture(a), Val::Texture(b)) if a != b => {
+                Err(self.refuse(at, "one of two textures", "choose between the values read, not between the textures"))
+            }
             _ => Ok(x.clone()),
         }
     }

@@ -49,7 +49,11 @@ impl Lowerer<'_> {
         for (e, i) in found {
             let v = self.enum_value(e, i, at)?;
             if one.as_ref().is_some_and(|o| o.known() != v.known()) {
-                return Err(self.err("U004", at, format!("`{name}` is ambiguous: several enums have one, with other values")));
+                return Err(self.err(
+                    "U004",
+                    at,
+                    format!("`{name}` is ambiguous: several enums have one, with other values"),
+                ));
             }
             one = Some(v);
         }
@@ -65,7 +69,9 @@ impl Lowerer<'_> {
         }
         let mut found = Vec::new();
         for (k, e) in self.p.enums.iter().enumerate() {
-            if !e.scoped && !e.local && e.member_of.is_none()
+            if !e.scoped
+                && !e.local
+                && e.member_of.is_none()
                 && let Some(i) = e.items.iter().position(|i| &*i.0 == name)
             {
                 found.push((k, i));
@@ -93,7 +99,9 @@ impl Lowerer<'_> {
                 found.push((k, i));
             }
         }
-        if let Some(near) = found.iter().copied().find(|(k, _)| around.is_some() && self.p.enums[*k].member_of == around) {
+        if let Some(near) =
+            found.iter().copied().find(|(k, _)| around.is_some() && self.p.enums[*k].member_of == around)
+        {
             found = vec![near];
         }
         self.agreed(found, &format!("{}::{}", owner.id, last.id), at)

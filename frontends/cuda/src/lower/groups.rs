@@ -141,7 +141,8 @@ impl Lowerer<'_> {
         if size == self.warp() {
             return mask;
         }
-        let (lane, high, ones) = (self.warp_lane(), self.b.uint(!(size - 1) & (self.warp() - 1)), self.b.uint((1 << size) - 1));
+        let (lane, high, ones) =
+            (self.warp_lane(), self.b.uint(!(size - 1) & (self.warp() - 1)), self.b.uint((1 << size) - 1));
         let shift = self.m(S::And, &[lane, high]);
         let down = self.m(S::Shr, &[mask, shift]);
         self.m(S::And, &[down, ones])

@@ -206,7 +206,7 @@ impl<'p> Lowerer<'p> {
         let name: String = f.name.to_string();
         let b = std::mem::take(&mut self.b);
         let kernel = b.finish(name, self.shape.block, groups);
-        let flags = varying::varying(&kernel);
+        let flags = girih_simt::verify::varying(&kernel);
         let mut wrong = false;
         for (at, v) in std::mem::take(&mut self.assumed) {
             if flags.get(v.0 as usize) == Some(&true) {

@@ -18,21 +18,20 @@ mod matrix;
 mod memory;
 mod names;
 mod object;
-mod place;
 mod overload;
+mod place;
 mod scan;
 mod stmt;
 mod template;
 mod texture;
 mod traits;
 mod value;
-mod varying;
 mod warp;
 mod wide;
 mod words;
 
-pub(crate) use texture::known as is_texture_function;
 pub use kernel::{Argument, Compiled, initial, lower};
+pub(crate) use texture::known as is_texture_function;
 
 use crate::parse::Program;
 use crate::source::At;

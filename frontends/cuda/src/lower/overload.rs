@@ -40,9 +40,8 @@ impl Lowerer<'_> {
         if all.is_empty() {
             return Ok(None);
         }
-        let alone = |f: &Function| {
-            f.special.is_some() && f.member_of.is_some_and(|s| !self.p.structs[s].template.is_empty())
-        };
+        let alone =
+            |f: &Function| f.special.is_some() && f.member_of.is_some_and(|s| !self.p.structs[s].template.is_empty());
         if all.iter().any(|(f, _)| alone(&self.p.functions[*f])) {
             return Err(self.refuse(
                 at,
@@ -109,7 +108,15 @@ impl Lowerer<'_> {
             if self.p.functions[f].body.is_empty() {
                 continue;
             }
-            let Some(choice) = self.applicable(f, &all.iter().map(|m| (m.0, Some(m.1))).collect::<Vec<_>>(), None, &[], Some(owner), at)? else {
+            let Some(choice) = self.applicable(
+                f,
+                &all.iter().map(|m| (m.0, Some(m.1))).collect::<Vec<_>>(),
+                None,
+                &[],
+                Some(owner),
+                at,
+            )?
+            else {
                 continue;
             };
             let ret = self.p.functions[f].ret.clone();
@@ -243,9 +250,7 @@ impl Lowerer<'_> {
             let (env, _) = self.bind_template(&primary.template, special, at)?;
             let same =
                 |p: &TemplateParam| format!("{:?}", env.get(&p.name)) == format!("{:?}", choice.env.get(&p.name));
-            if primary.template.iter().all(same)
-                && found.is_none_or(|old| self.p.functions[old].body.is_empty())
-            {
+            if primary.template.iter().all(same) && found.is_none_or(|old| self.p.functions[old].body.is_empty()) {
                 found = Some(i);
             }
         }
@@ -388,7 +393,8 @@ impl Lowerer<'_> {
         }
         // A result without a type removes a template too; what follows from the parameters' names is looked at later.
         let looked_at = !matches!(ret, TypeExpr::Auto | TypeExpr::Decltype(_));
-        let result = if template.is_empty() || failed.is_some() || !looked_at { Ok(()) } else { self.ty(&ret, at).map(drop) };
+        let result =
+            if template.is_empty() || failed.is_some() || !looked_at { Ok(()) } else { self.ty(&ret, at).map(drop) };
         self.scopes.pop();
         match failed {
             Some(Fail::Retry) => return Err(Fail::Retry),
@@ -483,11 +489,7 @@ pub(super) fn specific(t: &TypeExpr, template: &[TemplateParam]) -> u32 {
 pub(super) fn specific_argument(a: &TemplateArg, template: &[TemplateParam]) -> u32 {
     match a {
         TemplateArg::Type(t) => specific(t, template),
-        TemplateArg::Value(Expr { kind: ExprKind::Name(n), .. })
-            if template.iter().any(|p| p.name == n.last().id) =>
-        {
-            0
-        }
+        TemplateArg::Value(Expr { kind: ExprKind::Name(n), .. }) if template.iter().any(|p| p.name == n.last().id) => 0,
         TemplateArg::Value(_) => 1,
     }
 }

@@ -192,9 +192,7 @@ impl Lowerer<'_> {
             "true_type" => TRUE,
             "false_type" => FALSE,
             "bool_constant" if args.len() == 1 => truth_type(self.template_int(&args[0], at)? != 0),
-            "integral_constant"
-                if matches!(args[..], [TemplateArg::Type(TypeExpr::Scalar(Scalar::Bool)), _]) =>
-            {
+            "integral_constant" if matches!(args[..], [TemplateArg::Type(TypeExpr::Scalar(Scalar::Bool)), _]) => {
                 truth_type(self.template_int(&args[1], at)? != 0)
             }
             id if super::traits::known(id) => truth_type(self.type_trait(id, &args, at)?),
@@ -221,7 +219,11 @@ impl Lowerer<'_> {
             "nullptr_t" => Type::Null,
             "layout_t" => Type::Void,
             "integral_constant" => {
-                return Err(self.refuse(at, "std::integral_constant of a number", "pass the number as a template argument"));
+                return Err(self.refuse(
+                    at,
+                    "std::integral_constant of a number",
+                    "pass the number as a template argument",
+                ));
             }
             id => {
                 let what = format!("`{id}`");
@@ -455,7 +457,11 @@ impl Lowerer<'_> {
             }
         }
         if tie {
-            return Err(self.err("U004", at, format!("`{name}` is ambiguous: two specialisations fit these arguments")));
+            return Err(self.err(
+                "U004",
+                at,
+                format!("`{name}` is ambiguous: two specialisations fit these arguments"),
+            ));
         }
         Ok(best.map(|(_, i, env)| (i, env)))
     }
@@ -468,7 +474,14 @@ impl Lowerer<'_> {
             return Err(self.err("U006", at, "templates are instantiated without end"));
         }
         let id = self.structs.len() as u32;
-        self.structs.push(StructInst { def, env: env.clone(), fields: Vec::new(), bases: Vec::new(), size: 1, align: 1 });
+        self.structs.push(StructInst {
+            def,
+            env: env.clone(),
+            fields: Vec::new(),
+            bases: Vec::new(),
+            size: 1,
+            align: 1,
+        });
         self.struct_keys.insert(key, id);
         let s = self.p.structs[def].clone();
         self.scopes.push(env);

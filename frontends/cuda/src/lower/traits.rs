@@ -56,7 +56,8 @@ impl Lowerer<'_> {
             let yes = self.type_trait(&part.id, &args.clone(), at)?;
             return truth(yes);
         }
-        let Some(owner) = n.parts.len().checked_sub(2).map(|i| n.parts[i].clone()).filter(|_| &*part.id == "value") else {
+        let Some(owner) = n.parts.len().checked_sub(2).map(|i| n.parts[i].clone()).filter(|_| &*part.id == "value")
+        else {
             return Ok(None);
         };
         match &owner.args {

@@ -89,7 +89,14 @@ pub(crate) enum Leaf {
     Cell { local: u32, high: Option<u32>, scalar: Scalar, array: bool },
     /// A pointer: its base is known once something is assigned.
     /// `depth`: the control flow around its declaration; `which`: it goes over several arrays.
-    Pointer { local: u32, base: RefCell<Option<Base>>, to: Type, array: bool, depth: usize, which: Option<super::either::Which> },
+    Pointer {
+        local: u32,
+        base: RefCell<Option<Base>>,
+        to: Type,
+        array: bool,
+        depth: usize,
+        which: Option<super::either::Which>,
+    },
     /// A texture object, once one is assigned.
     Texture(Cell<Option<usize>>),
     /// Something without bits.

@@ -296,7 +296,10 @@ impl Parser<'_> {
     }
 
     fn is_template(&self, id: &str) -> bool {
-        self.program.names.templates.contains(id) || TEMPLATES.contains(&id) || CLASSES.contains(&id) || crate::lower::is_texture_function(id)
+        self.program.names.templates.contains(id)
+            || TEMPLATES.contains(&id)
+            || CLASSES.contains(&id)
+            || crate::lower::is_texture_function(id)
     }
 
     /// A variable of a block hides a type of its name, such as `half`.

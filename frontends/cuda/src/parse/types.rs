@@ -44,9 +44,9 @@ impl Parser<'_> {
                 "__constant__" => s.constant = true,
                 "__managed__" => s.managed = true,
                 "volatile" | "__volatile__" => s.volatile = true,
-                "inline" | "__inline__" | "__inline" | "__forceinline__" | "__noinline__" | "virtual"
-                | "explicit" | "friend" | "mutable" | "register" | "thread_local" | "typename" | "__restrict__"
-                | "__restrict" | "restrict" | "__grid_constant__" => {}
+                "inline" | "__inline__" | "__inline" | "__forceinline__" | "__noinline__" | "virtual" | "explicit"
+                | "friend" | "mutable" | "register" | "thread_local" | "typename" | "__restrict__" | "__restrict"
+                | "restrict" | "__grid_constant__" => {}
                 "__launch_bounds__" | "__align__" | "alignas" => {
                     let bounds = &*t.text == "__launch_bounds__";
                     self.at += 1;

@@ -3,6 +3,7 @@
 mod adapter;
 mod bind;
 mod cache;
+mod counted;
 mod debug;
 mod fault;
 mod memory;

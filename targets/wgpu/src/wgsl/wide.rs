@@ -152,6 +152,30 @@ fn girih_mul_hi_u64(x: u64, y: u64) -> u64 {
 }",
     },
     Helper {
+        name: "fma_f64",
+        arity: 3,
+        lanes: Lanes::Each,
+        types: ["$D", "$D"],
+        needs: &["is_finite_f64"],
+        text:
+            "// The product and the sum with their errors (Dekker 1971, Knuth's two-sum), rounded together at the end.
+fn girih_fma_f64(x: f64, y: f64, z: f64) -> f64 {
+    let p = x * y;
+    let sx = 134217729.0lf * x;
+    let sy = 134217729.0lf * y;
+    let xh = sx - (sx - x);
+    let yh = sy - (sy - y);
+    let xl = x - xh;
+    let yl = y - yh;
+    let e = ((xh * yh - p) + xh * yl + xl * yh) + xl * yl;
+    let s = p + z;
+    let b = s - p;
+    let t = (p - (s - b)) + (z - b);
+    let r = s + (t + e);
+    return select(s, r, girih_is_finite_f64(r));
+}",
+    },
+    Helper {
         name: "f64_to_i64",
         arity: 1,
         lanes: Lanes::Each,
@@ -248,8 +272,8 @@ impl Spell {
                 format!("{}_f64", op.name())
             }
             (DType::F64, S::FloorDiv) => return Ok(Some(Expr::call("floor", &[Expr::infix("/", &x[0], &x[1])]))),
-            // The builtin is an f32 one on some drivers; two roundings are allowed.
-            (DType::F64, S::Fma) => return Ok(Some(Expr::infix("+", &Expr::infix("*", &x[0], &x[1]), &x[2]))),
+            // The builtin is an f32 one on some drivers.
+            (DType::F64, S::Fma) => "fma_f64".to_string(),
             (DType::I64 | DType::U64, S::Clz | S::Ctz | S::Popcount) => {
                 let e = self.helper(&format!("{}_u64", op.name()), ty.lanes, &[bits(&x[0])])?;
                 return Ok(Some(back(e)));

@@ -433,7 +433,9 @@ fn exact(from: Scalar, to: Scalar) -> bool {
         Scalar::Bf16 => 8,
         s => s.size() * 8,
     };
-    digits(from) <= digits(to) && !(from == Scalar::Bf16 && to == Scalar::Half) && !(to == Scalar::Half && from.is_int())
+    digits(from) <= digits(to)
+        && !(from == Scalar::Bf16 && to == Scalar::Half)
+        && !(to == Scalar::Half && from.is_int())
 }
 
 /// `__float2int_rn` as source, target and rounding.

@@ -60,9 +60,10 @@ const FAST: &[(&str, &str)] = &[
 
 const OTHERS: &[&str] = &[
     "fma", "fmaf", "max", "min", "fmaxf", "fminf", "fmax", "fmin", "abs", "labs", "llabs", "round", "roundf",
-    "lroundf", "lrintf", "hypotf", "hypot", "isnan", "isinf", "isfinite", "signbit", "fdimf", "exp10f", "exp10", "erfcf", "erfc", "sinpif", "cospif", "rhypotf", "norm3df", "norm4df", "rnorm3df",
-    "sincosf", "modff", "umin", "umax", "llmin", "llmax", "normcdff", "lrint", "lround", "sincos", "rnorm4df",
-    "logf", "umulhi", "fdividef", "clamp", "saturate", "nanf",
+    "lroundf", "lrintf", "hypotf", "hypot", "isnan", "isinf", "isfinite", "signbit", "fdimf", "exp10f", "exp10",
+    "erfcf", "erfc", "sinpif", "cospif", "rhypotf", "norm3df", "norm4df", "rnorm3df", "sincosf", "modff", "umin",
+    "umax", "llmin", "llmax", "normcdff", "lrint", "lround", "sincos", "rnorm4df", "logf", "umulhi", "fdividef",
+    "clamp", "saturate", "nanf",
 ];
 
 pub fn known(name: &str) -> bool {
@@ -136,12 +137,8 @@ impl Lowerer<'_> {
                 let (a, b) = (self.convert(a.clone(), &t, at)?, self.convert(b.clone(), &t, at)?);
                 self.extreme(name.starts_with("fmax"), a, b, at).map(Some)
             }
-            ("max" | "umax" | "llmax", [a, b]) => {
-                self.extreme(true, a.clone(), b.clone(), at).map(Some)
-            }
-            ("min" | "umin" | "llmin", [a, b]) => {
-                self.extreme(false, a.clone(), b.clone(), at).map(Some)
-            }
+            ("max" | "umax" | "llmax", [a, b]) => self.extreme(true, a.clone(), b.clone(), at).map(Some),
+            ("min" | "umin" | "llmin", [a, b]) => self.extreme(false, a.clone(), b.clone(), at).map(Some),
             ("abs" | "labs" | "llabs", [a]) => {
                 let Some(s) = a.t.scalar().map(Scalar::promote) else { return Ok(None) };
                 if s.is_float() || s.reg_small() {

@@ -20,7 +20,9 @@ fn qualifiers(op: &str) -> &'static [&'static str] {
         "div" => &["rn", "ftz", "approx", "full"],
         "min" | "max" | "abs" | "neg" => &["ftz"],
         "rcp" | "sqrt" | "rsqrt" | "ex2" | "lg2" | "sin" | "cos" | "tanh" => &["rn", "ftz", "approx"],
-        "ld" => &["global", "shared", "const", "local", "param", "nc", "ca", "cg", "cs", "lu", "cv", "volatile", "weak"],
+        "ld" => {
+            &["global", "shared", "const", "local", "param", "nc", "ca", "cg", "cs", "lu", "cv", "volatile", "weak"]
+        }
         "bar" | "barrier" => &["sync", "cta", "aligned"],
         "membar" => &["cta", "gl", "sys"],
         "fence" => &["sc", "acq_rel", "cta", "gpu", "sys"],
@@ -30,9 +32,8 @@ fn qualifiers(op: &str) -> &'static [&'static str] {
     }
 }
 
-const TYPES: &[&str] = &[
-    "s8", "u8", "b8", "s16", "u16", "b16", "s32", "u32", "b32", "s64", "u64", "b64", "f16", "bf16", "f32", "f64",
-];
+const TYPES: &[&str] =
+    &["s8", "u8", "b8", "s16", "u16", "b16", "s32", "u32", "b32", "s64", "u64", "b64", "f16", "bf16", "f32", "f64"];
 
 impl Lowerer<'_> {
     pub fn asm(&mut self, asm: &Asm, at: At) -> R<()> {
@@ -43,7 +44,11 @@ impl Lowerer<'_> {
         }
         for (how, e) in &asm.inputs {
             if how.starts_with(|c: char| c.is_ascii_digit()) {
-                return Err(self.refuse(at, "a PTX input that shares the place of an output", "make the output \"+r\""));
+                return Err(self.refuse(
+                    at,
+                    "a PTX input that shares the place of an output",
+                    "make the output \"+r\"",
+                ));
             }
             operands.inputs.push(self.value(e)?);
         }
@@ -121,7 +126,9 @@ impl Lowerer<'_> {
         };
         let (word, long) = (scalar.size() == 4, scalar.size() == 8);
         // Arithmetic in registers; narrow floats travel in integer registers and only cvt and ld know them.
-        if scalar.narrow_float() && !matches!(parts[0], "cvt") || scalar.size() == 1 && !matches!(parts[0], "cvt" | "ld") {
+        if scalar.narrow_float() && !matches!(parts[0], "cvt")
+            || scalar.size() == 1 && !matches!(parts[0], "cvt" | "ld")
+        {
             return Err(self.refuse_ptx(line, at));
         }
         let t = Type::Scalar(scalar);

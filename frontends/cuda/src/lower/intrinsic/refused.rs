@@ -64,7 +64,9 @@ mod tests {
             let (what, advice) = reason(id).unwrap_or(("", ""));
             assert!(!what.is_empty() && !advice.is_empty(), "{id}");
         }
-        for id in ["__fadd_ru", "__dmul_rz", "__fmaf_rd", "__fma_rz", "__fsqrt_ru", "__double2float_rz", "__int2float_rd"] {
+        for id in
+            ["__fadd_ru", "__dmul_rz", "__fmaf_rd", "__fma_rz", "__fsqrt_ru", "__double2float_rz", "__int2float_rd"]
+        {
             assert!(reason(id).is_some(), "{id}");
         }
         for id in ["__fadd_rn", "__float2int_rz", "__double2int_ru", "__int2double_rn"] {

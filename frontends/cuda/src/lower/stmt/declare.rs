@@ -182,7 +182,10 @@ impl Lowerer<'_> {
                 | ExprKind::Lambda(_) => true,
                 ExprKind::Member(_, _, arrow) => *arrow,
                 ExprKind::Call(f, _) => scan::callee(f).is_none_or(|n| {
-                    self.p.functions.iter().any(|f| f.name == *n) || n.starts_with("__ld") || n.starts_with("atomic") || texture::known(n)
+                    self.p.functions.iter().any(|f| f.name == *n)
+                        || n.starts_with("__ld")
+                        || n.starts_with("atomic")
+                        || texture::known(n)
                 }),
                 ExprKind::Binary("/" | "%", ..) => false,
                 _ => false,

@@ -133,9 +133,7 @@ impl Lowerer<'_> {
         }
         let mut read = BTreeSet::new();
         scan::mentions(bound, &mut read);
-        if read.contains(&var.name)
-            || read.iter().any(|n| changed.mentions(n) || !self.steady(n))
-            || !self.light(bound)
+        if read.contains(&var.name) || read.iter().any(|n| changed.mentions(n) || !self.steady(n)) || !self.light(bound)
         {
             return Ok(None);
         }
@@ -172,6 +170,12 @@ impl Lowerer<'_> {
         let common = s.common(e.promote());
         let end = self.convert(end, &Type::Scalar(common), at)?;
         let mut hi = self.id(&end.v, common);
+        // Unsigned indices wrap: near the top a larger step would jump over the end.
+        let below = self.not_negative(hi) || self.b.known(hi).is_some_and(|n| (0..1 << 31).contains(&n));
+        if common != Scalar::Int && by > 1 && !below {
+            self.bind_loop_variable(var, Tv { v: Val::One(lo_id), t: t.clone() })?;
+            return self.loop_stmt(at, Some(cond), Some(step), body).map(Some);
+        }
         if common == Scalar::Int {
             if !self.not_negative(hi) {
                 let zero = self.b.int(0);
