@@ -8,6 +8,10 @@ use girih_base::{Diag, Result};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// The struct of a member defined outside of it, how many template parameters it repeats, and the arguments of the struct where the
+/// member alone is specialised.
+type Owner = (usize, usize, Option<Vec<TemplateArg>>);
+
 impl Parser<'_> {
     /// Everything up to the end, or to the `}` of a namespace.
     pub(super) fn items(&mut self) {
@@ -330,11 +334,7 @@ impl Parser<'_> {
 
     /// The struct that a member defined outside of it belongs to, the number of template parameters it repeats, and the
     /// arguments where the member alone is specialised.
-    fn owner(
-        &self,
-        part: &Part,
-        template: &[TemplateParam],
-    ) -> Result<Option<(usize, usize, Option<Vec<TemplateArg>>)>> {
+    fn owner(&self, part: &Part, template: &[TemplateParam]) -> Result<Option<Owner>> {
         let named = |i: &usize| self.program.structs[*i].name == part.id;
         let all: Vec<usize> = (0..self.program.structs.len()).filter(named).collect();
         let Some(args) = &part.args else {
