@@ -99,7 +99,8 @@ impl CudaKernel {
     /// Name, and whether it is written, of each pointer, in the order of the parameters.
     #[getter]
     fn pointers(&self) -> Vec<(String, bool)> {
-        let buffers = self.compiled.arguments.iter().filter(|a| matches!(a, Argument::Buffer { .. } | Argument::Symbol { .. }));
+        let buffers =
+            self.compiled.arguments.iter().filter(|a| matches!(a, Argument::Buffer { .. } | Argument::Symbol { .. }));
         let rows = buffers.zip(&self.compiled.kernel.buffers).filter_map(|(argument, buffer)| match argument {
             Argument::Buffer { name, .. } => Some((name.clone(), buffer.written)),
             _ => None,

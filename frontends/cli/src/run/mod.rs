@@ -131,10 +131,13 @@ impl Launch {
     }
 }
 
+/// What operations across subgroups gave, each hashed, by place.
+type Exchanges = Vec<(Loc, u64)>;
+
 impl Prepared {
     /// Runs in the emulator, once for each width of subgroups, and compares what the runs wrote.
     fn check(&self, subgroups: &[u32]) -> Result<()> {
-        let mut first: Option<(u32, Outcome, Vec<(Loc, u64)>)> = None;
+        let mut first: Option<(u32, Outcome, Exchanges)> = None;
         for width in subgroups {
             let (now, exchanges) = self.check_with(*width).map_err(|d| {
                 let d = if subgroups.len() > 1 { d.note(format!("with subgroups of {width} threads")) } else { d };
@@ -157,7 +160,7 @@ impl Prepared {
     }
 
     /// Runs in the emulator; gives what was written, and the results of operations across subgroups.
-    fn check_with(&self, subgroup: u32) -> Result<(Outcome, Vec<(Loc, u64)>)> {
+    fn check_with(&self, subgroup: u32) -> Result<(Outcome, Exchanges)> {
         let target = girih_emulator::Emulator::new(subgroup);
         let device = girih_emulator::EmulatorDevice::new(&target);
         let exchanges = device.exchanges();

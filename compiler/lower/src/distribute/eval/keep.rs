@@ -56,8 +56,9 @@ impl Emit<'_> {
             }
             Op::Splat(_) | Op::Const(_) => Ok(()),
             op => {
-                // What is computed from several values that must move is moved itself.
-                if matches!(op, Op::Map(..)) && self.moved(v, l, &mut BTreeSet::new()) > 1 {
+                // What is computed from several values that must move is moved itself, from the layout it is planned in.
+                let own = *l == self.plan.layout[v.0 as usize];
+                if !own && matches!(op, Op::Map(..)) && self.moved(v, l, &mut BTreeSet::new()) > 1 {
                     return self.stage(v);
                 }
                 for x in op.operands() {
