@@ -7,6 +7,7 @@
 
 pub mod check;
 pub mod device;
+mod guard;
 mod rounds;
 pub mod target;
 pub mod wgsl;

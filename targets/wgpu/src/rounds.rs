@@ -1,7 +1,7 @@
 //! How often a thread may go round its loops, for drivers that give up counting.
 //!
 //! llvmpipe counts the rounds of all loops of a thread together and leaves every loop after 65535, without a word: sums come out too
-//! small. A kernel whose known loops may need more is refused on it.
+//! small. A kernel whose known loops may need more is refused on it; where it is not known how many, [`crate::guard`] finds out.
 
 use girih_base::{Dim, ScalarOp};
 use girih_simt::{Builtin, Kernel, Literal, Op, Stmt, ValueId};
@@ -20,17 +20,19 @@ pub fn symbols<'d>(dims: impl IntoIterator<Item = &'d Dim>) -> BTreeMap<Arc<str>
     all.map(|s| (s.name.clone(), (s.min as i128, s.max as i128))).collect()
 }
 
-/// Most rounds that a thread makes in loops whose ends are known, the check that ends a loop counted too. Loops with ends read from
-/// memory, or given at launch without bounds, count nothing.
-pub fn most(kernel: &Kernel, symbols: &BTreeMap<Arc<str>, Range>) -> u64 {
-    let mut walk = Walk { kernel, symbols, known: vec![None; kernel.values.len()] };
-    walk.block(&kernel.body)
+/// Most rounds that a thread makes in loops whose ends are known, the check that ends a loop counted too, and whether these are all
+/// loops: those with ends read from memory, or given at launch without bounds, count nothing.
+pub fn most(kernel: &Kernel, symbols: &BTreeMap<Arc<str>, Range>) -> (u64, bool) {
+    let mut walk = Walk { kernel, symbols, known: vec![None; kernel.values.len()], all: true };
+    (walk.block(&kernel.body), walk.all)
 }
 
 struct Walk<'k> {
     kernel: &'k Kernel,
     symbols: &'k BTreeMap<Arc<str>, Range>,
     known: Vec<Option<Range>>,
+    /// The ends of all loops so far are known.
+    all: bool,
 }
 
 impl Walk<'_> {
@@ -51,7 +53,10 @@ impl Walk<'_> {
         for s in stmts {
             let inner = match &s.op {
                 Op::If(_, then, otherwise) => self.block(then).max(self.block(otherwise)),
-                Op::Loop(body) => self.block(body),
+                Op::Loop(body) => {
+                    self.all = false;
+                    self.block(body)
+                }
                 Op::For { index, lo, hi, step, body, .. } => {
                     let first = self.get(*lo).map_or(0, |r| r.0.max(0));
                     let end = self.get(*hi).map(|r| r.1);
@@ -63,7 +68,10 @@ impl Walk<'_> {
                             let trips = u64::try_from(trips).unwrap_or(u64::MAX);
                             trips.saturating_add(trips.saturating_mul(inside))
                         }
-                        None => inside,
+                        None => {
+                            self.all = false;
+                            inside
+                        }
                     }
                 }
                 op => {
@@ -148,9 +156,13 @@ mod tests {
     fn rounds_of_nested_loops() {
         let known = symbols([&Dim::symbol("n", 1, 400)]);
         // 100 rounds and an end, each with at most 5 rounds and an end inside.
-        assert_eq!(most(&nested(10), &known), 101 + 101 * 6);
+        assert_eq!(most(&nested(10), &known), (101 + 101 * 6, true));
         // Bounded by the outer index, 99.
-        assert_eq!(most(&nested(1 << 20), &known), 101 + 101 * 50);
-        assert_eq!(most(&nested(10), &BTreeMap::new()), 6, "the outer end is not known; the inner is bounded by 10");
+        assert_eq!(most(&nested(1 << 20), &known), (101 + 101 * 50, true));
+        assert_eq!(
+            most(&nested(10), &BTreeMap::new()),
+            (6, false),
+            "the outer end is not known; the inner is bounded by 10"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! The target as data: one table from adapter features to what kernels may use, and tuned rows for kinds of adapters.
 
 use crate::wgsl;
-use crate::{check, rounds};
+use crate::{check, guard, rounds};
 use girih_base::debug::Instances;
 use girih_base::{DType, DebugInfo, Diag, Dim, Result};
 use girih_driver::Target;
@@ -122,6 +122,12 @@ impl WgpuTarget {
         symbols: &Symbols,
         instances: Instances,
     ) -> Result<(wgsl::Shader, Option<DebugInfo>)> {
+        let unsure = |limit: &u64| {
+            let (most, all) = rounds::most(kernel, symbols);
+            !all || most > *limit
+        };
+        let guarded = self.rounds.filter(unsure).map(|limit| guard::guard(kernel, limit));
+        let kernel = guarded.as_ref().unwrap_or(kernel);
         let (instrumented, debug) = girih_simt::debug::instrument(kernel, instances).unzip();
         let kernel = instrumented.as_ref().unwrap_or(kernel);
         let over = |what: &str, has: u64, most: u64| {
@@ -146,8 +152,9 @@ impl WgpuTarget {
                 over("bytes of workgroup memory", bytes, self.desc.workgroup_bytes as u64).help("use smaller tiles")
             );
         }
+        // Sizes may turn out to be small.
         if let Some(limit) = self.rounds
-            && let most = rounds::most(kernel, symbols)
+            && let (most, _) = rounds::most(kernel, &Symbols::new())
             && most > limit
         {
             return Err(Diag::error(
