@@ -1,8 +1,8 @@
 //! What the cross-crate tests share: compile a graph, run it on a device, compare with the reference evaluator.
 
+pub mod cuda;
 #[cfg(doctest)]
 pub mod docs;
-pub mod cuda;
 pub mod emulated;
 pub mod fuzz;
 pub mod gpu;

@@ -24,20 +24,32 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cuda", &["base", "simt", "driver", "exec"]),
     ("cudart", &["base", "driver", "exec", "cpu", "wgpu", "cuda"]),
     ("triton", &["base", "tile", "driver", "exec"]),
-    ("girih", &["base", "graph", "tile", "simt", "triton", "cuda", "macros", "driver", "plan", "exec", "cpu", "wgpu", "emulator", "gguf"]),
-    ("python", &["base", "graph", "tile", "lower", "driver", "plan", "exec", "cpu", "wgpu", "emulator", "gguf", "triton", "cuda"]),
+    (
+        "girih",
+        &[
+            "base", "graph", "tile", "simt", "triton", "cuda", "macros", "driver", "plan", "exec", "cpu", "wgpu",
+            "emulator", "gguf",
+        ],
+    ),
+    (
+        "python",
+        &[
+            "base", "graph", "tile", "lower", "driver", "plan", "exec", "cpu", "wgpu", "emulator", "gguf", "triton",
+            "cuda",
+        ],
+    ),
     (
         "cli",
         &[
-            "base", "graph", "tile", "simt", "rewrite", "lower", "driver", "plan", "exec", "cpu", "wgpu", "emulator", "gguf",
-            "girih", "triton", "cuda",
+            "base", "graph", "tile", "simt", "rewrite", "lower", "driver", "plan", "exec", "cpu", "wgpu", "emulator",
+            "gguf", "girih", "triton", "cuda",
         ],
     ),
     (
         "tests",
         &[
-            "base", "graph", "tile", "simt", "rewrite", "lower", "driver", "plan", "exec", "cpu", "wgpu", "emulator", "gguf",
-            "girih", "macros", "triton", "cuda",
+            "base", "graph", "tile", "simt", "rewrite", "lower", "driver", "plan", "exec", "cpu", "wgpu", "emulator",
+            "gguf", "girih", "macros", "triton", "cuda",
         ],
     ),
 ];

@@ -11,7 +11,7 @@
 //! use girih_emulator::{Emulator, EmulatorDevice};
 //! use girih_exec::{Command, Device, MemRef};
 //!
-//! let text = "kernel @k workgroup [4, 1, 1] groups 1 {\n  buffer x: u32 written\n  %0 = 0 : u32\n  store x[%0] = %0\n}\n";
+//! let text = "kernel @k workgroup [4, 1, 1] groups 1 {\n  buffer x: u32 written\n  %0 = 0 : u32\n  %1 = local_index : u32\n  store x[%0] = %1\n}\n";
 //! let emulator = Emulator::new(32);
 //! let mut device = EmulatorDevice::new(&emulator);
 //! let kernel = device.load(&emulator.compile_simt(&girih_simt::parse(text)?)?)?;

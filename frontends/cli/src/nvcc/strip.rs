@@ -24,7 +24,7 @@ pub fn device_bodies(text: &str) -> String {
     let (mut copied, mut i) = (0, 0);
     while i < tokens.len() {
         // A macro of nvcc, which cannot be one here: libraries use the name inside of attributes.
-        if tokens[i].text == "__noinline__" && i > 0 && tokens[i - 1].text != "(" {
+        if tokens[i].text == "__noinline__" && (i == 0 || tokens[i - 1].text != "(") {
             out.push_str(&text[copied..tokens[i].start]);
             copied = tokens[i].end();
         }
