@@ -96,6 +96,7 @@ impl Guard {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use girih_base::Bindings;
     use girih_simt::{emulate, parse, verify};
