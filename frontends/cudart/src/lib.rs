@@ -5,7 +5,7 @@
 //! a kernel is translated when it is first launched with blocks of some shape, and runs on the device that `GIRIH_DEVICE` names.
 //!
 //! Device pointers are addresses that no memory has, so that the host cannot follow them by mistake; page-locked and managed
-//! memory is the host's, with a copy on the device ([`memory`]). Whatever fails is said on the standard error stream and given as
+//! memory is the host's, with a copy on the device. Whatever fails is said on the standard error stream and given as
 //! the program's `cudaError_t`. A kernel that could not run fails every call after it: the program never gets a wrong number.
 #![deny(unsafe_code)]
 
