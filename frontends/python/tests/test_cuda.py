@@ -84,12 +84,6 @@ def test_one_array_for_two_pointers(device):
         """
     )
     x = np.arange(32, dtype=np.float32)
-    if device != "cpu":
-        # WebGPU binds no memory twice where it is written: refused, never computed from a copy.
-        with pytest.raises(girih.Error) as e:
-            module["shift"][1, 32](x, x, 32)
-        assert e.value.code == "W017"
-        return
     module["shift"][1, 32](x, x, 32)
     np.testing.assert_array_equal(x, [*range(1, 32), 0])
 
@@ -150,7 +144,7 @@ def test_kernels_are_checked():
     with pytest.raises(girih.Error) as error:
         module["twice"].check[4, 32](y, 128)
     assert error.value.code == "S101"
-    a, b = np.ones(32, np.float32), np.ones(32, np.float32)
+    a, b = np.arange(32, dtype=np.float32), np.arange(32, dtype=np.float32)
     module["first_lanes"].check[1, 32](a)
     module["first_lanes"].check(subgroup=8)[1, 32](b)
-    assert a[0] == 32 and b[0] != 32
+    assert a[0] == 496 and b[0] != 496
