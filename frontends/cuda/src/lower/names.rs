@@ -132,7 +132,15 @@ impl Lowerer<'_> {
 
     /// Evaluates with the names of a struct, as its static constants do.
     pub(super) fn in_scope_of<T>(&mut self, id: u32, name: &str, f: impl FnOnce(&mut Self) -> R<T>) -> R<T> {
-        self.frames.push(Frame {
+        self.frames.push(self.struct_frame(id, name));
+        let done = self.in_struct(id, f);
+        self.frames.pop();
+        done
+    }
+
+    /// A frame in which names are those of a struct.
+    pub(super) fn struct_frame(&self, id: u32, name: &str) -> Frame {
+        Frame {
             ret: Type::Void,
             result: None,
             done: None,
@@ -143,10 +151,7 @@ impl Lowerer<'_> {
             this: None,
             owner: Some(id),
             name: name.into(),
-        });
-        let done = self.in_struct(id, f);
-        self.frames.pop();
-        done
+        }
     }
 
     pub(super) fn name(&mut self, n: &Name, e: &Expr) -> R<Operand> {

@@ -508,19 +508,7 @@ impl Lowerer<'_> {
             }
         }
         // Static constants may be sizes of arrays.
-        let frame = Frame {
-            ret: Type::Void,
-            result: None,
-            done: None,
-            masks: self.masks.len(),
-            loops: Vec::new(),
-            leaves: false,
-            collective: false,
-            this: None,
-            owner: Some(id),
-            name: s.name.clone(),
-        };
-        self.frames.push(frame);
+        self.frames.push(self.struct_frame(id, &s.name));
         for (i, var) in s.fields.iter().enumerate() {
             let ty = match self.ty(&var.ty, var.at) {
                 Ok(t) => t,
