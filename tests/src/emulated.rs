@@ -5,7 +5,7 @@ use girih_base::debug::Instances;
 use girih_base::{DType, Diag, Result};
 use girih_driver::Target;
 use girih_exec::debug::DEBUG_BYTES;
-use girih_exec::{BufferRef, Command, DebugLog, Device, KernelRef, MemRef, Prints, SharedBytes};
+use girih_exec::{BufferRef, Command, DebugLog, Device, DeviceId, KernelRef, MemRef, Prints, SharedBytes};
 use girih_lower::{TargetDesc, distribute};
 use girih_plan::{Arg, Format, KernelCode};
 use girih_simt::emulate;
@@ -94,6 +94,7 @@ impl Target for Emulated {
 }
 
 struct Machine {
+    id: DeviceId,
     desc: TargetDesc,
     buffers: Vec<Vec<u8>>,
     /// Every kernel with the text it came from.
@@ -103,7 +104,7 @@ struct Machine {
 
 impl Machine {
     fn new(desc: TargetDesc) -> Machine {
-        Machine { desc, buffers: Vec::new(), kernels: Vec::new(), log: DebugLog::default() }
+        Machine { id: DeviceId::next(), desc, buffers: Vec::new(), kernels: Vec::new(), log: DebugLog::default() }
     }
 
     fn bytes(&mut self, buffer: BufferRef, at: Range<usize>) -> Result<&mut [u8]> {
@@ -149,6 +150,10 @@ impl Machine {
 }
 
 impl Device for Machine {
+    fn id(&self) -> DeviceId {
+        self.id
+    }
+
     fn name(&self) -> String {
         IDENTITY.into()
     }

@@ -4,7 +4,7 @@
 use girih_base::{DType, Result};
 use girih_cpu::{CpuDevice, CpuTarget};
 use girih_driver::Target;
-use girih_exec::{BufferRef, Command, Device, KernelRef, MemRef, SharedBytes};
+use girih_exec::{BufferRef, Command, Device, DeviceId, KernelRef, MemRef, SharedBytes};
 use girih_graph::testing::Config;
 use girih_lower::{TargetDesc, distribute};
 use girih_plan::KernelCode;
@@ -45,6 +45,10 @@ fn padded(bytes: u64) -> u64 {
 }
 
 impl Device for Padded {
+    fn id(&self) -> DeviceId {
+        self.0.id()
+    }
+
     fn name(&self) -> String {
         self.0.name()
     }

@@ -5,7 +5,7 @@ use crate::texture::Texture;
 use girih_base::debug::Instances;
 use girih_base::{Bindings, DType, Diag, Dim, Result};
 use girih_driver::Target;
-use girih_exec::{BufferRef, Command, Device, KernelRef, MemRef};
+use girih_exec::{BufferRef, Command, Device, KernelCode, KernelRef, MemRef};
 
 /// An argument of a launch, in the order of the kernel's parameters.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,30 @@ pub enum Value<'a> {
 }
 
 impl Compiled {
+    /// The kernel as a target's devices load it.
+    ///
+    /// # Errors
+    /// What the target cannot run.
+    pub fn code(&self, target: &dyn Target) -> Result<KernelCode> {
+        let mut code = target.compile_simt(&self.kernel)?;
+        if let Some(debug) = &mut code.debug {
+            debug.instances = self.instances();
+        }
+        Ok(code)
+    }
+
+    /// The `__constant__` and `__device__` variables by name, each with the bytes of its memory before the first launch.
+    pub fn symbols(&self) -> impl Iterator<Item = (&str, Vec<u8>)> {
+        self.arguments.iter().filter_map(|a| match a {
+            Argument::Symbol { name, initial } => {
+                let mut bytes = initial.clone();
+                bytes.resize(bytes.len().next_multiple_of(8).max(8), 0);
+                Some((name.as_str(), bytes))
+            }
+            _ => None,
+        })
+    }
+
     /// How blocks and threads are numbered in what the kernel prints and asserts; the code of a kernel that does gets it as
     /// `code.debug.instances`.
     pub fn instances(&self) -> Instances {
@@ -105,20 +129,12 @@ impl Loaded {
     /// # Errors
     /// What the target cannot run, and what the device refuses.
     pub fn new(compiled: Compiled, target: &dyn Target, device: &mut dyn Device) -> Result<Loaded> {
-        let mut code = target.compile_simt(&compiled.kernel)?;
-        if let Some(debug) = &mut code.debug {
-            debug.instances = compiled.instances();
-        }
-        let kernel = device.load(&code)?;
+        let kernel = device.load(&compiled.code(target)?)?;
         let mut symbols = Vec::new();
-        for a in &compiled.arguments {
-            if let Argument::Symbol { name, initial } = a {
-                let mut bytes = initial.clone();
-                bytes.resize(bytes.len().next_multiple_of(8).max(8), 0);
-                let buffer = device.allocate(bytes.len() as u64)?;
-                device.write(buffer, 0, &bytes)?;
-                symbols.push((name.clone(), buffer));
-            }
+        for (name, bytes) in compiled.symbols() {
+            let buffer = device.allocate(bytes.len() as u64)?;
+            device.write(buffer, 0, &bytes)?;
+            symbols.push((name.to_string(), buffer));
         }
         Ok(Loaded { compiled, kernel, symbols })
     }

@@ -182,35 +182,21 @@ fn shape(config: Config) -> Outcome<LaunchShape> {
 
 /// The shape with how the pointers lie to each other, and how textures are read.
 fn arranged(mut shape: LaunchShape, targets: &[Target]) -> Outcome<LaunchShape> {
-    let mut pointers = Pointers::default();
-    let mut textures = 0;
-    for (i, target) in targets.iter().enumerate() {
-        let mut special = true;
-        match *target {
-            Target::Null => pointers.nulls |= 1u32.checked_shl(i as u32).unwrap_or(0),
-            Target::Memory(start, offset, texture) => {
-                let same = |t: &Target| matches!(t, Target::Memory(s, ..) if *s == start);
-                let first = targets.iter().position(same).unwrap_or(i);
-                special = first != i || offset != 0;
-                if let Some(back) = pointers.back.get_mut(i) {
-                    *back = (i - first).min(255) as u8;
-                }
-                if offset != 0 {
-                    pointers.starts |= 1u32.checked_shl(i as u32).unwrap_or(0);
-                }
-                if let Some(object) = texture {
-                    if let Some(mode) = shape.textures.get_mut(textures) {
-                        *mode = Some(object.mode);
-                    }
-                    textures += 1;
-                }
-            }
-        }
-        if special && i >= pointers.back.len() {
-            let text = format!("pointer {} of {} is null or shares memory", i + 1, targets.len());
-            let help = "only the first 32 pointers of a kernel may";
-            return Err(Fault::lasting(Code::NOT_SUPPORTED, Diag::error("N003", text).help(help)));
-        }
+    let places: Vec<_> = targets
+        .iter()
+        .map(|t| match t {
+            Target::Null => None,
+            Target::Memory(start, offset, _) => Some((*start, *offset)),
+        })
+        .collect();
+    let pointers = Pointers::arranged(&places).map_err(|i| {
+        let text = format!("pointer {} of {} is null or shares memory", i + 1, targets.len());
+        let help = "only the first 32 pointers of a kernel may";
+        Fault::lasting(Code::NOT_SUPPORTED, Diag::error("N003", text).help(help))
+    })?;
+    let objects = targets.iter().filter_map(|t| if let Target::Memory(_, _, object) = t { *object } else { None });
+    for (mode, object) in shape.textures.iter_mut().zip(objects) {
+        *mode = Some(object.mode);
     }
     shape.pointers = pointers;
     Ok(shape)

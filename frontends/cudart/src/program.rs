@@ -120,14 +120,9 @@ impl Programs {
         let kernel = match ready.kernel {
             Some(kernel) => kernel,
             None => {
-                let code = rig.target.compile_simt(&ready.compiled.kernel);
-                let kernel = code.and_then(|mut code| {
-                    if let Some(debug) = &mut code.debug {
-                        debug.instances = ready.compiled.instances();
-                    }
-                    rig.device.load(&code)
-                });
-                let kernel = kernel.map_err(|d| Fault::lasting(Code::NOT_SUPPORTED, d))?;
+                let code = ready.compiled.code(&*rig.target);
+                let kernel =
+                    code.and_then(|code| rig.device.load(&code)).map_err(|d| Fault::lasting(Code::NOT_SUPPORTED, d))?;
                 ready.kernel = Some(kernel);
                 kernel
             }

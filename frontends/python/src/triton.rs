@@ -6,7 +6,7 @@ use crate::fault::{dtype, raise};
 use crate::prints::tell;
 use girih_base::{Bindings, DType, Diag, Result};
 use girih_driver::Target;
-use girih_triton::{Arg, Assume, Binding, Constant, Forms, Given, Launch, Module, Signature, debug_wanted};
+use girih_triton::{Arg, Assume, Binding, Constant, Forms, Given, Launch, Module, Place, Signature, debug_wanted};
 use girih_wgpu::{Language, Translated, WgpuTarget, translate};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -207,6 +207,7 @@ fn bindings(
                 let bits = arrays.get(name)?.array.bytes().saturating_mul(8);
                 return Some(Given::Int((bits / dtype.bits() as u64) as i128));
             }
+            Binding::Start(_) => format!("{name}.start"),
             Binding::Extent(_, axis) => format!("{name}.shape.{axis}"),
             Binding::Stride(_, axis) => format!("{name}.stride.{axis}"),
             _ => name.to_string(),
@@ -264,16 +265,27 @@ fn signature(args: &[Bound<'_, PyTuple>]) -> PyResult<Signature> {
     Ok(signature)
 }
 
+/// Where a pointer points to: an earlier argument, and what the elements after that one's are a multiple of.
+#[derive(FromPyObject)]
+struct PlaceRow(Option<String>, Option<u32>);
+
+impl From<PlaceRow> for Place {
+    fn from(PlaceRow(alias, start): PlaceRow) -> Place {
+        Place { alias, start }
+    }
+}
+
 fn argument(row: &Bound<'_, PyTuple>) -> PyResult<Arg> {
     let kind: String = row.get_item(1)?.extract()?;
     Ok(match &*kind {
         "pointer" => {
-            let (_, _, element, multiple_of, alias): (String, String, String, u32, Option<String>) = row.extract()?;
-            Arg::Pointer { dtype: dtype(&element)?, multiple_of, alias }
+            let (_, _, element, multiple_of, place): (String, String, String, u32, PlaceRow) = row.extract()?;
+            Arg::Pointer { dtype: dtype(&element)?, multiple_of, place: place.into() }
         }
         "descriptor" => {
-            let (_, _, element, block, nan): (String, String, String, Vec<u32>, bool) = row.extract()?;
-            Arg::Descriptor { dtype: dtype(&element)?, block, nan }
+            let (_, _, element, block, nan, place): (String, String, String, Vec<u32>, bool, PlaceRow) =
+                row.extract()?;
+            Arg::Descriptor { dtype: dtype(&element)?, block, nan, place: place.into() }
         }
         "int" => {
             let (_, _, element, multiple_of, size): (String, String, String, u32, bool) = row.extract()?;
@@ -295,7 +307,8 @@ fn constant(pair: &Bound<'_, PyAny>) -> PyResult<Constant> {
         "NoneType" => Constant::None,
         "bool" => Constant::Bool(value.extract()?),
         "int" => Constant::Int(value.extract()?),
-        "float" => Constant::Float(value.extract()?),
+        // Equal floats differ in their bits.
+        "float" => Constant::Float(f64::from_bits(value.extract()?)),
         "str" => Constant::Str(value.extract()?),
         "dtype" => Constant::Type(dtype(&value.extract::<String>()?)?),
         "function" => {

@@ -36,9 +36,10 @@ impl Kernel {
             let wrong = || Diag::error("K012", format!("argument `{name}` is missing or of another kind"));
             let (symbol, value) = match (binding, given(name, binding).ok_or_else(wrong)?) {
                 (Binding::Buffer { length, .. }, Given::Int(v)) => (length, i32::try_from(v).ok().map(i64::from)),
-                (Binding::Size(s) | Binding::Extent(s, _) | Binding::Stride(s, _), Given::Int(v)) => {
-                    (s, i64::try_from(v).ok())
-                }
+                (
+                    Binding::Size(s) | Binding::Start(s) | Binding::Extent(s, _) | Binding::Stride(s, _),
+                    Given::Int(v),
+                ) => (s, i64::try_from(v).ok()),
                 (Binding::Scalar(symbol, dtype), given) => (symbol, scalar(*dtype, given)),
                 _ => return Err(wrong()),
             };
@@ -47,6 +48,9 @@ impl Kernel {
                     (Binding::Buffer { .. }, Some(Given::Int(n))) => {
                         Diag::error("K012", format!("`{name}` has {n} elements, offsets are 32-bit"))
                             .help("launch over parts of it")
+                    }
+                    (Binding::Scalar(_, dtype), Some(Given::Int(v))) => {
+                        Diag::error("K012", format!("argument `{name}` is {dtype}, which {v} does not fit"))
                     }
                     (_, Some(Given::Int(v))) => Diag::error("K012", format!("argument `{name}` is too large: {v}")),
                     _ => wrong(),

@@ -1,11 +1,11 @@
 //! Launches: signatures from arguments, compiled kernels kept, bindings.
 
 use crate::forms::Forms;
-use crate::signature::{Arg, Constant, Launch, Signature, debug_wanted};
+use crate::signature::{Arg, Constant, Launch, Place, Signature, debug_wanted};
 use crate::{Binding, Given, Kernel, Module, Parameter};
 use girih_base::{Bindings, DType, Diag, Result};
 use girih_driver::Target;
-use girih_exec::{Command, Device, KernelRef, MemRef};
+use girih_exec::{Command, Device, DeviceId, KernelRef, MemRef};
 use girih_tile::Access;
 use std::collections::BTreeMap;
 
@@ -35,8 +35,8 @@ pub struct Launcher {
     loaded: BTreeMap<String, Forms<KernelRef>>,
     /// The signature of the last launch, with its key.
     last: Option<(Signature, String)>,
-    /// Where the device lies that has the kernels.
-    device: usize,
+    /// The device that has the kernels.
+    device: Option<DeviceId>,
 }
 
 impl Launcher {
@@ -47,7 +47,7 @@ impl Launcher {
     pub fn new(module: &Module, kernel: &str) -> Result<Launcher> {
         let parameters = module.parameters(kernel)?;
         let (module, name) = (module.clone(), kernel.into());
-        Ok(Launcher { module, name, parameters, loaded: BTreeMap::new(), last: None, device: 0 })
+        Ok(Launcher { module, name, parameters, loaded: BTreeMap::new(), last: None, device: None })
     }
 
     /// How many forms have been compiled.
@@ -106,10 +106,8 @@ impl Launcher {
         };
         let launch = Launch { grid, sizes: args.iter().filter_map(size).collect() };
         // Devices know their own kernels only.
-        let place = std::ptr::from_mut(device).cast::<()>().addr();
-        if self.device != place {
+        if self.device.replace(device.id()) != Some(device.id()) {
             self.loaded.clear();
-            self.device = place;
         }
         let key = match self.last.take() {
             Some((last, key)) if last == signature => key,
@@ -158,7 +156,7 @@ fn specialise(
                 )
                 .help("as many extents as strides, the last stride 1"));
             }
-            Arg::Descriptor { dtype: *dtype, block: block.clone(), nan: false }
+            Arg::Descriptor { dtype: *dtype, block: block.clone(), nan: false, place: Place::default() }
         }
         Argument::Int(v) if constexpr || *v == 1 => Arg::Constant(Constant::Int(*v as i128)),
         Argument::Float(v) if constexpr => Arg::Constant(Constant::Float(*v)),
@@ -182,7 +180,7 @@ fn specialise(
             if alias.is_none() {
                 seen.push((name.into(), *mem, *dtype));
             }
-            Arg::Pointer { dtype: *dtype, multiple_of, alias }
+            Arg::Pointer { dtype: *dtype, multiple_of, place: Place { alias, start: None } }
         }
     })
 }

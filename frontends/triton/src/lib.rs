@@ -45,7 +45,7 @@ pub use embedded::Embedded;
 pub use forms::Forms;
 pub use launch::{Argument, Launcher};
 pub use module::{Module, Parameter, Resolver};
-pub use signature::{Arg, Assume, Constant, Launch, Signature, debug_wanted};
+pub use signature::{Arg, Assume, Constant, Launch, Place, Signature, debug_wanted};
 
 use girih_base::{Bindings, DType, Dim, Symbol};
 use std::sync::Arc;
@@ -97,6 +97,8 @@ pub enum Binding {
     },
     /// A symbol.
     Size(Arc<str>),
+    /// A symbol: how many elements of the buffer come before the pointer; see [`Place::start`].
+    Start(Arc<str>),
     /// A symbol: the extent of that axis of a tensor descriptor.
     Extent(Arc<str>, usize),
     /// A symbol: the stride of that axis of a tensor descriptor.

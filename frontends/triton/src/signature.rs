@@ -31,6 +31,16 @@ pub enum Constant {
     },
 }
 
+/// Where a pointer points to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Place {
+    /// To where an earlier argument points, by its name; without it the pointer has a buffer of its own.
+    pub alias: Option<String>,
+    /// Into the buffer, not to its first element or to where `alias` points: each launch says how many elements come before, and
+    /// they are always a multiple of this.
+    pub start: Option<u32>,
+}
+
 /// What is known of one argument.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Arg {
@@ -40,8 +50,8 @@ pub enum Arg {
         dtype: DType,
         /// The number of elements is a multiple of this.
         multiple_of: u32,
-        /// The same buffer as an earlier argument, by its name.
-        alias: Option<String>,
+        /// Where it points to.
+        place: Place,
     },
     /// A tensor descriptor made by the host: rows along the last axis, whose stride is 1.
     Descriptor {
@@ -51,6 +61,8 @@ pub enum Arg {
         block: Vec<u32>,
         /// Elements outside the tensor read as NaN, else as 0.
         nan: bool,
+        /// Where the tensor begins.
+        place: Place,
     },
     /// A tuple; the arguments in it are known by the tuple's name, a dot and their number: `xs.0`.
     Tuple(Vec<Arg>),
@@ -125,7 +137,7 @@ pub fn debug_wanted() -> bool {
 impl Arg {
     /// A pointer of which nothing more is known.
     pub fn pointer(dtype: DType) -> Arg {
-        Arg::Pointer { dtype, multiple_of: 1, alias: None }
+        Arg::Pointer { dtype, multiple_of: 1, place: Place::default() }
     }
 
     /// A size: an i32 that is not negative.

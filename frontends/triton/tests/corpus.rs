@@ -5,7 +5,7 @@
 
 use girih_base::DType;
 use girih_driver::Target;
-use girih_triton::{Arg, Constant, Module, Signature};
+use girih_triton::{Arg, Constant, Module, Place, Signature};
 use girih_wgpu::WgpuTarget;
 use ruff_python_ast::{Expr, Stmt};
 use std::collections::{BTreeMap, BTreeSet};
@@ -144,12 +144,12 @@ fn alternatives(arg: &Arg) -> Vec<Arg> {
         Arg::Pointer { dtype, multiple_of, .. } => [DType::I32, DType::I64, DType::F32, DType::Bf16, DType::I8]
             .into_iter()
             .filter(|d| d != dtype)
-            .map(|dtype| Arg::Pointer { dtype, multiple_of: *multiple_of, alias: None })
+            .map(|dtype| Arg::Pointer { dtype, multiple_of: *multiple_of, place: Place::default() })
             .collect(),
         Arg::Int { .. } => vec![Arg::Float(DType::F32), constant(Constant::None)],
-        Arg::Descriptor { dtype, .. } => {
-            [vec![64, 64], vec![1, 64]].map(|block| Arg::Descriptor { dtype: *dtype, block, nan: false }).to_vec()
-        }
+        Arg::Descriptor { dtype, .. } => [vec![64, 64], vec![1, 64]]
+            .map(|block| Arg::Descriptor { dtype: *dtype, block, nan: false, place: Place::default() })
+            .to_vec(),
         Arg::Float(_) => vec![Arg::size(), Arg::pointer(DType::F32), constant(Constant::Int(1))],
         Arg::Tuple(_) => Vec::new(),
         Arg::Constant(_) => {
@@ -176,9 +176,9 @@ fn guess(module: &Module, kernel: &str, usage: &Usage) -> Signature {
                 None => continue,
             }
         } else if lower.starts_with("desc_") {
-            Arg::Descriptor { dtype: DType::F32, block: vec![1, 64, 64], nan: false }
+            Arg::Descriptor { dtype: DType::F32, block: vec![1, 64, 64], nan: false, place: Place::default() }
         } else if usage.pointers.contains(&key) {
-            Arg::Pointer { dtype: element(&lower), multiple_of: 16, alias: None }
+            Arg::Pointer { dtype: element(&lower), multiple_of: 16, place: Place::default() }
         } else if usage.integers.contains(&key) || integer(&lower) {
             Arg::Int { dtype: DType::I32, multiple_of: 16, size: !lower.contains("ignore") }
         } else {

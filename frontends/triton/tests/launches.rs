@@ -4,8 +4,8 @@
 mod common;
 use common::*;
 use girih_base::DType;
-use girih_exec::MemRef;
-use girih_triton::{Arg, Argument, Given, Launcher, Module, Signature};
+use girih_exec::{Command, Device, MemRef};
+use girih_triton::{Arg, Argument, Binding, Given, Launcher, Module, Place, Signature};
 
 const HEAD: &str = "import triton\nimport triton.language as tl\n\n\n@triton.jit\n";
 
@@ -75,7 +75,7 @@ fn values_beyond_what_was_compiled_are_refused() {
     );
     let module = Module::parse(&source, "kernel.py").unwrap();
     let mut signature = Signature::new()
-        .arg("y_ptr", Arg::Pointer { dtype: DType::F32, multiple_of: 16, alias: None })
+        .arg("y_ptr", Arg::Pointer { dtype: DType::F32, multiple_of: 16, place: Place::default() })
         .arg("n", Arg::size())
         .arg("f", Arg::int());
     signature.single = [false, false, true];
@@ -127,5 +127,67 @@ fn a_launcher_goes_from_device_to_device() {
             launcher.launch(&*rig.target, &mut *rig.device, [1, 1, 1], &args).unwrap();
             assert_eq!(read(rig, y), [0.0, f as f32, 2.0 * f as f32, 3.0 * f as f32], "{}", rig.name);
         }
+    }
+}
+
+#[test]
+fn another_device_at_the_same_address_is_another_device() {
+    let source =
+        format!("{HEAD}def k(y_ptr, F: tl.constexpr):\n    at = tl.arange(0, 4)\n    tl.store(y_ptr + at, at * F)\n");
+    let module = Module::parse(&source, "kernel.py").unwrap();
+    let mut launchers = [Launcher::new(&module, "k").unwrap(), Launcher::new(&module, "k").unwrap()];
+    let target = girih_cpu::CpuTarget::new();
+    let mut go = |device: &mut girih_cpu::CpuDevice, launcher: usize, f: i64| {
+        let y = MemRef { buffer: device.allocate(16).unwrap(), offset: 0, bytes: 16 };
+        let args = [("y_ptr", Argument::Buffer(y, DType::F32)), ("F", int(f))];
+        launchers[launcher].launch(&target, device, [1, 1, 1], &args).unwrap();
+        let mut back = [0; 16];
+        device.read(y.buffer, 0, &mut back).unwrap();
+        f32::from_le_bytes([back[4], back[5], back[6], back[7]])
+    };
+    let mut device = girih_cpu::CpuDevice::new();
+    assert_eq!(go(&mut device, 0, 2), 2.0);
+    // Its first kernel is another one than the launcher's.
+    device = girih_cpu::CpuDevice::new();
+    assert_eq!(go(&mut device, 1, 3), 3.0);
+    assert_eq!(go(&mut device, 0, 2), 2.0);
+}
+
+#[test]
+fn pointers_may_begin_inside_a_buffer() {
+    let source = format!(
+        "{HEAD}def k(a_ptr, b_ptr, n):\n    for i in range(n):\n        tl.store(b_ptr + i, tl.load(a_ptr + i) + 1)\n        tl.debug_barrier()\n"
+    );
+    let module = Module::parse(&source, "kernel.py").unwrap();
+    let place = |alias: Option<&str>, start| Place { alias: alias.map(Into::into), start };
+    let pointer = |dtype, place| Arg::Pointer { dtype, multiple_of: 1, place };
+    let signature = |dtype, a, b| {
+        let mut s = Signature::new().arg("a_ptr", pointer(DType::F32, a)).arg("b_ptr", pointer(dtype, b));
+        s = s.arg("n", Arg::size());
+        s.single = [true; 3];
+        s
+    };
+    for mut rig in rigs() {
+        // Each element is the one before and one more: what was just stored is read again.
+        let s = signature(DType::F32, place(None, Some(1)), place(Some("a_ptr"), Some(1)));
+        let kernel = module.compile("k", &s).unwrap();
+        assert_eq!(kernel.tile.params.len(), 1);
+        let x = allocated(&mut rig, &[7.0, 5.0, 0.0, 0.0, 0.0, 0.0]);
+        let given = |name: &str, binding: &Binding| match binding {
+            Binding::Start(_) => Some(Given::Int(if name == "a_ptr" { 1 } else { 2 })),
+            Binding::Buffer { .. } => Some(Given::Int(6)),
+            _ => (name == "n").then_some(Given::Int(3)),
+        };
+        let bindings = kernel.bind([1, 1, 1], given).unwrap();
+        let loaded = rig.device.load(&rig.target.compile(&kernel.tile).unwrap()).unwrap();
+        let launch = Command::Launch { kernel: loaded, args: &[x], bindings: &bindings };
+        rig.device.submit(&[launch]).unwrap();
+        assert_eq!(read(&mut rig, x), [7.0, 5.0, 6.0, 7.0, 8.0, 0.0], "{}", rig.name);
+    }
+    // Another type of the same size is another view of the words; of another size it is none.
+    assert!(module.compile("k", &signature(DType::I32, place(None, None), place(Some("a_ptr"), Some(4)))).is_ok());
+    for (dtype, other) in [(DType::F16, "a_ptr"), (DType::Bool, "a_ptr"), (DType::F32, "n"), (DType::F32, "b_ptr")] {
+        let e = module.compile("k", &signature(dtype, place(None, None), place(Some(other), None))).unwrap_err();
+        assert_eq!(e.code, "K012", "{e}");
     }
 }

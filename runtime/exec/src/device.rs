@@ -4,6 +4,19 @@ use crate::debug::Prints;
 use girih_base::{Bindings, Result};
 use girih_plan::KernelCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Which device of this process one is: an opened device has a number that none before it had, nor any after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeviceId(u64);
+
+impl DeviceId {
+    /// The identity of a device that is being opened.
+    pub fn next() -> DeviceId {
+        static OPENED: AtomicU64 = AtomicU64::new(0);
+        DeviceId(OPENED.fetch_add(1, Ordering::Relaxed))
+    }
+}
 
 /// A device allocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,6 +63,9 @@ pub enum Command<'a> {
 
 /// Memory and kernels. Commands take effect in order; reads wait for what was submitted before.
 pub trait Device: Send {
+    /// Which device it is: what was loaded into or allocated on one device means nothing to another.
+    fn id(&self) -> DeviceId;
+
     /// Name for people: adapter, driver, CPU features.
     fn name(&self) -> String;
 

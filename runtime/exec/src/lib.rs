@@ -15,7 +15,8 @@ mod run;
 mod session;
 
 pub use debug::{ASSERTION_FAILED, DebugLog, Printed, Prints};
-pub use device::{BufferRef, Command, Device, KernelRef, MemRef, SharedBytes};
+pub use device::{BufferRef, Command, Device, DeviceId, KernelRef, MemRef, SharedBytes};
 pub use engine::{Engine, GroupId, ProgramId};
+pub use girih_plan::KernelCode;
 pub use group::Weight;
 pub use session::{Array, Kernel, Program, Session};

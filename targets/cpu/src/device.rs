@@ -10,7 +10,7 @@ use crate::simd::isa::{ISA_VARIABLE, Isa};
 use crate::simt::{SimtProgram, SimtWorker};
 use crate::{compile, launch, simt};
 use girih_base::{Diag, Result};
-use girih_exec::{BufferRef, Command, Device, KernelRef, MemRef, Prints, SharedBytes};
+use girih_exec::{BufferRef, Command, Device, DeviceId, KernelRef, MemRef, Prints, SharedBytes};
 use girih_plan::{Format, KernelCode};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -25,6 +25,7 @@ pub const GROUP_VARIABLE: &str = "GIRIH_CPU_GROUP";
 
 /// Runs Tile IR and SIMT IR kernels on the processor, in host memory.
 pub struct CpuDevice {
+    id: DeviceId,
     buffers: Vec<Option<Buffer>>,
     kernels: BTreeMap<KernelRef, Loaded>,
     /// The code of kernels that print or assert.
@@ -80,6 +81,7 @@ impl CpuDevice {
         let workers = (0..pool.threads()).map(|_| Mutex::default()).collect();
         let simt_workers = (0..pool.threads()).map(|_| Mutex::default()).collect();
         CpuDevice {
+            id: DeviceId::next(),
             buffers: Vec::new(),
             kernels: BTreeMap::new(),
             speaking: BTreeMap::new(),
@@ -171,6 +173,10 @@ fn read_only() -> Box<Diag> {
 }
 
 impl Device for CpuDevice {
+    fn id(&self) -> DeviceId {
+        self.id
+    }
+
     fn name(&self) -> String {
         let isa = self.isa.as_ref().map_or(Isa::Baseline, |isa| *isa);
         format!("CPU ({})", words(isa, self.pool.threads()))

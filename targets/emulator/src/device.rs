@@ -2,7 +2,7 @@
 
 use crate::target::{Emulator, IDENTITY};
 use girih_base::{Bindings, DType, Diag, Loc, Result};
-use girih_exec::{BufferRef, Command, Device, KernelRef, MemRef, Printed, Prints, SharedBytes};
+use girih_exec::{BufferRef, Command, Device, DeviceId, KernelRef, MemRef, Printed, Prints, SharedBytes};
 use girih_lower::{TargetDesc, distribute};
 use girih_plan::{Format, KernelCode};
 use girih_simt::emulate;
@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Memory and kernels of the checker.
 pub struct EmulatorDevice {
+    id: DeviceId,
     desc: TargetDesc,
     kernels: Vec<Option<Loaded>>,
     buffers: Vec<Buffer>,
@@ -47,6 +48,7 @@ impl EmulatorDevice {
     /// A device for what this target compiles.
     pub fn new(target: &Emulator) -> EmulatorDevice {
         EmulatorDevice {
+            id: DeviceId::next(),
             desc: target.desc.clone(),
             kernels: Vec::new(),
             buffers: Vec::new(),
@@ -119,6 +121,10 @@ impl EmulatorDevice {
 }
 
 impl Device for EmulatorDevice {
+    fn id(&self) -> DeviceId {
+        self.id
+    }
+
     fn name(&self) -> String {
         IDENTITY.into()
     }

@@ -91,6 +91,36 @@ pub struct Pointers {
 }
 
 impl Pointers {
+    /// How the pointers of a launch lie, from where each one leads: its memory and how far inside; none is null.
+    ///
+    /// # Errors
+    /// The number of the first pointer that is null, shares its memory or begins inside it, and about which that cannot be said.
+    pub fn arranged<M: PartialEq>(targets: &[Option<(M, u64)>]) -> Result<Pointers, usize> {
+        let mut pointers = Pointers::default();
+        for (i, target) in targets.iter().enumerate() {
+            let mut special = true;
+            let bit = 1u32.checked_shl(i as u32).unwrap_or(0);
+            match target {
+                None => pointers.nulls |= bit,
+                Some((memory, offset)) => {
+                    let same = |t: &Option<(M, u64)>| t.as_ref().is_some_and(|(m, _)| m == memory);
+                    let first = targets.iter().position(same).unwrap_or(i);
+                    special = first != i || *offset != 0;
+                    if let Some(back) = pointers.back.get_mut(i) {
+                        *back = (i - first).min(255) as u8;
+                    }
+                    if *offset != 0 {
+                        pointers.starts |= bit;
+                    }
+                }
+            }
+            if special && i >= pointers.back.len() {
+                return Err(i);
+            }
+        }
+        Ok(pointers)
+    }
+
     fn bit(set: u32, pointer: usize) -> bool {
         pointer < 32 && set >> pointer & 1 == 1
     }

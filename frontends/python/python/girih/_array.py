@@ -191,7 +191,11 @@ def empty(shape: int | Sequence[int], dtype: Any = "f32", device: str | None = N
 
 def _bytes(x: Any, dtype: DType | None) -> tuple[np.ndarray | bytearray, tuple[int, ...], DType]:
     """Elements as flat bytes of a dtype, with their shape."""
-    found = host_view(np.asarray(x) if isinstance(x, np.generic) else x)
+    if isinstance(x, np.generic):
+        x = np.asarray(x)
+    if isinstance(x, np.ndarray) and not x.dtype.isnative:
+        x = x.astype(x.dtype.newbyteorder("="))
+    found = host_view(x)
     if found is None:
         view = _numbers(np.asarray(x))
         found = (view, dtype_of(view.dtype))

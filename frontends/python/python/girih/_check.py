@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -28,10 +29,24 @@ class Checked:
         launch = self._kernel[shape]
 
         def checked(*args: Any, **kwargs: Any) -> Any:
-            def host(x: Any) -> Any:
-                return x.numpy() if isinstance(x, Array) else x
+            with device(f"check:{self._subgroup}") as checker:
+                # Arrays that are one memory stay one.
+                copies: dict[int, Array] = {}
 
-            with device(f"check:{self._subgroup}"):
-                return launch(*map(host, args), **{name: host(x) for name, x in kwargs.items()})
+                def there(x: Any) -> Any:
+                    if isinstance(x, (tuple, list)):
+                        return type(x)(there(item) for item in x)
+                    if hasattr(x, "__girih_reinterpret__"):
+                        return type(x)(there(x.base), x.dtype)
+                    if hasattr(x, "block_shape"):
+                        # A tensor descriptor.
+                        return dataclasses.replace(x, base=there(x.base))
+                    if not isinstance(x, Array):
+                        return x
+                    if id(x._buffer) not in copies:
+                        copies[id(x._buffer)] = x.to(checker)
+                    return Array(copies[id(x._buffer)]._buffer, x.shape, x.dtype)
+
+                return launch(*map(there, args), **{name: there(x) for name, x in kwargs.items()})
 
         return checked

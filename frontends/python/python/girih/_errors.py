@@ -48,8 +48,8 @@ class Error(Exception):
 
     def __reduce__(self):
         parts = {"labels": self.labels, "notes": self.notes, "help": self.help, "rendered": self._rendered}
-        return (_rebuild, (self.code, self.message, parts))
+        return (_rebuild, (type(self), self.code, self.message, parts))
 
 
-def _rebuild(code: str, message: str, parts: dict) -> Error:
-    return Error(code, message, **parts)
+def _rebuild(kind: type[Error], code: str, message: str, parts: dict) -> Error:
+    return kind(code, message, **parts)

@@ -16,6 +16,19 @@ def host_view(x: Any) -> tuple[np.ndarray, DType] | None:
     Elements without a NumPy dtype (bf16 and fp8 of torch) come as unsigned integers of the same size.
     """
     if isinstance(x, np.ndarray):
+        if isinstance(x, np.ma.MaskedArray):
+            raise Error(
+                "Y005",
+                "a masked array",
+                notes=["kernels see its elements, not which of them are masked"],
+                help="give `x.filled(...)`, or `x.data` and `x.mask` as two arrays",
+            )
+        if not x.dtype.isnative:
+            raise Error(
+                "Y005",
+                f"an array of dtype `{x.dtype.str}`, whose bytes are in the other order than this machine's",
+                help="give a copy: `x.astype(x.dtype.newbyteorder('='))`",
+            )
         return x, dtype_of(x.dtype)
     if is_torch_tensor(x):
         return _torch_view(x)
@@ -43,12 +56,16 @@ def _torch_view(x: Any) -> tuple[np.ndarray, DType]:
         )
     dtype = dtype_of(x.dtype)
     x = x.detach()
-    if dtype.numpy is None or dtype not in _TORCH_HAS:
+    try:
+        if dtype in _TORCH_HAS:
+            return x.numpy(), dtype
         import torch  # type: ignore[import-not-found,unused-ignore]
 
         same_size = {1: torch.uint8, 2: torch.int16}[dtype.itemsize]
         return x.view(same_size).numpy().view(f"u{dtype.itemsize}"), dtype
-    return x.numpy(), dtype
+    except (RuntimeError, TypeError) as why:
+        # Sparse and quantised tensors, tensors with a pending negation.
+        raise Error("Y005", "a torch tensor whose elements do not lie in memory", notes=[str(why)]) from why
 
 
 # Dtypes that torch and NumPy both have.

@@ -18,6 +18,7 @@ Host code in the file is skipped: Python launches. What has no portable form is 
 
 from __future__ import annotations
 
+import operator
 import os
 import pathlib
 import struct
@@ -27,12 +28,12 @@ from typing import Any
 import numpy as np
 
 from girih import _girih
+from girih._arguments import HostArgument, HostMemory, clusters, pointer
 from girih._array import Array
 from girih._check import Checked
 from girih._devices import current_device
 from girih._dtypes import dtype_of
 from girih._errors import Error
-from girih.triton._arguments import HostArgument, pointer
 
 __all__ = ["Kernel", "Module", "load"]
 
@@ -84,7 +85,10 @@ class Kernel:
                 f"`{self.__name__}` is launched as `kernel[grid, block]`, or with bytes of shared memory as third",
             )
         grid, block = (_extents(self.__name__, n) for n in shape[:2])
-        shared = int(shape[2]) if len(shape) == 3 else 0
+        shared = shape[2] if len(shape) == 3 else 0
+        if not isinstance(shared, (int, np.integer)) or not 0 <= shared < 1 << 32:
+            raise Error("Y013", f"{shared!r} bytes of shared memory for `{self.__name__}`")
+        shared = int(shared)
         return lambda *args: self._launch(grid, block, shared, args)
 
     @property
@@ -93,65 +97,86 @@ class Kernel:
         return Checked(self)
 
     def compiled(
-        self, grid: Any, block: Any, shared: int = 0, nulls: Sequence[bool] = (), device: str | None = None
+        self,
+        grid: Any,
+        block: Any,
+        shared: int = 0,
+        nulls: Sequence[bool] = (),
+        device: str | None = None,
+        places: Sequence[tuple[int, int, bool]] = (),
     ) -> _girih.CudaKernel:
-        """The kernel for a shape of launch; its `text` is what the device gets."""
+        """The kernel for a shape of launch; its `text` is what the device gets.
+
+        Args:
+            grid: blocks.
+            block: threads of a block.
+            shared: bytes of dynamic shared memory.
+            nulls: which parameters are null pointers.
+            device: where it runs.
+            places: for arrays that share memory: the parameter's number, a number for the memory, whether it begins inside.
+        """
         grid, block = _extents(self.__name__, grid), _extents(self.__name__, block)
         axes = max((i + 1 for i, n in enumerate(grid) if n != 1), default=1)
         mask = sum(1 << i for i, null in enumerate(nulls) if null and i < 64)
-        key = (device or current_device(), block, axes, shared, mask)
+        key = (device or current_device(), block, axes, shared, mask, tuple(places))
         found = self._compiled.get(key)
         if found is None:
-            found = self._compiled[key] = self._module.compile(self.__name__, key[0], (block, axes, shared, mask))
+            shape = (block, axes, shared, mask)
+            found = self._compiled[key] = self._module.compile(self.__name__, key[0], shape, list(places))
         return found
 
     def _launch(self, grid: tuple[int, ...], block: tuple[int, ...], shared: int, args: Sequence[Any]) -> None:
+        name = self.__name__
         if len(args) != len(self.parameters):
-            raise Error("Y013", f"kernel `{self.__name__}` takes {len(self.parameters)} arguments, got {len(args)}")
-        arrays = {i: pointer(name, x) for i, (name, x) in enumerate(zip(self.parameters, args)) if not _is_bytes(x)}
-        arrays = {i: x for i, x in arrays.items() if x is not None}
-        devices = {str(x.device) for x in arrays.values() if isinstance(x, Array)}
+            raise Error("Y013", f"kernel `{name}` takes {len(self.parameters)} arguments, got {len(args)}")
+        found = {i: pointer(self.parameters[i], x) for i, x in enumerate(args) if not _is_bytes(x)}
+        arrays = {i: x for i, x in found.items() if isinstance(x, Array)}
+        hosts = {i: x for i, x in found.items() if isinstance(x, HostArgument)}
+        devices = {str(x.device) for x in arrays.values()}
         if len(devices) > 1:
-            raise Error("X011", f"arguments of `{self.__name__}` are on several devices: {', '.join(sorted(devices))}")
+            raise Error("X011", f"arguments of `{name}` are on several devices: {', '.join(sorted(devices))}")
         device = devices.pop() if devices else current_device()
-        kernel = self.compiled(grid, block, shared, [x is None for x in args], device)
+        # Arrays that overlap are one buffer; its number is that of the first parameter in it.
+        numbers_of = {id(x): i for i, x in hosts.items()}
+        memories = {min(numbers_of[id(x)] for x in c): HostMemory(c) for c in clusters(hosts.values())}
+        place: dict[int, tuple[int, int]] = {}
+        for first, memory in memories.items():
+            place |= {numbers_of[id(x)]: (first, memory.offset(x)) for x in memory.arguments}
+        for i, x in arrays.items():
+            place[i] = (next(j for j, y in arrays.items() if y._buffer is x._buffer), 0)
+        places = [(i, first, at != 0) for i, (first, at) in sorted(place.items())]
+        if all(i == first for i, first, _ in places):
+            places = []
+        kernel = self.compiled(grid, block, shared, [x is None for x in args], device, places)
         if 0 in grid:
             return
-        written = {i for i, (_, writes) in zip(sorted(arrays), kernel.pointers) if writes}
+        written = {place[i][0] for i, writes in kernel.pointers if writes and i in place}
+        buffers: dict[int, _girih.Buffer] = {i: x._buffer for i, x in arrays.items()}
+        for first, memory in memories.items():
+            buffers[first] = memory.upload(device, name, first in written, True)
         numbers: dict[int, list[tuple[str, int]]] = {}
         for parameter, dtype, offset in kernel.numbers:
             numbers.setdefault(parameter, []).append((dtype, offset))
-        hosts = {i: x for i, x in arrays.items() if isinstance(x, HostArgument)}
-        first: dict[int, int] = {}
-        for i, x in hosts.items():
-            # One array for several pointers is one buffer.
-            first[i] = next(j for j, y in hosts.items() if j == i or y.address == x.address and x.view.size)
-        buffers: dict[int, _girih.Buffer] = {i: x._buffer for i, x in arrays.items() if isinstance(x, Array)}
-        for i, x in hosts.items():
-            if i in written:
-                x.check_writable(self.__name__)
-                x.remember()
-            if first[i] == i:
-                buffers[i] = x.upload(device, any(first[j] == i for j in written if j in hosts))
         values: list[Any] = []
         for i, x in enumerate(args):
-            if i in arrays:
-                values.append(buffers[first.get(i, i)])
+            if i in place:
+                values.append(buffers[place[i][0]])
             else:
                 values.append(None if x is None else self._bytes(i, x, numbers.get(i, [])))
-        kernel.launch(grid, values)
-        for i in written:
-            if i in hosts:
-                shared_memory = any(hosts[i].overlaps(y) for j, y in hosts.items() if j != i and first[j] != first[i])
-                hosts[i].write_back(buffers[first[i]], shared_memory)
+        kernel.launch(grid, values, {i: at for i, (_, at) in place.items() if at})
+        for first, memory in memories.items():
+            if first in written:
+                memory.write_back(buffers[first], name)
 
     def _bytes(self, index: int, value: Any, parts: list[tuple[str, int]]) -> bytes:
         """A number or struct as C lays it out."""
         name = self.parameters[index]
-        if isinstance(value, np.void):
-            return value.tobytes()
-        if isinstance(value, (bytes, bytearray)):
-            return bytes(value)
+        if isinstance(value, (np.void, bytes, bytearray)):
+            data = value.tobytes() if isinstance(value, np.void) else bytes(value)
+            if len(parts) == 1 and len(data) != dtype_of(parts[0][0]).itemsize:
+                what = f"argument `{name}` of kernel `{self.__name__}` is {parts[0][0]}, got {len(data)} bytes"
+                raise Error("Y013", what)
+            return data
         if len(parts) != 1 or parts[0][1] != 0:
             raise Error(
                 "Y013",
@@ -159,7 +184,7 @@ class Kernel:
                 help="give a pointer as an array, and a struct as bytes",
             )
         dtype = parts[0][0]
-        if isinstance(value, np.generic):
+        if isinstance(value, np.generic) and value.dtype.kind in "biuf":
             value = value.item()
         try:
             if dtype in _FORMATS and isinstance(value, (bool, int)):
@@ -225,11 +250,11 @@ def _headers(text: str, folders: Sequence[pathlib.Path]) -> dict[str, str]:
 
 def _extents(name: str, sizes: Any) -> tuple[int, int, int]:
     try:
-        given = [int(sizes)] if isinstance(sizes, (int, np.integer)) else [int(n) for n in sizes]
+        given = [int(sizes)] if isinstance(sizes, (int, np.integer)) else [operator.index(n) for n in sizes]
     except (TypeError, ValueError) as why:
         raise Error("Y013", f"{sizes!r} is no grid or block of `{name}`") from why
-    if not 1 <= len(given) <= 3 or any(n < 0 for n in given):
-        raise Error("Y013", f"a grid or block has one to three extents, not negative; got {tuple(given)}")
+    if not 1 <= len(given) <= 3 or any(not 0 <= n < 1 << 32 for n in given):
+        raise Error("Y013", f"a grid or block has one to three extents, not negative, of 32 bits; got {tuple(given)}")
     x, y, z = (*given, 1, 1)[:3]
     return (x, y, z)
 

@@ -140,6 +140,7 @@ impl WgpuDevice {
         let mut notes = Vec::new();
         let cache = CacheFile::open(&device, &info, target.features(), options.cache_dir.as_deref(), &mut notes);
         Ok(WgpuDevice {
+            id: girih_exec::DeviceId::next(),
             info: DeviceInfo::of(&info),
             memory: Memory::new(target.features().contains(wgpu::Features::MAPPABLE_PRIMARY_BUFFERS), binding, most),
             layouts: Layouts::new(&device),

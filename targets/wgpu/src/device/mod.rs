@@ -20,7 +20,7 @@ use debug::Debug;
 use fault::Faults;
 use girih_base::Result;
 use girih_driver::Target;
-use girih_exec::{BufferRef, Command, Device, KernelRef, MemRef, Prints, SharedBytes};
+use girih_exec::{BufferRef, Command, Device, DeviceId, KernelRef, MemRef, Prints, SharedBytes};
 use girih_plan::KernelCode;
 use memory::Memory;
 use pipeline::{Layouts, Pipeline};
@@ -29,6 +29,7 @@ use submit::Uniforms;
 
 /// A device behind wgpu.
 pub struct WgpuDevice {
+    id: DeviceId,
     device: wgpu::Device,
     queue: wgpu::Queue,
     info: DeviceInfo,
@@ -87,6 +88,10 @@ impl WgpuDevice {
 }
 
 impl Device for WgpuDevice {
+    fn id(&self) -> DeviceId {
+        self.id
+    }
+
     fn name(&self) -> String {
         self.info.to_string()
     }

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from girih._errors import Error
+from girih.triton._watch import Watched
 from girih.triton.language import _core
 
 
@@ -32,6 +33,8 @@ class Kernel:
     modules: dict[str, tuple[str, str]]
     # Module and name of each function among the arguments, by its identity.
     places: dict[int, tuple[str, str]]
+    # The variables that it was made with.
+    watched: list[Watched]
 
 
 @dataclasses.dataclass
@@ -88,7 +91,7 @@ def kernel_source(fn: Callable[..., Any], functions: Sequence[tuple[Callable[...
     main = collector.place(fn, "jit")
     places = {id(f): (collector.place(f, decorator).module, f.__name__) for f, decorator in functions}
     modules = {text.module: (text.file, text.text()) for text in collector.texts}
-    return Kernel(fn.__name__, main.module, modules, places)
+    return Kernel(fn.__name__, main.module, modules, places, collector.watched)
 
 
 class _Collector:
@@ -97,6 +100,7 @@ class _Collector:
         self.placed: dict[int, _Text] = {}
         self.busy: list[int] = []
         self.keep: list[Any] = []
+        self.watched: list[Watched] = []
 
     def place(self, fn: Callable[..., Any], decorator: str | None) -> _Text:
         """Puts a function into a text, and before it what it uses."""
@@ -107,7 +111,10 @@ class _Collector:
             raise Error("Y011", f"`{fn.__name__}` calls itself", help="kernels cannot recurse: write a loop")
         self.busy.append(id(fn))
         function = _read(fn, decorator)
-        used = {name: self.reference(name, value, function) for name, value in _globals(function)}
+        used = {}
+        for name, value, space in _globals(function):
+            used[name] = self.reference(name, value, function)
+            self.watch(name, used[name], value, space, fn)
         # A helper of the same file goes into the same text; `used` tells where it was put.
         self.busy.pop()
         for text in [*self.texts, None]:
@@ -125,6 +132,12 @@ class _Collector:
                 return text
         raise AssertionError("the last text is new")
 
+    def watch(self, name: str, what: Any, value: Any, space: Any, fn: Callable[..., Any]) -> None:
+        """Notes a variable that may change; nobody changes modules and names of the language."""
+        language = isinstance(what, str) and what.startswith(("import ", "from ")) and not isinstance(value, _core.dtype)
+        if what is not None and not language:
+            self.watched.append(Watched(name, fn.__name__, space, value, _literal))
+
     def reference(self, name: str, value: Any, function: _Function) -> Any:
         """What a name stands for: a statement, or a function of some text."""
         value = _unwrapped(value)
@@ -141,7 +154,9 @@ class _Collector:
             members = {}
             for attribute in function.attributes.get(name, []):
                 if hasattr(value, attribute):
-                    members[attribute] = self.reference(attribute, getattr(value, attribute), function)
+                    member = getattr(value, attribute)
+                    members[attribute] = self.reference(attribute, member, function)
+                    self.watch(attribute, members[attribute], member, vars(value), function.fn)
             text = _Text(f"girih_module_{len(self.texts) + 1}", getattr(value, "__file__", None) or value.__name__)
             text.file = f"{text.file} ({text.module})"
             self.texts.append(text)
@@ -223,21 +238,21 @@ def _read(fn: Callable[..., Any], decorator: str | None) -> _Function:
     return _Function(fn, file, lines, line, indent, decorator, names, attributes)
 
 
-def _globals(function: _Function) -> Iterator[tuple[str, Any]]:
-    """Names that are not the function's own, with their values now."""
+def _globals(function: _Function) -> Iterator[tuple[str, Any, Any]]:
+    """Names that are not the function's own, with their values now and where these are kept."""
     fn = function.fn
     closure = {}
     for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or ()):
         try:
-            closure[name] = cell.cell_contents
+            closure[name] = (cell.cell_contents, cell)
         except ValueError:
             pass
     own = set(fn.__code__.co_varnames)
     for name in function.names:
         if name in closure:
-            yield name, closure[name]
+            yield name, *closure[name]
         elif name not in own and name in fn.__globals__:
-            yield name, fn.__globals__[name]
+            yield name, fn.__globals__[name], fn.__globals__
 
 
 def _known_module(module: types.ModuleType) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from girih._errors import Error
-from girih.triton._arguments import contents, duplicate
+from girih._arguments import contents, duplicate
 
 # Parameters of a configuration that are hints for one vendor's chips.
 HINTS = (
