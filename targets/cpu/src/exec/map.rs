@@ -4,7 +4,7 @@ use super::{Launch, STRIP, Worker};
 use crate::program::{Inst, Lane, Slot, Tile};
 use crate::simd::float::{self, Operands};
 use crate::simd::strided::Nest;
-use crate::simd::{cast, fallback, ints, strided};
+use crate::simd::{cast, fallback, ints, strided, update};
 use girih_base::scalar::Output;
 use girih_base::{DType, Diag, Result, ScalarOp};
 use girih_tile::ValueId;
@@ -282,6 +282,46 @@ impl Inner {
             } else {
                 let step = [a as isize, b as isize, c as isize];
                 self.run((to, to_bytes), [x, y, z], step, n, strips());
+            }
+        }
+    }
+
+    /// As [`Self::along`], where operand `which` is the destination itself, which advances.
+    ///
+    /// # Safety
+    /// As for [`Self::run`]; no other operand overlaps the destination; `strips` has room for four strips.
+    pub(crate) unsafe fn onto(
+        &self,
+        (to, to_bytes): (*mut u8, usize),
+        which: usize,
+        from: [*const u8; 3],
+        by: [usize; 3],
+        n: usize,
+        strips: impl FnOnce() -> *mut u8,
+    ) {
+        let (other, step) = (from[(which ^ 1) & 1], by[(which ^ 1) & 1]);
+        // SAFETY: the caller's promise; what is copied lies in the fourth strip, which is no operand.
+        unsafe {
+            match self.lane {
+                _ if self.count != 2 => {}
+                Lane::F32 if update::has_f32(self.op) => {
+                    return update::update_f32(self.op, to.cast(), which, other.cast(), step, n);
+                }
+                Lane::I32 if update::has_int(self.op) => {
+                    return update::update_int::<i32>(self.op, to.cast(), which, other.cast(), step, n);
+                }
+                Lane::U32 if update::has_int(self.op) => {
+                    return update::update_int::<u32>(self.op, to.cast(), which, other.cast(), step, n);
+                }
+                _ => {}
+            }
+            let strips = strips();
+            let out = strips.wrapping_add(3 * STRIP * 8);
+            for start in (0..n).step_by(STRIP) {
+                let len = STRIP.min(n - start);
+                let piece = |k: usize| from[k].wrapping_add(start * by[k] * self.bytes[k]);
+                self.along((out, to_bytes), [piece(0), piece(1), piece(2)], by, len, || strips);
+                std::ptr::copy_nonoverlapping(out.cast_const(), to.add(start * to_bytes), len * to_bytes);
             }
         }
     }

@@ -13,8 +13,10 @@ pub(crate) mod ints;
 pub(crate) mod isa;
 pub(crate) mod math;
 pub(crate) mod memory;
+pub(crate) mod pick;
 pub(crate) mod product;
 pub(crate) mod strided;
+pub(crate) mod update;
 
 pub use isa::Isa;
 

@@ -60,11 +60,7 @@ impl SimtWorker {
                 if first + n <= len {
                     return Ok(Index::Row(first));
                 }
-                // The last running thread is beyond the end, and perhaps others are.
-                let over = |t: &usize| self.running.has(*t) && base.wrapping_add(*t as u32) as usize >= len;
-                let thread = (self.running.lo..self.running.hi).find(over).unwrap_or(self.running.lo);
-                let at = base.wrapping_add(thread as u32) as usize;
-                return Err(self.outside(l, array, len, at, thread));
+                return Err(self.row_outside(l, array, len, base));
             }
         };
         let at = self.lanes(index, 0).cast::<u32>();
@@ -93,6 +89,14 @@ impl SimtWorker {
             return Err(self.outside(l, array, len, all[first] as usize, self.running.lo + first));
         }
         Ok(if survey.row { Index::Row(all[0] as usize) } else { Index::Each(all) })
+    }
+
+    /// A row that ends outside its array: the last running thread is beyond the end, and perhaps others are.
+    #[cold]
+    pub(super) fn row_outside(&self, l: &SimtLaunch<'_>, array: Array, len: usize, base: u32) -> Box<Diag> {
+        let over = |t: &usize| self.running.has(*t) && base.wrapping_add(*t as u32) as usize >= len;
+        let thread = (self.running.lo..self.running.hi).find(over).unwrap_or(self.running.lo);
+        self.outside(l, array, len, base.wrapping_add(thread as u32) as usize, thread)
     }
 
     pub(super) fn load(&mut self, l: &SimtLaunch<'_>, array: Array, index: &At, dst: &Reg, nth: usize) -> Result<()> {
@@ -142,7 +146,8 @@ impl SimtWorker {
 
     /// Fetches what a load will read next if it goes on as it did from the last time to now. A workgroup that strides over an array
     /// together with others goes further than the processor's own guesses reach.
-    fn expect(&mut self, nth: usize, at: usize, bytes: usize) {
+    #[inline]
+    pub(super) fn expect(&mut self, nth: usize, at: usize, bytes: usize) {
         let step = at.wrapping_sub(std::mem::replace(&mut self.last[nth], at));
         #[cfg(target_arch = "x86_64")]
         if (4096..1 << 30).contains(&step) {

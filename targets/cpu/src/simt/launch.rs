@@ -35,7 +35,8 @@ pub(crate) fn launch(
         if b.written && !mem.writable {
             return Err(refuse(format!("`{}` is written, but bound to read-only memory", b.name)));
         }
-        lens.push(mem.bytes / (bytes * b.parts).max(1));
+        // What no index reaches does not count.
+        lens.push((mem.bytes / (bytes * b.parts).max(1)).min(1 << 32));
     }
     let groups = program.groups.eval(bindings).map_err(|name| refuse(format!("size `{name}` has no value")))?.max(0);
     let Ok(groups) = u32::try_from(groups) else {

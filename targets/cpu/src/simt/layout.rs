@@ -4,8 +4,9 @@
 //! lives do not meet share memory. Components, reinterpretations, and reads of variables that nobody writes meanwhile are
 //! views of other values.
 
+use super::passes::strides::Step;
+use super::plan::Plan;
 use super::program::{Reg, SUBGROUP};
-use super::rows::Rows;
 use super::uniform::Varies;
 use crate::compile::write_lane;
 use crate::memory::ALIGNMENT;
@@ -47,7 +48,7 @@ enum Home {
 
 struct Lives<'a> {
     varies: &'a Varies,
-    rows: &'a Rows,
+    plan: &'a Plan,
     at: usize,
     defined: Vec<usize>,
     last: Vec<usize>,
@@ -61,11 +62,11 @@ struct Lives<'a> {
 }
 
 /// Places the values of a verified kernel.
-pub(super) fn layout(kernel: &Kernel, varies: &Varies, rows: &Rows, threads: usize) -> Result<Layout> {
+pub(super) fn layout(kernel: &Kernel, varies: &Varies, plan: &Plan, threads: usize) -> Result<Layout> {
     let n = kernel.values.len();
     let mut lives = Lives {
         varies,
-        rows,
+        plan,
         at: 0,
         defined: vec![0; n],
         last: vec![0; n],
@@ -229,14 +230,24 @@ impl Lives<'_> {
             // What goes into a variable that nobody reads is not needed.
             let dead = matches!(&s.op, Op::Set(i, _) if !self.varies.read[*i as usize]);
             if !dead {
-                self.rows.operands(&s.op).into_iter().for_each(|v| self.used(v));
+                self.plan.operands(s).into_iter().for_each(|v| self.used(v));
             }
             s.result.into_iter().for_each(|v| self.defined(v));
+            // Accesses happen even if nothing comes of them.
+            if let (Op::Load(..) | Op::ComponentAt(..), Some(r)) = (&s.op, s.result)
+                && self.plan.folded(r).is_none()
+            {
+                self.used(r);
+            }
             match &s.op {
                 Op::Set(i, _) => self.sets[*i as usize].push(self.at),
-                Op::For { index, hi, body, .. } => {
+                Op::For { index, hi, step, body, .. } => {
                     self.defined(*index);
-                    self.turn(body, &[*index, *hi]);
+                    let by = match self.plan.step(*index, *step) {
+                        Step::Value(by) => by,
+                        Step::Fixed(_) => *hi,
+                    };
+                    self.turn(body, &[*index, *hi, by]);
                 }
                 Op::Loop(body) => self.turn(body, &[]),
                 op => op.blocks().into_iter().for_each(|b| self.block(b)),

@@ -3,10 +3,13 @@
 use super::mask::Mask;
 use super::program::*;
 use crate::memory::{Aligned, Mem};
-use girih_base::{Diag, Result, ScalarOp};
+use girih_base::{Diag, Result};
 
 /// Most rounds of the uncounted loops of one workgroup: a loop that never ends is reported.
 const ROUNDS: u64 = 1 << 32;
+
+/// What is said of the line that an error comes from.
+pub(super) const EXECUTED: &str = "executed for this";
 
 /// One launch: a program with its memory and sizes.
 pub(crate) struct SimtLaunch<'a> {
@@ -28,8 +31,8 @@ pub(crate) struct SimtWorker {
     /// The threads that run.
     pub(super) running: Mask,
     /// Threads that wait.
-    kept: Vec<Mask>,
-    scrap: Mask,
+    pub(super) kept: Vec<Mask>,
+    pub(super) scrap: Mask,
     /// Where each load of a row last read.
     pub(super) last: Vec<usize>,
     pub(super) group: u32,
@@ -68,10 +71,11 @@ impl SimtWorker {
             std::ptr::write_bytes(self.shared.as_mut_ptr(), 0, p.shared_bytes);
         }
         self.running.fill();
-        self.run(l).map_err(|(at, diag)| diag.at(&p.locs[at], "executed for this"))
+        self.run(l)
     }
 
-    fn run(&mut self, l: &SimtLaunch<'_>) -> Result<(), (usize, Box<Diag>)> {
+    fn run(&mut self, l: &SimtLaunch<'_>) -> Result<()> {
+        let locs = &l.program.locs;
         let insts = &l.program.insts[..];
         let (mut at, mut rounds) = (0, 0u64);
         loop {
@@ -116,14 +120,29 @@ impl SimtWorker {
                 Inst::Again { next, step, start, end } => {
                     self.running.join(&mut self.kept[*next]);
                     if let Some((index, step)) = step {
-                        self.advance(index, *step);
+                        self.advance(index, step);
                     } else {
                         rounds += 1;
                         if rounds > ROUNDS {
-                            return Err((at, endless(l)));
+                            return Err(endless(l).at(&locs[at], EXECUTED));
                         }
                     }
                     if self.running.is_empty() { *end } else { *start }
+                }
+                Inst::Rounds { counter, lo, hi, other, end } => {
+                    self.copy(lo, 0, counter, 0);
+                    if self.round(l, counter, hi, *other) { at + 1 } else { *end }
+                }
+                Inst::Round { counter, by, hi, other, start, end, empty } => {
+                    self.running.join(&mut self.kept[*other]);
+                    self.advance(counter, by);
+                    if self.running.is_empty() {
+                        *empty
+                    } else if self.round(l, counter, hi, *other) {
+                        *start
+                    } else {
+                        *end
+                    }
                 }
                 Inst::Break { gone: to, empty } | Inst::Continue { next: to, empty } => {
                     self.kept[*to].join(&mut self.running);
@@ -134,8 +153,16 @@ impl SimtWorker {
                     *empty
                 }
                 Inst::End => return Ok(()),
+                Inst::Scalar(s) => {
+                    self.scalar(s);
+                    at + 1
+                }
+                Inst::Fused(f) => {
+                    self.fused(l, f)?;
+                    at + 1
+                }
                 inst => {
-                    self.step(l, inst).map_err(|d| (at, d))?;
+                    self.step(l, inst).map_err(|d| d.at(&locs[at], EXECUTED))?;
                     at + 1
                 }
             };
@@ -213,81 +240,6 @@ impl SimtWorker {
 
     pub(super) fn shared(&self, at: usize) -> *mut u8 {
         self.shared.as_ptr().cast_mut().wrapping_add(at)
-    }
-
-    /// Threads whose index is not below their end wait in `gone`.
-    fn test(&mut self, l: &SimtLaunch<'_>, index: &Reg, hi: &Reg, gone: Kept) {
-        let (i, end, n) = (self.lanes(index, 0).cast::<u32>(), self.lanes(hi, 0).cast::<u32>(), self.running.span());
-        // SAFETY: u32 values with an element per running thread, or one.
-        unsafe {
-            if !index.varies && !hi.varies {
-                if *i >= *end {
-                    self.kept[gone].join(&mut self.running);
-                }
-                return;
-            }
-            let all = self.spare(l, 0);
-            let flags = std::slice::from_raw_parts_mut(all.add(self.running.lo), n);
-            let (a, b) = (index.varies as usize, hi.varies as usize);
-            for (t, flag) in flags.iter_mut().enumerate() {
-                *flag = (*i.add(t * a) < *end.add(t * b)) as u8;
-            }
-            self.running.split(all, &mut self.scrap);
-            self.kept[gone].join(&mut self.scrap);
-        }
-    }
-
-    /// Threads for which the comparison does not hold wait in `other`.
-    fn cut(&mut self, l: &SimtLaunch<'_>, row: Option<&Reg>, op: ScalarOp, bound: &Reg, signed: bool, other: Kept) {
-        // SAFETY: words that are the same in all threads.
-        let word = |r: &Reg| unsafe { *self.part(r, 0).cast::<u32>() };
-        let (base, bound) = (row.map_or(0, word), word(bound));
-        let number = |w: u32| if signed { w as i32 as i64 } else { w as i64 };
-        let (lo, hi, n) = (self.running.lo, self.running.hi, self.running.span() as i64);
-        let first = number(base.wrapping_add(lo as u32));
-        let top = if signed { i32::MAX as i64 } else { u32::MAX as i64 };
-        // Threads below the bound, and up to it: the first so many, unless the numbers wrap around.
-        let below = (number(bound) - first).clamp(0, n) as usize;
-        let until = (number(bound) - first + 1).clamp(0, n) as usize;
-        let kept = &mut self.kept[other];
-        if self.running.full && first + n - 1 <= top {
-            match op {
-                ScalarOp::Lt => return self.running.cut(lo..lo + below, kept),
-                ScalarOp::Le => return self.running.cut(lo..lo + until, kept),
-                ScalarOp::Ge => return self.running.cut(lo + below..hi, kept),
-                ScalarOp::Gt => return self.running.cut(lo + until..hi, kept),
-                // One thread, at an end.
-                ScalarOp::Eq if below == 0 || until as i64 == n || below == until => {
-                    return self.running.cut(lo + below..lo + until, kept);
-                }
-                _ => {}
-            }
-        }
-        let all = self.spare(l, 0);
-        for t in lo..hi {
-            let i = number(base.wrapping_add(t as u32));
-            let b = number(bound);
-            let holds = match op {
-                ScalarOp::Lt => i < b,
-                ScalarOp::Le => i <= b,
-                ScalarOp::Gt => i > b,
-                ScalarOp::Ge => i >= b,
-                ScalarOp::Eq => i == b,
-                _ => i != b,
-            };
-            // SAFETY: the spare room has eight bytes for each thread.
-            unsafe { *all.add(t) = holds as u8 };
-        }
-        // SAFETY: a byte for each thread, in a room of whole lines.
-        unsafe { self.running.split(all, &mut self.kept[other]) };
-    }
-
-    /// The next value of a loop variable; past the largest there is none, which no thread's end exceeds.
-    fn advance(&mut self, index: &Reg, step: u32) {
-        let at = self.lanes(index, 0).cast::<u32>();
-        // SAFETY: a u32 for each running thread, or one.
-        let all = unsafe { std::slice::from_raw_parts_mut(at, self.count(index)) };
-        all.iter_mut().for_each(|i| *i = i.saturating_add(step));
     }
 }
 

@@ -3,8 +3,8 @@
 /// Threads to a word.
 const WORD: usize = 64;
 
-/// A subset of threads `lo..hi`, of which the first and the last are in it. A bit per thread; words that no thread of the range
-/// lies in hold anything.
+/// A subset of threads `lo..hi`, of which the first and the last are in it. Where not all of the range are, there is a bit per thread;
+/// words that no thread of the range lies in hold anything.
 #[derive(Debug, Default)]
 pub(super) struct Mask {
     words: Vec<u64>,
@@ -29,10 +29,6 @@ impl Mask {
     }
 
     pub fn fill(&mut self) {
-        self.words.fill(u64::MAX);
-        if let Some(last) = self.words.last_mut() {
-            *last >>= (WORD - self.threads % WORD) % WORD;
-        }
         (self.lo, self.hi, self.full) = (0, self.threads, true);
     }
 
@@ -52,9 +48,21 @@ impl Mask {
 
     /// Writes a byte for each thread of the range, 1 for those in the set.
     pub fn bytes(&self, out: &mut [u8]) {
+        if self.full {
+            return out.fill(1);
+        }
         for (out, t) in out.iter_mut().zip(self.lo..self.hi) {
             *out = (self.words[t / WORD] >> (t % WORD) & 1) as u8;
         }
+    }
+
+    /// The members among the threads of a word that the range lies in.
+    fn word(&self, w: usize) -> u64 {
+        if !self.full {
+            return self.words[w];
+        }
+        let (first, end) = (self.lo.saturating_sub(w * WORD), (self.hi - w * WORD).min(WORD));
+        u64::MAX << first & u64::MAX >> (WORD - end)
     }
 
     /// The words that the range lies in.
@@ -72,7 +80,7 @@ impl Mask {
         for w in self.part() {
             // SAFETY: the caller's promise.
             let bits = unsafe { pack(&*flags.add(w * WORD).cast::<[u8; WORD]>()) };
-            let all = self.words[w];
+            let all = self.word(w);
             (self.words[w], other.words[w]) = (all & bits, all & !bits);
             set |= self.words[w];
             clear |= other.words[w];
@@ -94,8 +102,6 @@ impl Mask {
     /// Of a whole range, keeps a part at one of its ends and moves the others to `other`. (An empty part may lie anywhere.)
     pub fn cut(&mut self, part: std::ops::Range<usize>, other: &mut Mask) {
         debug_assert!(self.full && (part.is_empty() || part.start == self.lo || part.end == self.hi));
-        let words = self.part();
-        other.words[words.clone()].copy_from_slice(&self.words[words]);
         let rest = match part {
             _ if part.is_empty() => self.lo..self.hi,
             _ if part.start == self.lo => part.end..self.hi,
@@ -111,8 +117,6 @@ impl Mask {
             return self.clear();
         }
         (self.lo, self.hi, self.full) = (range.start, range.end, true);
-        self.words[self.lo / WORD] &= u64::MAX << (self.lo % WORD);
-        self.words[(self.hi - 1) / WORD] &= u64::MAX >> (WORD - 1 - (self.hi - 1) % WORD);
     }
 
     /// Adds the threads of `other`, which becomes empty.
@@ -125,12 +129,16 @@ impl Mask {
             other.clear();
             return;
         }
-        let (mine, others) = (self.part(), other.part());
-        (self.lo, self.hi) = (self.lo.min(other.lo), self.hi.max(other.hi));
-        for w in self.part() {
-            let bits = |m: &Mask, part: &std::ops::Range<usize>| if part.contains(&w) { m.words[w] } else { 0 };
-            self.words[w] = bits(self, &mine) | bits(other, &others);
+        let (lo, hi) = (self.lo.min(other.lo), self.hi.max(other.hi));
+        if self.full && other.full && (self.hi == other.lo || other.hi == self.lo) {
+            (self.lo, self.hi) = (lo, hi);
+            return other.clear();
         }
+        for w in lo / WORD..hi.div_ceil(WORD) {
+            let bits = |m: &Mask| if m.part().contains(&w) { m.word(w) } else { 0 };
+            self.words[w] = bits(self) | bits(other);
+        }
+        (self.lo, self.hi) = (lo, hi);
         self.full = self.count() == self.span();
         other.clear();
     }

@@ -1,6 +1,8 @@
 //! Compiled SIMT kernels: a flat list of instructions on registers, each register an array over the threads of a
 //! workgroup.
 
+use super::fused::Fused;
+use super::scalar::Scalar;
 use crate::exec::Inner;
 use crate::program::Lane;
 use girih_base::{AtomicOp, DType, Dim, Loc, ScalarOp};
@@ -46,6 +48,13 @@ pub(super) enum At {
     Row(Option<Reg>),
 }
 
+/// How far a counter goes up.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum By {
+    Fixed(u32),
+    Reg(Reg),
+}
+
 /// A set of threads kept while others run; an index into the machine's list.
 pub(super) type Kept = usize;
 
@@ -62,6 +71,10 @@ pub(super) enum Inst {
         args: [Reg; 3],
         dst: Reg,
     },
+    /// A scalar operation on single elements.
+    Scalar(Box<Scalar>),
+    /// A scalar operation with rows of memory among its operands, or whose result goes to one or to a variable.
+    Fused(Box<Fused>),
     /// Value conversion.
     Cast {
         x: Reg,
@@ -195,9 +208,27 @@ pub(super) enum Inst {
     /// The end of a round: those that skipped its rest run again. Without any, on to `end`.
     Again {
         next: Kept,
-        step: Option<(Reg, u32)>,
+        step: Option<(Reg, By)>,
         start: Target,
         end: Target,
+    },
+    /// The first round of a loop that strides. Without one, on to `end`.
+    Rounds {
+        counter: Reg,
+        lo: Reg,
+        hi: Reg,
+        other: Kept,
+        end: Target,
+    },
+    /// The end of a round of such a loop: all its threads run again, from `start` if there is a next round.
+    Round {
+        counter: Reg,
+        by: By,
+        hi: Reg,
+        other: Kept,
+        start: Target,
+        end: Target,
+        empty: Target,
     },
     /// After a loop: all that left it run again.
     Leave {

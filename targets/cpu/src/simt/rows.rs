@@ -85,18 +85,6 @@ impl Rows {
         self.cuts[cond.0 as usize]
     }
 
-    /// The values a statement needs, which for rows and cuts are those they are made of.
-    pub fn operands(&self, op: &Op) -> Vec<ValueId> {
-        let all = |row: Row, more: Option<ValueId>| row.into_iter().chain(more).collect();
-        let found = match op {
-            Op::Load(space, i) => self.index(*space, *i).map(|row| all(row, None)),
-            Op::Store(space, i, x) => self.index(*space, *i).map(|row| all(row, Some(*x))),
-            Op::If(cond, ..) => self.cut(*cond).map(|cut| all(cut.row, Some(cut.bound))),
-            _ => None,
-        };
-        found.unwrap_or_else(|| op.operands())
-    }
-
     fn block(&mut self, kernel: &Kernel, varies: &Varies, stmts: &[Stmt]) {
         use ScalarOp::*;
         let uniform = |v: ValueId| !varies.values[v.0 as usize];

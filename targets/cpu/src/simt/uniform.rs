@@ -115,7 +115,7 @@ impl Walk {
 }
 
 /// Whether a break or continue of the innermost loop occurs.
-fn leaves(stmts: &[Stmt]) -> bool {
+pub(super) fn leaves(stmts: &[Stmt]) -> bool {
     stmts.iter().any(|s| match &s.op {
         Op::Break | Op::Continue => true,
         Op::If(_, a, b) => leaves(a) || leaves(b),
