@@ -33,6 +33,7 @@ mod forms;
 mod globals;
 mod launch;
 mod module;
+mod rounds;
 mod share;
 mod signature;
 mod steps;

@@ -8,6 +8,7 @@
 pub mod check;
 pub mod device;
 mod guard;
+mod products;
 mod rounds;
 pub mod target;
 pub mod wgsl;

@@ -1,7 +1,7 @@
 //! The target as data: one table from adapter features to what kernels may use, and tuned rows for kinds of adapters.
 
 use crate::wgsl;
-use crate::{check, guard, rounds};
+use crate::{check, guard, products, rounds};
 use girih_base::debug::Instances;
 use girih_base::{DType, DebugInfo, Diag, Dim, Result};
 use girih_driver::Target;
@@ -126,6 +126,8 @@ impl WgpuTarget {
             let (most, all) = rounds::most(kernel, symbols);
             !all || most > *limit
         };
+        let wide = self.features.contains(Features::SHADER_INT64).then(|| products::widened(kernel)).flatten();
+        let kernel = wide.as_ref().unwrap_or(kernel);
         let guarded = self.rounds.filter(unsure).map(|limit| guard::guard(kernel, limit));
         let kernel = guarded.as_ref().unwrap_or(kernel);
         let (instrumented, debug) = girih_simt::debug::instrument(kernel, instances).unzip();

@@ -4,7 +4,7 @@ use super::Args;
 use crate::affine::{Affine, Lin};
 use crate::eval::{Eval, MAX_GRID};
 use crate::value::{Tensor, Value};
-use girih_base::{DType, Dim, Literal, Result};
+use girih_base::{DType, Dim, Literal, Result, ScalarOp};
 use girih_tile::{Op, TileTy};
 use std::rc::Rc;
 
@@ -23,11 +23,24 @@ pub(super) fn program_id(e: &mut Eval, a: &mut Args) -> Result<Value> {
     if e.grid[axis].is(1) {
         return Ok(Value::Tensor(e.dim_tensor(&Dim::ZERO)));
     }
-    // The tile grid counts its last axis fastest, Triton's grid its first.
-    let id = e.b.push(Op::ProgramId(2 - axis), vec![TileTy::scalar(DType::I32)])[0];
-    let most = &e.grid[axis] - &Dim::ONE;
-    let range = (0, MAX_GRID[axis] as i128 - 1);
-    Ok(Value::Tensor(e.opaque(id, Some(range), Some(most))))
+    let programs = e.grid[axis].clone();
+    let spread = e.again.spread.as_ref().filter(|s| s.axis == axis).map(|s| s.count.clone());
+    let Some(rows) = spread else {
+        return Ok(Value::Tensor(e.program(axis, &programs)));
+    };
+    // The grid has a program for every row, and the kernel counts those that it was launched with.
+    let (row, programs) = (e.program(axis, &rows), e.dim_tensor(&programs));
+    Ok(Value::Tensor(e.map(ScalarOp::Rem, &[&row, &programs])?))
+}
+
+impl Eval<'_> {
+    /// The number of the program along an axis of the grid that has `count` of them.
+    pub fn program(&mut self, axis: usize, count: &Dim) -> Tensor {
+        // The tile grid counts its last axis fastest, Triton's grid its first.
+        let id = self.b.push(Op::ProgramId(2 - axis), vec![TileTy::scalar(DType::I32)])[0];
+        self.programs[axis].push(id);
+        self.opaque(id, Some((0, MAX_GRID[axis] as i128 - 1)), Some(count - &Dim::ONE))
+    }
 }
 
 pub(super) fn num_programs(e: &mut Eval, a: &mut Args) -> Result<Value> {

@@ -4,8 +4,10 @@ use super::Eval;
 use super::carry::Carried;
 use super::stmt::{Flow, assigned};
 use crate::affine::{Affine, I32, Lin, within};
+use crate::rounds::Looped;
+use crate::signature::Assume;
 use crate::value::{RangeOf, Tensor, Value};
-use girih_base::{DType, Dim, Result, ScalarOp};
+use girih_base::{DType, Dim, Loc, Result, ScalarOp};
 use girih_tile::{Block, Op, TileTy, ValueId};
 use ruff_python_ast::{Expr, Stmt, StmtFor, StmtWhile};
 use ruff_text_size::Ranged;
@@ -43,6 +45,15 @@ impl Eval<'_> {
             return Err(self.error("K002", "the target of a loop is a name", "here"));
         };
         let target = target.id.to_string();
+        let (loc, once) = (self.loc(), self.once(&trips));
+        if let Some(only) = self.only_round(&loc, once, &lo) {
+            self.vars().insert(target, Value::Tensor(only));
+            return match self.body(&f.body, None)? {
+                Flow::Return(_) => Err(self.return_in_loop()),
+                _ => Ok(()),
+            };
+        }
+        let over = self.over_programs(&range);
         let before = self.vars().clone();
         let mut carried = self.carried(&f.body, &before, &target);
         let mut try_steps = true;
@@ -50,7 +61,7 @@ impl Eval<'_> {
             self.burn()?;
             self.enter(at);
             let round = self.b.fresh(TileTy::scalar(DType::I32));
-            let most = trips.dim().map(|d| d - Dim::ONE);
+            let most = self.lin_top(&trips).map(|d| d - Dim::ONE);
             let top = self.lin_range(&trips).1.clamp(1, I32.1) - 1;
             self.ranges.insert(round, ((0, top), most));
             let (params, mut vars) = self.enter_region(&carried, &before, Some(&Lin::atom(round)), &[round])?;
@@ -81,6 +92,7 @@ impl Eval<'_> {
             carried.iter().for_each(|c| self.carried_types(&c.shape, &mut tys));
             let (zero, end) = (self.b.int(0), self.lin_value(&trips));
             let ids = self.b.push(Op::For { lo: zero, hi: end, step: 1, init, body }, tys);
+            self.loops.push(Looped { loc, once, round, over });
             let former = before.get(&target).cloned();
             self.after_loop(&carried, before, Some(&trips), ids)?;
             if let Some(former) = former {
@@ -360,9 +372,50 @@ impl Eval<'_> {
         };
         if lin.terms.len() == 1 && lin.terms.contains_key(&low) {
             let (lo, hi) = range.unwrap_or((0, I32.1));
-            self.ranges.insert(low, ((lo.max(0), hi), None));
+            let most = self.ranges.get(&low).and_then(|known| known.1.clone());
+            self.ranges.insert(low, ((lo.max(0), hi), most));
         }
         Ok((lo, step, lin))
+    }
+
+    /// Whether a loop makes one round at the launch this is compiled for.
+    fn once(&mut self, trips: &Lin) -> bool {
+        match (trips.dim(), &self.assume) {
+            (Some(d), Assume::Launch(_)) => self.suppose(&[&d - &Dim::ONE, &Dim::ONE - &d]),
+            _ => false,
+        }
+    }
+
+    /// The target of a loop that is no loop: it makes one round, or its rounds are programs.
+    fn only_round(&mut self, loc: &Loc, once: bool, lo: &Tensor) -> Option<Tensor> {
+        if once && self.again.once.contains(loc) {
+            return Some(lo.clone());
+        }
+        let spread = self.again.spread.clone().filter(|s| s.loc == *loc)?;
+        self.several(spread.axis).then(|| {
+            self.spread += 1;
+            self.program(spread.axis, &spread.count)
+        })
+    }
+
+    /// The axis of `range(program_id(axis), n, num_programs(axis))`, and `n`, if the grid has several programs along it.
+    fn over_programs(&mut self, r: &RangeOf) -> Option<(usize, Dim)> {
+        let [lo, hi, step] = [&r.lo, &r.hi, &r.step].map(|v| match v {
+            Value::Tensor(t) if t.dtype == DType::I32 && t.shape.is_empty() => {
+                t.affine.as_deref().map(|a| a.base.clone())
+            }
+            _ => None,
+        });
+        let (lo, hi, step) = (lo?, hi?.dim()?, step?.dim()?);
+        let axis = self.programs.iter().position(|ids| ids.iter().any(|v| lo.sub(&Lin::atom(*v)).is_zero()))?;
+        let launched = matches!(self.assume, Assume::Launch(_)) && hi.bounds().0 >= 0 && step == self.grid[axis];
+        (launched && self.several(axis)).then_some((axis, hi))
+    }
+
+    /// Whether the grid has several programs along an axis, at the launch this is compiled for.
+    fn several(&mut self, axis: usize) -> bool {
+        let more = &self.grid[axis] - &Dim::from(2);
+        self.suppose(&[more])
     }
 
     /// `lo + round * step`.

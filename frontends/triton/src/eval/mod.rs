@@ -18,6 +18,7 @@ pub(crate) mod tensor;
 use crate::affine::Range;
 use crate::globals::Function;
 use crate::module::{Module, Source};
+use crate::rounds::{self, Looped, Spread};
 use crate::signature::{Arg, Assume, Constant, Signature, parameters};
 use crate::value::{Tensor, Value};
 use crate::wrap::{self, Sink, Wrapped, Zero};
@@ -64,8 +65,14 @@ pub(crate) struct Eval<'m> {
     /// Remainders of indices, and what is stored where.
     pub remainders: Vec<Wrapped>,
     pub sinks: Vec<Sink>,
-    /// Remainders that need not wrap, and the zeros that mark them.
-    pub needless: Vec<Loc>,
+    /// The numbers of the program along each axis of the grid.
+    pub programs: [Vec<ValueId>; 3],
+    /// The loops, as they were evaluated.
+    pub loops: Vec<Looped>,
+    /// What an evaluation before has found, and the loops that became programs.
+    pub again: Again,
+    pub spread: usize,
+    /// The zeros that mark remainders that need not wrap.
     pub zeros: BTreeMap<ValueId, Zero>,
     pub frames: Vec<Frame>,
     /// The piece of source being evaluated.
@@ -87,16 +94,33 @@ pub(crate) struct Frame {
     pub site: Loc,
 }
 
+/// What an evaluation finds for a second one to use.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Again {
+    /// Remainders that need not wrap.
+    pub needless: Vec<Loc>,
+    /// Loops of one round.
+    pub once: Vec<Loc>,
+    /// The loop whose rounds become programs.
+    pub spread: Option<Spread>,
+}
+
 /// Compiles a kernel.
 pub(crate) fn compile(module: &Module, function: &Arc<Function>, signature: &Signature) -> Result<Kernel> {
-    let first = evaluate(module, function, signature, Vec::new())?;
+    let first = evaluate(module, function, signature, Again::default())?;
+    let loops = Again {
+        needless: Vec::new(),
+        once: rounds::once(&first.loops),
+        spread: rounds::spread(&first.kernel.tile, &first.loops),
+    };
     let needless = wrap::needless(&first.kernel.tile, &first.remainders, &first.sinks);
-    if !needless.is_empty()
-        && let Ok(mut second) = evaluate(module, function, signature, needless)
-    {
+    let wrapped = (!needless.is_empty()).then(|| Again { needless, ..loops.clone() });
+    let looped = (!loops.once.is_empty() || loops.spread.is_some()).then_some(loops);
+    for again in wrapped.into_iter().chain(looped) {
+        let Ok(mut second) = evaluate(module, function, signature, again) else { continue };
         // Code that still uses a zero would see the index where the remainder is meant.
         let kept = girih_tile::clean(&mut second.kernel.tile, &[]);
-        if second.zeros.keys().all(|z| kept.get(z.0 as usize).is_none_or(Option::is_none)) {
+        if second.spread && second.zeros.keys().all(|z| kept.get(z.0 as usize).is_none_or(Option::is_none)) {
             return finish(second.kernel);
         }
     }
@@ -129,11 +153,14 @@ struct Evaluated {
     remainders: Vec<Wrapped>,
     sinks: Vec<Sink>,
     zeros: BTreeMap<ValueId, Zero>,
+    loops: Vec<Looped>,
+    /// The rounds that were to become programs did.
+    spread: bool,
 }
 
-fn evaluate(module: &Module, function: &Arc<Function>, signature: &Signature, needless: Vec<Loc>) -> Result<Evaluated> {
+fn evaluate(module: &Module, function: &Arc<Function>, signature: &Signature, again: Again) -> Result<Evaluated> {
     let debug = signature.debug || asked(function);
-    let mut e = Eval { needless, debug, assume: signature.assume.clone(), ..Eval::new(module) };
+    let mut e = Eval { again, debug, assume: signature.assume.clone(), ..Eval::new(module) };
     let mut taken: Vec<String> = parameters(function).into_iter().map(|p| p.name).collect();
     let mut unique = |base: String| {
         let mut name = base.clone();
@@ -203,12 +230,17 @@ fn evaluate(module: &Module, function: &Arc<Function>, signature: &Signature, ne
         };
         p.constant = p.access == Access::Read;
     }
-    let [x, y, z] = e.grid.clone();
+    let mut grid = e.grid.clone();
+    let spread = usize::from(e.again.spread.is_some()) == e.spread;
+    if let Some(spread) = e.again.spread {
+        grid[spread.axis] = spread.count;
+    }
+    let [x, y, z] = grid;
     let tile = e.b.finish(function.def.name.id.to_string(), vec![z, y, x]);
     let (checks, assumes, missed) = (e.checks, e.assumes, e.missed);
     let kernel =
         Kernel { tile, bindings, grid: grid_names, checks, assumes, missed, symbols: e.symbols, notes: e.notes };
-    Ok(Evaluated { kernel, remainders: e.remainders, sinks: e.sinks, zeros: e.zeros })
+    Ok(Evaluated { kernel, remainders: e.remainders, sinks: e.sinks, zeros: e.zeros, loops: e.loops, spread })
 }
 
 /// What `@triton.autotune` (its first configuration) and `@triton.heuristics` give to constants; `values` are those of a launch.
@@ -288,7 +320,10 @@ impl<'m> Eval<'m> {
             debug: false,
             remainders: Vec::new(),
             sinks: Vec::new(),
-            needless: Vec::new(),
+            programs: Default::default(),
+            loops: Vec::new(),
+            again: Again::default(),
+            spread: 0,
             zeros: BTreeMap::new(),
             frames: vec![Frame { source: module.source.clone(), vars: BTreeMap::new(), site: Loc::unknown() }],
             here: TextRange::default(),

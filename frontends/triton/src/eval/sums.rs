@@ -60,9 +60,13 @@ impl Eval<'_> {
 
     /// The symbolic upper end of a non-negative scalar, where there is one.
     fn top(&self, t: &Tensor) -> Option<Dim> {
-        let a = t.affine.as_deref().filter(|_| t.shape.is_empty())?;
-        let mut top = a.base.fixed();
-        for (v, d) in &a.base.terms {
+        self.lin_top(&t.affine.as_deref().filter(|_| t.shape.is_empty())?.base)
+    }
+
+    /// The symbolic upper end of a sum of parts that are not negative, where there is one.
+    pub fn lin_top(&self, lin: &Lin) -> Option<Dim> {
+        let mut top = lin.fixed();
+        for (v, d) in &lin.terms {
             let Some(((0.., _), Some(most))) = self.ranges.get(v) else { return None };
             if d.bounds().0 < 0 {
                 return None;
@@ -119,6 +123,19 @@ impl Eval<'_> {
         fine.then_some((0, a.1))
     }
 
+    /// The range of an index of which only the launch can tell that it does not wrap around, where that may be assumed.
+    pub fn assume_index(&mut self, t: &Tensor) -> Option<Range> {
+        if t.range.is_some() || t.dtype != DType::I32 || !matches!(self.assume, Assume::Launch(_)) {
+            return t.range;
+        }
+        let a = t.affine.clone().filter(|a| t.shape.is_empty() && self.true_sum(a))?;
+        if self.lin_range(&a.base).0 < 0 {
+            return None;
+        }
+        let room = Dim::from(I32.1 as i64) - self.top(t)?;
+        self.suppose(&[room]).then_some((0, I32.1))
+    }
+
     fn assumed(&mut self, least: Dim) {
         if !self.assumes.contains(&least) {
             self.assumes.push(least);
@@ -126,7 +143,7 @@ impl Eval<'_> {
     }
 
     /// Whether sizes are not negative: always, or at the launch this is compiled for.
-    fn suppose(&mut self, sizes: &[Dim]) -> bool {
+    pub fn suppose(&mut self, sizes: &[Dim]) -> bool {
         let open: Vec<&Dim> = sizes.iter().filter(|d| d.bounds().0 < 0 || d.is_too_large()).collect();
         let mut fine = true;
         for d in &open {
@@ -206,7 +223,7 @@ impl Eval<'_> {
 
     /// A remainder of indices that need not wrap: the index itself.
     pub fn unwrap(&mut self, op: ScalarOp, args: &[&Tensor]) -> Option<Tensor> {
-        if op != ScalarOp::Rem || self.needless.is_empty() || !self.needless.contains(&self.loc()) {
+        if op != ScalarOp::Rem || self.again.needless.is_empty() || !self.again.needless.contains(&self.loc()) {
             return None;
         }
         let t = args[0];

@@ -322,6 +322,13 @@ impl Eval<'_> {
             };
             out.low = Some(low);
         }
+        let mut known: Vec<Tensor> = args.iter().map(|a| (*a).clone()).collect();
+        if op == ScalarOp::Min {
+            for t in &mut known {
+                t.range = self.assume_index(t);
+            }
+        }
+        let args = &known.iter().collect::<Vec<&Tensor>>()[..];
         let assumed = self.assume_positive(op, args);
         let range = assumed.or_else(|| self.range_of(op, args));
         out.range = range.filter(|r| dtype_range(dtype).is_some_and(|d| within(*r, d)));

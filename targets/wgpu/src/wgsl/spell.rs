@@ -178,8 +178,10 @@ fn spread((e, ty): &Typed, lanes: u8) -> Expr {
 fn count(arg: &Typed, lanes: u8, dtype: DType) -> Expr {
     let ty = Ty { dtype: DType::U32, lanes };
     let mask = dtype.bits() - 1;
-    let digits = arg.0.text.trim_end_matches(['u', 'i', 'l']);
-    if let (Ok(n), 1) = (digits.parse::<u32>(), lanes) {
+    let text = arg.0.text.as_str();
+    let inner = |t| text.strip_prefix(&format!("{}(", type_name(t)))?.strip_suffix(')');
+    let digits = inner(arg.1).unwrap_or(text).trim_end_matches(['u', 'i', 'l']);
+    if let Ok(n) = digits.parse::<u32>() {
         return constant(Scalar::Int((n & mask) as i128), ty);
     }
     let x = spread(arg, lanes);
