@@ -71,7 +71,15 @@ impl fmt::Display for Loc {
             None => f.write_str("<generated>"),
             Some((file, line, column)) => {
                 write!(f, "{file}:{line}:{column}")?;
-                match self.call_site() {
+                // Calls of one place inside of each other are told once.
+                let (mut site, mut times) = (self.call_site(), 1);
+                while let Some(next) = site.filter(|next| next.position() == self.position()) {
+                    (site, times) = (next.call_site(), times + 1);
+                }
+                if times > 1 {
+                    write!(f, " ({times} times)")?;
+                }
+                match site {
                     Some(site) => write!(f, " at {site}"),
                     None => Ok(()),
                 }
@@ -97,6 +105,8 @@ mod tests {
         assert_eq!(chain.to_string(), "nn.rs:3:1 at block.rs:7:2 at main.rs:9:4");
         assert_eq!(chain.position(), Some(("nn.rs", 3, 1)));
         assert_eq!(chain.call_site(), Some(&middle.inlined_at(&outer)));
+        let twice = inner.inlined_at(&middle).inlined_at(&middle).inlined_at(&outer);
+        assert_eq!(twice.to_string(), "nn.rs:3:1 at block.rs:7:2 (2 times) at main.rs:9:4");
         assert_eq!(Loc::unknown().inlined_at(&outer), outer);
         assert_eq!(Loc::unknown().to_string(), "<generated>");
     }

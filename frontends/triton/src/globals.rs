@@ -52,6 +52,11 @@ struct Reader<'a> {
 }
 
 impl Globals {
+    /// The names, in alphabetical order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.keys().map(String::as_str)
+    }
+
     pub fn of(body: &[Stmt], file: &Arc<str>, text: &str) -> Globals {
         let mut reader = Reader { file, text, found: Globals::default(), undecided: 0 };
         reader.statements(body);

@@ -136,6 +136,14 @@ impl Value {
         Value::Str(Rc::from(text.as_ref()))
     }
 
+    /// As the program writes it: texts in quotes.
+    pub fn quoted(&self) -> String {
+        match self {
+            Value::Str(s) => format!("'{s}'"),
+            other => other.to_string(),
+        }
+    }
+
     /// Known now, without code.
     pub fn is_const(&self) -> bool {
         match self {

@@ -65,7 +65,8 @@ pub(super) fn arange(e: &mut Eval, a: &mut Args) -> Result<Value> {
     if n > MAX_TILE {
         return Err(e
             .error("K005", format!("a tile of {n} elements"), "here")
-            .note(format!("tiles have at most {MAX_TILE} elements")));
+            .note(format!("tiles have at most {MAX_TILE} elements"))
+            .help("give each program a smaller block, and launch more of them or loop over blocks"));
     }
     let sum = Affine { base: Lin::int(lo as i64), strides: vec![Dim::ONE], ..Affine::default() };
     Ok(Value::Tensor(e.affine_tensor(sum, &[n as u32])))
@@ -147,7 +148,9 @@ pub(super) fn cast(e: &mut Eval, a: &mut Args) -> Result<Value> {
             }
             Ok(Value::Tensor(if bitcast { e.bitcast(&t, d)? } else { e.cast(&t, d)? }))
         }
-        (_, other) => Err(e.error("K006", format!("{other} is not a type"), "here")),
+        (_, other) => Err(e
+            .error("K006", format!("{} is not a type", other.quoted()), "here")
+            .help("types are names of the language: `tl.float32`, `tl.int8`, or another tensor's `.dtype`")),
     }
 }
 

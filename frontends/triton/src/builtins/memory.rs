@@ -13,7 +13,9 @@ fn mask(e: &mut Eval, a: &Args, name: &str) -> Result<Option<Tensor>> {
             _ => {
                 let t = e.expect_tensor(&v, "the mask")?;
                 if t.dtype.is_float() {
-                    return Err(e.error("K004", format!("the mask is {v}, expected int1"), "here"));
+                    return Err(e
+                        .error("K004", format!("the mask is {v}, expected int1"), "here")
+                        .help("compare: `mask != 0`"));
                 }
                 Ok(Some(e.cast(&t, DType::Bool)?))
             }

@@ -52,8 +52,13 @@ pub(crate) fn find(name: &str) -> Option<&'static Row> {
 
 /// The name that a mistyped one is closest to.
 pub(crate) fn nearest(name: &str) -> Option<&'static str> {
-    let best = table::ROWS.iter().map(|r| (distance(name, r.name), r.name)).min()?;
-    (best.0 <= 1 + name.len() / 4).then_some(best.1)
+    nearest_of(name, table::ROWS.iter().map(|r| r.name).chain(DTYPES.iter().map(|d| d.0)))
+}
+
+/// The known name that a mistyped one is closest to.
+pub(crate) fn nearest_of<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let best = known.map(|n| (distance(name, n), n)).min()?;
+    (best.0 <= 1 + name.len() / 4 && best.0 < name.len()).then_some(best.1)
 }
 
 /// Edits between two words.
@@ -72,26 +77,28 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
+/// Element types by their names in the language.
+const DTYPES: &[(&str, DType)] = &[
+    ("int1", DType::Bool),
+    ("int8", DType::I8),
+    ("int16", DType::I16),
+    ("int32", DType::I32),
+    ("int64", DType::I64),
+    ("uint8", DType::U8),
+    ("uint16", DType::U16),
+    ("uint32", DType::U32),
+    ("uint64", DType::U64),
+    ("float16", DType::F16),
+    ("bfloat16", DType::Bf16),
+    ("float32", DType::F32),
+    ("float64", DType::F64),
+    ("float8e4nv", DType::F8E4M3Fn),
+    ("float8e5", DType::F8E5M2),
+];
+
 /// The element type of a name of the language.
 pub(crate) fn dtype(name: &str) -> Option<DType> {
-    Some(match name {
-        "int1" => DType::Bool,
-        "int8" => DType::I8,
-        "int16" => DType::I16,
-        "int32" => DType::I32,
-        "int64" => DType::I64,
-        "uint8" => DType::U8,
-        "uint16" => DType::U16,
-        "uint32" => DType::U32,
-        "uint64" => DType::U64,
-        "float16" => DType::F16,
-        "bfloat16" => DType::Bf16,
-        "float32" => DType::F32,
-        "float64" => DType::F64,
-        "float8e4nv" => DType::F8E4M3Fn,
-        "float8e5" => DType::F8E5M2,
-        _ => return None,
-    })
+    DTYPES.iter().find(|d| d.0 == name).map(|d| d.1)
 }
 
 /// The arguments of a call, by parameter.

@@ -86,9 +86,16 @@ impl Eval<'_> {
                 let t = self.convert(v, *d)?;
                 Ok(Value::Tensor(t))
             }
-            Value::Foreign(name) => Err(self.error("K003", format!("`{name}` is not known here"), "called here").help(
-                "only `@triton.jit` functions and `triton.language` can be called; give their file to the resolver",
-            )),
+            Value::Foreign(name) => {
+                let e = self.error("K003", format!("`{name}` is not known here"), "called here");
+                let last = name.rsplit('.').next().unwrap_or(name);
+                Err(match builtins::find(last) {
+                    Some(row) => e.help(format!("did you mean `tl.{}`?", row.name)),
+                    None => e.help(
+                        "kernels call `@triton.jit` functions and `triton.language`; what the host computes is passed as an argument",
+                    ),
+                })
+            }
             other => Err(self.error("K004", format!("{other} cannot be called"), "called here")),
         }
     }
@@ -251,7 +258,15 @@ impl Eval<'_> {
         };
         match row {
             Some(row) => Ok(Value::Method(Rc::new(v.clone()), row)),
-            None => Err(self.error("K003", format!("{v} has no attribute `{name}`"), "here")),
+            None => {
+                let e = self.error("K003", format!("{v} has no attribute `{name}`"), "here");
+                Err(match v {
+                    Value::Tensor(_) => {
+                        e.help("tensors have `shape`, `dtype`, `T`, and as methods what docs/triton.md lists as such")
+                    }
+                    _ => e,
+                })
+            }
         }
     }
 

@@ -50,6 +50,9 @@ impl Eval<'_> {
             self.enter(test.range());
         }
         let cond = self.scalar_condition(&cond)?;
+        if inside.is_some() && self.fixed.last().is_some_and(|f| f.0 == self.frames.len()) {
+            return Err(self.return_in_loop());
+        }
         let at = self.here;
         let before = self.vars().clone();
         let mut blocks: Vec<Block> = Vec::new();
@@ -76,6 +79,14 @@ impl Eval<'_> {
         let mut merged: Vec<(String, Value, Value, Shape)> = Vec::new();
         if inside.is_some() {
             let (a, b) = (ret0.unwrap_or(Value::None), ret1.unwrap_or(Value::None));
+            if matches!(a, Value::None) != matches!(b, Value::None) {
+                return Err(self
+                    .error("K011", "a function returns a value on one path and none on another", "decided here")
+                    .help(
+                        "end each path with `return` and a value of one type; in a loop, carry the value in a variable \
+                         and return after it",
+                    ));
+            }
             let shape = self.join("the result", &a, &b)?;
             merged.push((String::new(), a, b, shape));
         } else {
@@ -107,6 +118,9 @@ impl Eval<'_> {
             .filter(|(n, a)| vars1.get(*n).is_some_and(|b| a.same(b)))
             .map(|(n, a)| (n.clone(), a.clone()))
             .collect();
+        let one = vars0.keys().filter(|n| !vars1.contains_key(*n));
+        let other = vars1.keys().filter(|n| !vars0.contains_key(*n));
+        self.only_partial(one.chain(other).cloned().collect());
         let mut result = None;
         for (name, a, _, shape) in &merged {
             let v = self.unpack_carried(shape, a, None, &mut ids)?;
@@ -119,6 +133,12 @@ impl Eval<'_> {
         }
         *self.vars() = vars;
         Ok(inside.map(|_| Flow::Return(result.unwrap_or(Value::None))))
+    }
+
+    /// Notes names that have no value after the statement being evaluated, since it may not have bound them.
+    pub fn only_partial(&mut self, names: Vec<String>) {
+        let (site, here) = (self.frame().site.clone(), self.loc());
+        self.partial.extend(names.into_iter().map(|name| (site.clone(), name, here.clone())));
     }
 
     fn run_rest(&mut self, rest: &Rest<'_>) -> Result<Flow> {

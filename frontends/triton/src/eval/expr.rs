@@ -212,7 +212,9 @@ impl Eval<'_> {
                 }
                 Ok(out)
             }
-            other => Err(self.error("K004", format!("{other} cannot be iterated over"), "here")),
+            other => Err(self
+                .error("K004", format!("{other} cannot be iterated over"), "here")
+                .help("loop over `range`, `tl.static_range` or a tuple; a tile is computed with as a whole")),
         }
     }
 

@@ -207,7 +207,8 @@ impl Eval<'_> {
         Ok(())
     }
 
-    fn return_in_loop(&self) -> Box<girih_base::Diag> {
+    /// The error for a loop that is left.
+    pub fn return_in_loop(&self) -> Box<girih_base::Diag> {
         self.error("K002", "`return` inside a loop is not part of the language", "in this loop")
             .help("carry a condition, or return after the loop")
     }
@@ -269,7 +270,9 @@ impl Eval<'_> {
             let v = self.unpack_carried(&c.shape, &c.before, rounds, &mut ids)?;
             vars.insert(c.name.clone(), v);
         }
-        *self.vars() = vars;
+        let inside = std::mem::replace(self.vars(), vars);
+        let lost = inside.into_keys().filter(|n| !self.vars().contains_key(n)).collect();
+        self.only_partial(lost);
         Ok(())
     }
 
@@ -313,11 +316,9 @@ impl Eval<'_> {
         for v in [&r.lo, &r.hi, &r.step] {
             let t = self.expect_tensor(v, "a bound of the range")?;
             if !t.dtype.is_int() || t.shape.iter().any(|n| *n != 1) {
-                return Err(self.error(
-                    "K004",
-                    format!("the bounds of a range are integer scalars, got {v}"),
-                    "this range",
-                ));
+                return Err(self
+                    .error("K004", format!("the bounds of a range are integer scalars, got {v}"), "this range")
+                    .help("`.to(tl.int32)` cuts the fraction of a float off"));
             }
             parts.push(self.reshape(&t, &[])?);
         }

@@ -87,7 +87,17 @@ impl Eval<'_> {
         let v = self.bitcast(&v, stored)?;
         let mut shape = self.common_shape(&p.offset.shape, &v.shape)?;
         if let Some(m) = &mask {
-            shape = self.common_shape(&shape, &m.shape)?;
+            let masked = self.common_shape(&shape, &m.shape)?;
+            if masked != shape && shape == p.offset.shape {
+                return Err(self
+                    .error(
+                        "K005",
+                        format!("a mask of shape {:?} for pointers of shape {shape:?}", m.shape),
+                        "this store",
+                    )
+                    .help("a mask says which of the pointers are used: give it their axes"));
+            }
+            shape = masked;
         }
         if shape != p.offset.shape {
             let (to, what) = (&p.offset.shape, describe_type(p.dtype, &shape));

@@ -84,6 +84,8 @@ pub(crate) struct Eval<'m> {
     pub depth: usize,
     /// Depths of calls, with the names that expressions must not bind there; none: no names.
     pub fixed: Vec<(usize, Option<BTreeSet<String>>)>,
+    /// Names that only a branch or a loop binds: of which call, and which statement; for errors.
+    pub partial: Vec<(Loc, String, Loc)>,
 }
 
 /// A call in progress.
@@ -186,7 +188,13 @@ fn evaluate(module: &Module, function: &Arc<Function>, signature: &Signature, ag
     let decided = decorators(module, function, signature, &BTreeMap::new())?;
     let mut vars = BTreeMap::new();
     let mut bindings = Vec::new();
-    for p in function.def.parameters.iter_non_variadic_params() {
+    let params = &function.def.parameters;
+    if let Some(star) = params.vararg.as_deref().or(params.kwarg.as_deref()) {
+        e.here = star.range;
+        let what = format!("kernel `{}` takes any number of arguments as `{}`", function.def.name.id, star.name.id);
+        return Err(e.error("K002", what, "declared here").help("give each argument a name; a tuple may be one"));
+    }
+    for p in params.iter_non_variadic_params() {
         let name = p.parameter.name.id.to_string();
         e.here = p.range;
         let value = match signature.args.get(&name) {
@@ -332,6 +340,7 @@ impl<'m> Eval<'m> {
             fuel: FUEL,
             depth: 0,
             fixed: Vec::new(),
+            partial: Vec::new(),
         }
     }
 

@@ -48,11 +48,30 @@ impl Eval<'_> {
         if let Some(known) = PYTHON.iter().find(|p| **p == name) {
             return Ok(Value::Python(known));
         }
-        let mut e = self.error("K003", format!("`{name}` is not defined"), "not found");
-        if builtins::find(name).is_some() {
-            e = e.help(format!("did you mean `tl.{name}`?"));
+        Err(self.undefined(name))
+    }
+
+    /// The error for a name without a value: with who has one under some conditions, or under a name like it.
+    fn undefined(&mut self, name: &str) -> Box<girih_base::Diag> {
+        let e = self.error("K003", format!("`{name}` is not defined"), "not found");
+        let frame = self.frame();
+        let (site, source) = (frame.site.clone(), frame.source.clone());
+        let own = frame.vars.keys().cloned().collect::<Vec<_>>();
+        if let Some((.., place)) = self.partial.iter().rev().find(|(s, n, _)| *s == site && n == name) {
+            return e
+                .note(format!("{place}: only this statement gives it a value, and it may not run"))
+                .help("give it a value of the same type before");
         }
-        Err(e)
+        if builtins::find(name).is_some() {
+            return e.help(format!("did you mean `tl.{name}`?"));
+        }
+        let known = own.iter().map(String::as_str).chain(source.globals.names());
+        match builtins::nearest_of(name, known) {
+            Some(near) => e.help(format!("did you mean `{near}`?")),
+            None => {
+                e.help("a kernel knows its parameters, what it assigned before, and the names of its file's top level")
+            }
+        }
     }
 
     /// The value of a name of a file's top level.

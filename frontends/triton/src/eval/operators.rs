@@ -53,7 +53,9 @@ impl Eval<'_> {
         }
         let bits = matches!(op, ScalarOp::Shl | ScalarOp::Shr | ScalarOp::And | ScalarOp::Or | ScalarOp::Xor);
         if bits && x.dtype.is_float() {
-            return Err(self.error("K004", format!("a bitwise operation takes integers, got {a} and {b}"), "here"));
+            return Err(self
+                .error("K004", format!("a bitwise operation takes integers, got {a} and {b}"), "here")
+                .help("`.to(tl.int32, bitcast=True)` gives the bits of a float, `.to(tl.int32)` its whole part"));
         }
         self.arithmetic(op, x, y).map(Value::Tensor)
     }
@@ -106,7 +108,9 @@ impl Eval<'_> {
                 promote::of_int(*i).ok_or_else(|| e.error("K004", format!("{i} does not fit 64 bits"), "here"))
             }
             Value::Foreign(name) => Err(e.foreign(name)),
-            other => Err(e.error("K004", format!("an operand is {other}, expected a number or a tensor"), "here")),
+            other => {
+                Err(e.error("K004", format!("an operand is {}, expected a number or a tensor", other.quoted()), "here"))
+            }
         };
         let (x, y) = (of(self, a)?, of(self, b)?);
         promote::computation_type(x, a.is_number(), y, b.is_number(), division)
@@ -119,7 +123,7 @@ impl Eval<'_> {
             Value::Tensor(t) => self.cast(&t.clone(), dtype),
             v if v.is_number() => self.number(v, dtype),
             Value::Foreign(name) => Err(self.foreign(name)),
-            other => Err(self.error("K004", format!("expected a number or a tensor, got {other}"), "here")),
+            other => Err(self.error("K004", format!("expected a number or a tensor, got {}", other.quoted()), "here")),
         }
     }
 
@@ -132,7 +136,9 @@ impl Eval<'_> {
         let t = self.expect_tensor(by, "the offset of a pointer")?;
         if !t.dtype.is_int() && t.dtype != DType::Bool {
             let what = Value::Tensor(t);
-            return Err(self.error("K004", format!("a pointer is moved by integers, not by {what}"), "here"));
+            return Err(self
+                .error("K004", format!("a pointer is moved by integers, not by {what}"), "here")
+                .help("offsets count elements: divide integers with `//`, or cast with `.to(tl.int32)`"));
         }
         // What the offset is modulo 2^32 decides, since every element that exists lies below 2^31.
         let low = self.low(&t);

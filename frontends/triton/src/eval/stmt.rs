@@ -66,7 +66,7 @@ impl Eval<'_> {
                 None => Ok(()),
             },
             Stmt::Expr(e) => self.expr(&e.value).map(|_| ()),
-            Stmt::Pass(_) | Stmt::Global(_) | Stmt::Nonlocal(_) => Ok(()),
+            Stmt::Pass(_) => Ok(()),
             Stmt::Assert(a) => {
                 let test = self.expr(&a.test)?;
                 if test.truth() == Some(false) {
@@ -86,6 +86,9 @@ impl Eval<'_> {
             Stmt::Import(_) | Stmt::ImportFrom(_) => Err(self
                 .error("K002", "imports inside a kernel are not supported", "here")
                 .help("move it to the top of the file")),
+            Stmt::Global(_) | Stmt::Nonlocal(_) => Err(self
+                .error("K002", "a kernel changes no variables of its file", "here")
+                .help("a variable is read without `global`; return what changes, or store it through a pointer")),
             Stmt::Break(_) | Stmt::Continue(_) => Err(self
                 .error("K002", "`break` and `continue` are not part of the language", "here")
                 .help("carry a condition, or use `while`")),

@@ -74,7 +74,7 @@ impl Eval<'_> {
             },
             Value::Float(f) => self.number(v, promote::of_float(*f)),
             Value::Foreign(name) => Err(self.foreign(name)),
-            other => Err(self.error("K004", format!("expected a number or a tensor, got {other}"), "here")),
+            other => Err(self.error("K004", format!("expected a number or a tensor, got {}", other.quoted()), "here")),
         }
     }
 
