@@ -51,6 +51,51 @@ fn intrinsics_at_their_edges() {
 }
 
 #[test]
+fn numbers_of_64_bits_and_floats() {
+    let src = "__global__ void k(const float* x, const long long* n, float* f, long long* l, unsigned long long* u) {
+            int t = threadIdx.x;
+            l[t] = (long long)x[t]; u[t] = (unsigned long long)x[t];
+            f[2 * t] = n[t]; f[2 * t + 1] = (unsigned long long)n[t];
+        }";
+    // Halfway between two floats, just above and below; the ends.
+    let n = [
+        1 << 40 | 1 << 16,
+        1 << 40 | 1 << 16 | 1,
+        1 << 40 | 3 << 16,
+        i64::MIN,
+        i64::MAX,
+        -1,
+        -(1 << 40 | 1 << 16 | 1),
+        0,
+    ];
+    let x = [1e30, -1e30, f32::INFINITY, f32::NEG_INFINITY, 9.223372e18, -9.223372e18, 1.8446744e19, 1.5e10];
+    let words = |v: &[u64]| v.iter().flat_map(|v| [*v as u32, (*v >> 32) as u32]).collect::<Vec<u32>>();
+    let l = launch(src, "k", 1, 8, vec![f(&x), u(&words(&n.map(|v| v as u64))), zeros(16), zeros(16), zeros(16)]);
+    let want: Vec<u32> = n.iter().flat_map(|v| [(*v as f32).to_bits(), (*v as u64 as f32).to_bits()]).collect();
+    l.words(2, &want);
+    l.words(3, &words(&x.map(|v| v as i64 as u64)));
+    l.words(4, &words(&x.map(|v| v as u64)));
+}
+
+#[test]
+fn doubles_become_halves_in_one_step() {
+    let src = "#include <cuda_fp16.h>
+        #include <cuda_bf16.h>
+        __global__ void k(const int* in, unsigned short* out) {
+            // A little above and below what lies between two halves, by less than an f32 tells.
+            double e = in[0] * 9.5367431640625e-07 * 9.5367431640625e-07;
+            out[0] = __half_as_ushort(__double2half(1.00048828125 + e)); out[1] = __half_as_ushort(__double2half(1.00146484375 - e));
+            out[2] = __half_as_ushort(__double2half(-1.00048828125 - e)); out[3] = __half_as_ushort((__half)(1e9 * in[0]));
+            out[4] = __bfloat16_as_ushort(__double2bfloat16(1.00390625 + e));
+            out[5] = __half_as_ushort(__double2half(1.00048828125 + 9.094947017729282e-13));
+        }";
+    for r in launch(src, "k", 1, 1, vec![i(&[1]), zeros(3)]).run() {
+        let got: Vec<u16> = r.memory[1].chunks(2).map(|c| u16::from_le_bytes([c[0], c[1]])).collect();
+        assert_eq!(got, [0x3c01, 0x3c01, 0xbc01, 0x7c00, 0x3f81, 0x3c01], "{}", r.on);
+    }
+}
+
+#[test]
 fn products_of_doubles_and_their_errors() {
     let src = "__global__ void k(const int* in, int* out) {
             double a = 1.0 + in[0] * 9.313225746154785e-10, b = 1.0 - in[0] * 9.313225746154785e-10;

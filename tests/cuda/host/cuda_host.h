@@ -13,6 +13,7 @@
 #include <map>
 #include <mutex>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 #define __global__
@@ -238,43 +239,84 @@ inline float __logf(float v) { return logf(v); }
 inline float __fdividef(float a, float b) { return a / b; }
 inline float rsqrtf(float v) { return 1.0f / sqrtf(v); }
 
+inline int __float2int_ru(float v) { return (int)ceilf(v); }
+inline unsigned __float2uint_rn(float v) { return (unsigned)nearbyintf(v); }
+inline unsigned __float2uint_rz(float v) { return (unsigned)v; }
+inline int __double2int_rn(double v) { return (int)nearbyint(v); }
+inline int __double2int_rz(double v) { return (int)v; }
+inline float __double2float_rn(double v) { return (float)v; }
+inline float __uint2float_rn(unsigned v) { return (float)v; }
+inline float __fadd_rn(float a, float b) { return a + b; }
+inline float __fmul_rn(float a, float b) { return a * b; }
+inline long long __double_as_longlong(double v) { long long r; memcpy(&r, &v, 8); return r; }
+using std::isfinite;
+using std::isinf;
+using std::isnan;
+using std::signbit;
+
 // Half precision, by its bits.
+inline unsigned short girih_half_bits(double v) {
+    unsigned short sign = std::signbit(v) ? 0x8000 : 0;
+    if (v != v) return 0x7fff;
+    if (v == 0) return sign;
+    double a = fabs(v);
+    if (a >= 65520.0) return sign | 0x7c00;
+    int e;
+    frexp(a, &e);
+    int shift = e - 1 < -14 ? 24 : 10 - (e - 1);
+    unsigned n = (unsigned)nearbyint(ldexp(a, shift));
+    unsigned exponent = e - 1 < -14 ? 0 : (unsigned)(e - 1 + 15);
+    return sign | (exponent ? (exponent << 10) + n - 1024 : n);
+}
+inline float girih_half_value(unsigned short bits) {
+    unsigned exponent = bits >> 10 & 31, fraction = bits & 0x3ff;
+    float v = exponent == 31 ? (fraction ? NAN : INFINITY) : exponent ? ldexpf(1024 + fraction, (int)exponent - 25) : ldexpf(fraction, -24);
+    return bits & 0x8000 ? -v : v;
+}
 struct __half {
     unsigned short bits;
+    __half() = default;
+    template <class T, class = typename std::enable_if<std::is_arithmetic<T>::value>::type> __half(T v) : bits(girih_half_bits(v)) {}
+    operator float() const { return girih_half_value(bits); }
 };
 typedef __half half;
-inline float __half2float(half h) {
-    unsigned sign = (h.bits & 0x8000u) << 16, exponent = h.bits >> 10 & 31, fraction = h.bits & 0x3ff;
-    float v = exponent == 31 ? (fraction ? NAN : INFINITY) : exponent ? ldexpf(1024 + fraction, (int)exponent - 25) : ldexpf(fraction, -24);
-    return sign ? -v : v;
-}
-inline half __float2half(float f) {
-    unsigned bits = __float_as_uint(f), sign = bits >> 16 & 0x8000;
-    if (f != f) return {(unsigned short)0x7fff};
-    float a = fabsf(f);
-    if (a >= 65520.0f) return {(unsigned short)(sign | 0x7c00)};
-    int e;
-    frexpf(a, &e);
-    int shift = e - 1 < -14 ? 24 : 10 - (e - 1);
-    unsigned n = (unsigned)nearbyintf(ldexpf(a, shift));
-    unsigned exponent = e - 1 < -14 ? 0 : (unsigned)(e - 1 + 15);
-    return {(unsigned short)(sign | (exponent ? (exponent << 10) + n - 1024 : n))};
-}
-#define GIRIH_HALF(op)                                                                                                             \
-    inline half operator op(half a, half b) { return __float2half(__half2float(a) op __half2float(b)); }
-GIRIH_HALF(+) GIRIH_HALF(-) GIRIH_HALF(*) GIRIH_HALF(/)
-inline bool operator<(half a, half b) { return __half2float(a) < __half2float(b); }
-inline half __hadd(half a, half b) { return a + b; }
-inline half __hmul(half a, half b) { return a * b; }
-inline half __hfma(half a, half b, half c) { return __float2half((float)((double)__half2float(a) * __half2float(b) + __half2float(c))); }
+inline float __half2float(half h) { return h; }
+inline half __float2half(float f) { return f; }
+inline half __int2half_rn(int v) { return v; }
+inline int __half2int_rn(half v) { return (int)nearbyintf(v); }
+inline unsigned short __half_as_ushort(half v) { return v.bits; }
+#define GIRIH_HALF(op, name)                                                                                                       \
+    inline half operator op(half a, half b) { return (float)a op (float)b; }                                                       \
+    inline half &operator op##=(half &a, half b) { return a = a op b; }                                                            \
+    inline half name(half a, half b) { return a op b; }
+GIRIH_HALF(+, __hadd) GIRIH_HALF(-, __hsub) GIRIH_HALF(*, __hmul) GIRIH_HALF(/, __hdiv)
+#define GIRIH_HALF_TEST(op, name)                                                                                                  \
+    inline bool operator op(half a, half b) { return (float)a op (float)b; }                                                       \
+    inline bool name(half a, half b) { return a op b; }
+GIRIH_HALF_TEST(<, __hlt) GIRIH_HALF_TEST(<=, __hle) GIRIH_HALF_TEST(>, __hgt) GIRIH_HALF_TEST(>=, __hge)
+GIRIH_HALF_TEST(==, __heq) GIRIH_HALF_TEST(!=, __hne)
+inline half operator-(half a) { return -(float)a; }
+inline half __hneg(half a) { return -a; }
+inline half __habs(half a) { return fabsf(a); }
+inline half __hmin(half a, half b) { return fminf(a, b); }
+inline half __hmax(half a, half b) { return fmaxf(a, b); }
+inline half hfloor(half a) { return floorf(a); }
+inline half hceil(half a) { return ceilf(a); }
+inline half htrunc(half a) { return truncf(a); }
+inline half hrint(half a) { return nearbyintf(a); }
+// A double holds the product and what matters of the sum.
+inline half __hfma(half a, half b, half c) { return (double)(float)a * (float)b + (float)c; }
 struct alignas(4) __half2 {
     half x, y;
 };
 typedef __half2 half2;
 inline half2 __halves2half2(half a, half b) { return {a, b}; }
+inline half __low2half(half2 v) { return v.x; }
+inline half __high2half(half2 v) { return v.y; }
 inline half2 __hadd2(half2 a, half2 b) { return {a.x + b.x, a.y + b.y}; }
 inline half2 __hmul2(half2 a, half2 b) { return {a.x * b.x, a.y * b.y}; }
-inline half2 __float2half2_rn(float v) { return {__float2half(v), __float2half(v)}; }
+inline half2 __hfma2(half2 a, half2 b, half2 c) { return {__hfma(a.x, b.x, c.x), __hfma(a.y, b.y, c.y)}; }
+inline half2 __float2half2_rn(float v) { return {v, v}; }
 struct __nv_bfloat16 {
     unsigned short bits;
 };

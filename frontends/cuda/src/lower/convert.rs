@@ -8,9 +8,19 @@ use half::{bf16, f16};
 
 /// Rounds a constant to a float type.
 pub(crate) fn round(f: f64, s: Scalar) -> f64 {
+    // By way of an f32 that is rounded to odd, so that the narrow one is rounded once.
+    let odd = || {
+        let near = f as f32;
+        let even = near.to_bits() & 1 == 0;
+        match (near as f64).abs().partial_cmp(&f.abs()) {
+            Some(std::cmp::Ordering::Greater) if even && near.is_finite() => f32::from_bits(near.to_bits() - 1),
+            Some(std::cmp::Ordering::Less) if even && near.is_finite() => f32::from_bits(near.to_bits() + 1),
+            _ => near,
+        }
+    };
     match s {
-        Scalar::Half => f16::from_f64(f).to_f64(),
-        Scalar::Bf16 => bf16::from_f32(f as f32).to_f64(),
+        Scalar::Half => f16::from_f32(odd()).to_f64(),
+        Scalar::Bf16 => bf16::from_f32(odd()).to_f64(),
         Scalar::Float => f as f32 as f64,
         _ => f,
     }
@@ -241,7 +251,11 @@ impl Lowerer<'_> {
             }
             return Val::One(narrow);
         }
-        let y = if have == dtype { x } else { plain(self, x) };
+        let y = match have {
+            _ if have == dtype => x,
+            DType::F64 if to.narrow_float() => self.float_to_odd(x),
+            _ => plain(self, x),
+        };
         if from.is_int() && to.is_int() && self.not_negative(x) {
             self.not_negative.insert(y);
         }
@@ -268,6 +282,32 @@ impl Lowerer<'_> {
         self.narrow(bits, Ix::K(0), s)
     }
 
+    /// A double as f32, rounded to odd: rounded once more, to a narrow type, it is rounded once (Boldo and Melquiond 2008).
+    fn float_to_odd(&mut self, x: ValueId) -> ValueId {
+        let near = self.b.cast(x, DType::F32);
+        let back = self.b.cast(near, DType::F64);
+        let inexact = self.b.map(ScalarOp::Ne, &[back, x]);
+        let (size, wanted) = (self.b.map(ScalarOp::Abs, &[back]), self.b.map(ScalarOp::Abs, &[x]));
+        let over = self.b.map(ScalarOp::Gt, &[size, wanted]);
+        self.round_to_odd(near, inexact, over)
+    }
+
+    /// An f32 whose last bit is even and that is not exact becomes the odd one on the other side of the exact number: the smaller
+    /// one where it is `over` it.
+    pub(crate) fn round_to_odd(&mut self, near: ValueId, inexact: ValueId, over: ValueId) -> ValueId {
+        let bits = self.b.bitcast(near, DType::U32);
+        let (one, none) = (self.b.uint(1), self.b.uint(0));
+        let low = self.b.map(ScalarOp::And, &[bits, one]);
+        let even = self.b.map(ScalarOp::Eq, &[low, none]);
+        let (up, down) = (self.b.add(bits, one), self.b.map(ScalarOp::Sub, &[bits, one]));
+        let moved = self.b.map(ScalarOp::Select, &[over, down, up]);
+        let finite = self.b.map(ScalarOp::IsFinite, &[near]);
+        let both = self.b.map(ScalarOp::And, &[inexact, even]);
+        let both = self.b.map(ScalarOp::And, &[both, finite]);
+        let odd = self.b.map(ScalarOp::Select, &[both, moved, bits]);
+        self.b.bitcast(odd, DType::F32)
+    }
+
     fn unpair(&mut self, lo: ValueId, hi: ValueId, from: Scalar, to: Scalar) -> Val {
         if to.wide() {
             return Val::Pair(lo, hi);
@@ -279,24 +319,59 @@ impl Lowerer<'_> {
         if to.is_int() {
             return self.convert_register(&Val::One(lo), Scalar::UInt, to);
         }
-        let dtype = if to == Scalar::Double { DType::F64 } else { DType::F32 };
-        let scale = self.b.constant(Literal::Float(4294967296f64.to_bits()), Ty::scalar(dtype));
-        let top = if from.signed() { self.b.bitcast(hi, DType::I32) } else { hi };
-        // A value that fits 32 bits has nothing above: its conversion is rounded once.
-        let (high, low) = (self.b.cast(top, dtype), self.b.cast(lo, dtype));
-        let high = self.b.mul(high, scale);
-        let sum = self.b.add(high, low);
-        let sum = if from.signed() {
-            let word = self.b.bitcast(lo, DType::I32);
-            let n = self.b.int(31);
-            let sign = self.b.map(ScalarOp::Shr, &[word, n]);
-            let small = self.b.map(ScalarOp::Eq, &[sign, top]);
-            let word = self.b.cast(word, dtype);
-            self.b.map(ScalarOp::Select, &[small, word, sum])
+        if to == Scalar::Double {
+            // Both halves and the product are exact: rounded once.
+            let scale = self.b.constant(Literal::Float(4294967296f64.to_bits()), Ty::scalar(DType::F64));
+            let top = if from.signed() { self.b.bitcast(hi, DType::I32) } else { hi };
+            let (high, low) = (self.b.cast(top, DType::F64), self.b.cast(lo, DType::F64));
+            let high = self.b.mul(high, scale);
+            return Val::One(self.b.add(high, low));
+        }
+        let size = if from.signed() { self.size_of_pair(lo, hi) } else { (lo, hi) };
+        let near = self.nearest_float(size.0, size.1);
+        let near = if from.signed() {
+            let (zero, word) = (self.b.int(0), self.b.bitcast(hi, DType::I32));
+            let negative = self.b.map(ScalarOp::Lt, &[word, zero]);
+            let minus = self.b.map(ScalarOp::Neg, &[near]);
+            self.b.map(ScalarOp::Select, &[negative, minus, near])
         } else {
-            sum
+            near
         };
-        Val::One(if to.narrow_float() { self.round_narrow(sum, to) } else { sum })
+        Val::One(if to.narrow_float() { self.round_narrow(near, to) } else { near })
+    }
+
+    /// The magnitude of a signed pair.
+    fn size_of_pair(&mut self, lo: ValueId, hi: ValueId) -> (ValueId, ValueId) {
+        let (zero, word) = (self.b.int(0), self.b.bitcast(hi, DType::I32));
+        let negative = self.b.map(ScalarOp::Lt, &[word, zero]);
+        let (nlo, nhi) = self.negate_pair(lo, hi);
+        (self.b.map(ScalarOp::Select, &[negative, nlo, lo]), self.b.map(ScalarOp::Select, &[negative, nhi, hi]))
+    }
+
+    /// The f32 nearest to a pair: its first 32 bits, the last of which tells whether ones follow, are rounded once.
+    fn nearest_float(&mut self, lo: ValueId, hi: ValueId) -> ValueId {
+        let (zero, word) = (self.b.uint(0), self.b.uint(32));
+        let n = self.b.map(ScalarOp::Clz, &[hi]);
+        let rest = self.b.map(ScalarOp::Sub, &[word, n]);
+        let first = self.b.map(ScalarOp::Shl, &[hi, n]);
+        // Shifts by 32 are shifts by 0: then the high word is the first one.
+        let second = self.b.map(ScalarOp::Shr, &[lo, rest]);
+        let full = self.b.map(ScalarOp::Eq, &[n, zero]);
+        let second = self.b.map(ScalarOp::Select, &[full, zero, second]);
+        let left = self.b.map(ScalarOp::Shl, &[lo, n]);
+        let more = self.b.map(ScalarOp::Ne, &[left, zero]);
+        let more = self.b.cast(more, DType::U32);
+        let bits = self.b.map(ScalarOp::Or, &[first, second]);
+        let bits = self.b.map(ScalarOp::Or, &[bits, more]);
+        let (bias, fraction) = (self.b.uint(127), self.b.uint(23));
+        let power = self.b.add(rest, bias);
+        let power = self.b.map(ScalarOp::Shl, &[power, fraction]);
+        let power = self.b.bitcast(power, DType::F32);
+        let near = self.b.cast(bits, DType::F32);
+        let near = self.b.mul(near, power);
+        let small = self.b.map(ScalarOp::Eq, &[hi, zero]);
+        let low = self.b.cast(lo, DType::F32);
+        self.b.map(ScalarOp::Select, &[small, low, near])
     }
 
     fn make_pair(&mut self, x: ValueId, from: Scalar, to: Scalar) -> Val {
@@ -324,18 +399,25 @@ impl Lowerer<'_> {
         let (lo, hi) = (self.b.cast(low, DType::U32), self.b.cast(top, DType::U32));
         let none = self.b.constant(Literal::Float(0), Ty::scalar(dtype));
         let negative = self.b.map(ScalarOp::Lt, &[x, none]);
-        if !to.signed() {
+        // What is too large becomes the largest number, as on the device.
+        let limit = if to.signed() { 2147483648f64 } else { 4294967296f64 };
+        let limit = self.b.constant(Literal::Float(limit.to_bits()), Ty::scalar(dtype));
+        let over = self.b.map(ScalarOp::Ge, &[top, limit]);
+        let (ones, most) = (self.b.uint(u32::MAX), self.b.uint(if to.signed() { i32::MAX as u32 } else { u32::MAX }));
+        let choose = |s: &mut Self, c: ValueId, x: [ValueId; 2], y: [ValueId; 2]| {
+            [0, 1].map(|i| s.b.map(ScalarOp::Select, &[c, x[i], y[i]]))
+        };
+        let positive = choose(self, over, [ones, most], [lo, hi]);
+        let below = if to.signed() {
+            let (nlo, nhi) = self.negate_pair(lo, hi);
+            let least = self.b.uint(1 << 31);
+            choose(self, over, [zero, least], [nlo, nhi])
+        } else {
             // Negative numbers become 0, as on the device.
-            return Val::Pair(
-                self.b.map(ScalarOp::Select, &[negative, zero, lo]),
-                self.b.map(ScalarOp::Select, &[negative, zero, hi]),
-            );
-        }
-        let (nlo, nhi) = self.negate_pair(lo, hi);
-        Val::Pair(
-            self.b.map(ScalarOp::Select, &[negative, nlo, lo]),
-            self.b.map(ScalarOp::Select, &[negative, nhi, hi]),
-        )
+            [zero, zero]
+        };
+        let [lo, hi] = choose(self, negative, below, positive);
+        Val::Pair(lo, hi)
     }
 
     /// A condition: known, or a bool value.

@@ -274,13 +274,7 @@ impl Lowerer<'_> {
         let test = self.id(&cond.v, Scalar::Bool);
         let inside = self.collective(a) || b.is_some_and(|b| self.collective(b));
         let escapes = scan::returns(s) || scan::jumps(s);
-        let in_collective_loop = match self.frame().loops.last() {
-            Some(LoopCtx::Plain { collective, .. }) => *collective,
-            Some(LoopCtx::Masked { .. }) => true,
-            _ => false,
-        };
-        let together =
-            inside || (scan::returns(s) && self.frame().collective) || (scan::jumps(s) && in_collective_loop);
+        let together = inside || self.leaves_others(s);
         if (self.guarded() && (inside || escapes)) || (together && self.choices.diverges.contains(&s.at)) {
             // Under a mask a condition may still be the same for all.
             if self.guarded() && !escapes && !self.choices.diverges.contains(&s.at) {
@@ -305,6 +299,16 @@ impl Lowerer<'_> {
         self.loc(s.at);
         self.b.effect(Op::If(test, then, other));
         Ok(first || second)
+    }
+
+    /// Whether threads that jump or return in the statement leave others alone with an operation that all must reach.
+    fn leaves_others(&mut self, s: &Stmt) -> bool {
+        let in_collective_loop = match self.frame().loops.last() {
+            Some(LoopCtx::Plain { collective, .. }) => *collective,
+            Some(LoopCtx::Masked { .. }) => true,
+            _ => false,
+        };
+        (scan::returns(s) && self.frame().collective) || (scan::jumps(s) && in_collective_loop)
     }
 
     /// Threads with the condition go one way, the others the other way; all walk through both.

@@ -191,7 +191,7 @@ impl Launch<'_> {
                 Ok(r) => ran.push(r),
                 // Doubles are refused by name where there are none.
                 Err(e) if !caps.double && e.contains("U010") => {}
-                Err(e) => panic!("{}: {e}", self.kernel),
+                Err(e) => panic!("{}: {e}\n{}", self.kernel, self.source),
             }
         }
         if std::env::var_os("GIRIH_CUDA_EMULATOR_ONLY").is_some() {

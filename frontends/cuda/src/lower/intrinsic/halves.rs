@@ -121,21 +121,11 @@ impl Lowerer<'_> {
             let e2 = self.m(S::Sub, &[z, back]);
             let error = self.m(S::Add, &[e1, e2]);
             let zero = self.fconst(0.0);
-            let bits = self.b.bitcast(sum, girih_base::DType::U32);
-            let (one, none) = (self.b.uint(1), self.b.uint(0));
             let inexact = self.m(S::Ne, &[error, zero]);
-            let low = self.m(S::And, &[bits, one]);
-            let even = self.m(S::Eq, &[low, none]);
             // Toward the error by one where the last bit is even.
             let (sum_negative, error_negative) = (self.m(S::Lt, &[sum, zero]), self.m(S::Lt, &[error, zero]));
-            let shrink = self.m(S::Xor, &[sum_negative, error_negative]);
-            let (up, down) = (self.b.add(bits, one), self.m(S::Sub, &[bits, one]));
-            let moved = self.m(S::Select, &[shrink, down, up]);
-            let finite = self.m(S::IsFinite, &[sum]);
-            let both = self.m(S::And, &[inexact, even]);
-            let both = self.m(S::And, &[both, finite]);
-            let odd = self.m(S::Select, &[both, moved, bits]);
-            let odd = self.b.bitcast(odd, girih_base::DType::F32);
+            let over = self.m(S::Xor, &[sum_negative, error_negative]);
+            let odd = self.round_to_odd(sum, inexact, over);
             out.push(Val::One(self.round_narrow(odd, s)));
         }
         let _ = at;

@@ -101,7 +101,7 @@ impl Lowerer<'_> {
                 continue;
             }
             let Some(test) = self.matches(v, &c.labels, s.at)? else { continue };
-            if inside || (self.frame().collective && (scan::returns(s) || scan::jumps(s))) {
+            if inside || self.leaves_others(s) {
                 if self.choices.diverges.contains(&s.at) {
                     return Err(self.refuse(
                         s.at,
