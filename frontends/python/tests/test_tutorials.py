@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tutorials as kernels
+from tutorials import load
 
 import girih
 import girih.triton as triton
@@ -30,7 +31,7 @@ def close(got, want, terms=1, dtype=F32):
 def test_vector_add(device, n):
     x, y = normal(1, n), normal(2, n)
     out = np.zeros_like(x)
-    kernels.vector_add[lambda meta: (triton.cdiv(n, meta["BLOCK"]),)](x, y, out, n, BLOCK=1024)
+    load("vector_add").add[lambda meta: (triton.cdiv(n, meta["BLOCK"]),)](x, y, out, n, BLOCK=1024)
     np.testing.assert_array_equal(out, x + y)
 
 
@@ -39,11 +40,14 @@ def test_softmax(device, rows, cols, programs):
     x = normal(3, rows, cols)
     out = np.zeros_like(x)
     block = triton.next_power_of_2(cols)
-    kernels.softmax[(programs,)](
-        out, x, strides(x)[0], strides(out)[0], rows, cols, BLOCK=block, num_stages=2, num_warps=8
-    )
+    softmax = load("softmax").softmax_rows
+    softmax[(programs,)](out, x, strides(x)[0], strides(out)[0], rows, cols, BLOCK=block, num_stages=2, num_warps=8)
     e = np.exp(x.astype(np.float64) - x.max(1, keepdims=True))
     close(out, e / e.sum(1, keepdims=True), 8)
+
+
+# Once, so that its kernels are compiled once.
+MATMUL = load("matmul").matmul
 
 
 @pytest.mark.parametrize("m, k, n", [(64, 64, 64), (33, 70, 129), (1, 5, 1), (200, 100, 96)])
@@ -53,8 +57,8 @@ def test_matmul(device, m, k, n, dtype, activation):
     # The second one comes transposed: kernels are told strides.
     a, b = normal(4, m, k, dtype=dtype), normal(5, n, k, dtype=dtype).T
     c = np.zeros((m, n), dtype)
-    grid = lambda meta: (triton.cdiv(m, meta["BLOCK_M"]) * triton.cdiv(n, meta["BLOCK_N"]),)
-    kernels.matmul[grid](a, b, c, m, n, k, *strides(a), *strides(b), *strides(c), ACTIVATION=activation)
+    grid = lambda meta: (triton.cdiv(m, meta["BM"]) * triton.cdiv(n, meta["BN"]),)
+    MATMUL[grid](a, b, c, m, n, k, *strides(a), *strides(b), *strides(c), ACTIVATION=activation)
     want = a.astype(np.float64) @ b.astype(np.float64)
     if activation:
         want = np.where(want >= 0, want, 0.01 * want)
@@ -89,10 +93,11 @@ def test_dropout(device, n, seed):
     grid = (triton.cdiv(n, 1024),)
     kernels.dropout[grid](x, keep, out, n, p, BLOCK=1024)
     close(out, np.where(keep, x / 0.75, 0))
-    kernels.seeded_dropout[grid](x, out, n, p, seed, BLOCK=1024)
+    seeded = load("dropout").dropout
+    seeded[grid](x, out, n, p, seed, BLOCK=1024)
     close(out, np.where(uniform(seed, np.arange(n)) > p, x / 0.75, 0))
     again = np.zeros_like(x)
-    kernels.seeded_dropout[grid](x, again, n, p, seed, BLOCK=1024)
+    seeded[grid](x, again, n, p, seed, BLOCK=1024)
     np.testing.assert_array_equal(again, out)
 
 
@@ -116,27 +121,25 @@ def test_layer_norm(device, rows, cols, locks):
     mean, rstd = np.zeros(rows, F32), np.zeros(rows, F32)
     want_y, want_dx, want_dw, want_db = layer_norm(x, w, b, dy, eps)
     # Narrower blocks than rows in the forward pass: it loops.
-    kernels.layer_norm_forward[(rows,)](x, y, w, b, mean, rstd, cols, cols, eps, BLOCK=128)
+    norm = load("layer_norm")
+    norm.forward[(rows,)](x, y, w, b, mean, rstd, cols, cols, eps, BLOCK=128)
     close(y, want_y, 64)
     block, groups = triton.next_power_of_2(cols), 4
     if locks:
         dw, db = np.full((groups, cols), 7, F32), np.full((groups, cols), 7, F32)
         lock = np.zeros(2 * groups, np.int32)
-        kernels.layer_norm_dx[(rows,)](
+        norm.backward_x[(rows,)](
             dx, dy, dw, db, x, w, mean, rstd, lock, cols, cols, GROUP=groups, BLOCK=block, num_warps=4
         )
         dw[min(rows, groups) :] = db[min(rows, groups) :] = 0
         assert not lock[:groups].any()
     else:
-        per = triton.cdiv(rows, groups)
         dw, db = np.zeros((groups, cols), F32), np.zeros((groups, cols), F32)
-        kernels.layer_norm_dx_lock_free[(groups,)](
-            dx, dy, dw, db, x, w, mean, rstd, cols, cols, rows, PER=per, BLOCK=block
-        )
+        norm.backward_x_lock_free[(groups,)](dx, dy, dw, db, x, w, mean, rstd, cols, rows, cols, BLOCK=block)
     close(dx, want_dx, cols)
     final_dw, final_db = np.zeros(cols, F32), np.zeros(cols, F32)
-    grid = lambda meta: (triton.cdiv(cols, meta["BLOCK_N"]),)
-    kernels.column_sums[grid](dw, db, final_dw, final_db, groups, cols, BLOCK_M=32, BLOCK_N=128)
+    grid = lambda meta: (triton.cdiv(cols, meta["BN"]),)
+    norm.backward_wb[grid](dw, db, final_dw, final_db, groups, cols, BM=32, BN=128)
     close(final_dw, want_dw, rows * 16)
     close(final_db, want_db, rows * 16)
 
