@@ -1,7 +1,7 @@
 //! Loads and stores: rows of neighbouring elements as copies, others element by element, all of them checked.
 
 use super::machine::{SimtLaunch, SimtWorker};
-use super::program::{Array, At, Reg};
+use super::program::{Array, At, Base, Reg};
 use crate::program::Lane;
 use crate::simd::{gather, memory};
 use girih_base::{DType, Diag, Result};
@@ -54,8 +54,7 @@ impl SimtWorker {
         let index = match index {
             At::Reg(index) => index,
             At::Row(base) => {
-                // SAFETY: an index that is the same in all threads.
-                let base = base.map_or(0, |r| unsafe { *self.part(&r, 0).cast::<u32>() });
+                let base = self.base(base);
                 let (first, n) = (base.wrapping_add(self.running.lo as u32) as usize, self.running.span());
                 if first + n <= len {
                     return Ok(Index::Row(first));
@@ -89,6 +88,13 @@ impl SimtWorker {
             return Err(self.outside(l, array, len, all[first] as usize, self.running.lo + first));
         }
         Ok(if survey.row { Index::Row(all[0] as usize) } else { Index::Each(all) })
+    }
+
+    /// Where a row starts in thread 0.
+    #[inline(always)]
+    pub(super) fn base(&self, [a, b]: &Base) -> u32 {
+        // SAFETY: words that are the same in all threads.
+        unsafe { (*self.at(*a).cast::<u32>()).wrapping_add(*self.at(*b).cast()) }
     }
 
     /// A row that ends outside its array: the last running thread is beyond the end, and perhaps others are.

@@ -39,7 +39,7 @@ pub(crate) fn compile(kernel: &Kernel) -> Result<SimtProgram> {
     plan.fold(kernel, &varies);
     let layout = layout::layout(kernel, &varies, &plan, threads)?;
     let (shared, shared_bytes) = shared(kernel)?;
-    let Emitted { insts, locs, kept, loads } = emit::emit(kernel, &varies, &plan, &layout);
+    let Emitted { prologue, insts, locs, kept, loads } = emit::emit(kernel, &varies, &plan, &layout);
     let work = (insts.len() * threads) as u64;
     Ok(SimtProgram {
         name: kernel.name.clone(),
@@ -59,6 +59,7 @@ pub(crate) fn compile(kernel: &Kernel) -> Result<SimtProgram> {
         shared_bytes,
         locals: kernel.locals.iter().map(|l| l.name.clone()).collect(),
         uniforms: kernel.uniforms.clone(),
+        prologue,
         insts,
         locs,
         group_at: layout.group_at,

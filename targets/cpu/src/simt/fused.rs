@@ -4,7 +4,7 @@
 //! operand, each element is read before it is written; where they overlap one otherwise, they are written once all are known.
 
 use super::machine::{EXECUTED, SimtLaunch, SimtWorker};
-use super::program::{Array, Reg};
+use super::program::{Array, Base, Narrow, Reg};
 use crate::exec::Inner;
 use crate::simd::float::Operands;
 use crate::simd::gather;
@@ -15,13 +15,23 @@ use girih_base::{Loc, Result};
 #[derive(Clone, Debug)]
 pub(super) struct Fused {
     pub work: Work,
-    /// One to three.
-    pub args: Vec<Operand>,
+    /// Where each operand lies; the last one is repeated if there are fewer.
+    pub args: [Operand; 3],
+    /// Whether each advances from thread to thread (1) or is one element (0).
+    pub by: [usize; 3],
     /// The operands that are rows, in the order of the kernel.
     pub rows: Vec<usize>,
     pub dst: Dest,
     /// Bytes of an element of the result.
     pub bytes: usize,
+    /// Whether there is a result for each thread.
+    pub varies: bool,
+    /// The operand whose place the results take, element for element.
+    pub onto: Option<usize>,
+    /// Operands, and the bytes of their elements, that results may overlap otherwise.
+    pub meets: Vec<(usize, usize)>,
+    /// The threads that do it, if not all that run.
+    pub within: Option<Narrow>,
 }
 
 /// What is computed.
@@ -33,7 +43,8 @@ pub(super) enum Work {
 
 #[derive(Clone, Debug)]
 pub(super) enum Operand {
-    Reg(Reg),
+    /// In scratch: the place of the element of thread 0, and the bytes from one thread's to the next.
+    Reg(usize, usize),
     Row(RowAt),
 }
 
@@ -48,36 +59,33 @@ pub(super) enum Dest {
     Row(RowAt),
 }
 
-/// Elements of memory shared by the threads, one component each: that of a thread lies at its number more than `base` (than 0 without),
-/// modulo 2^32.
+/// Elements of memory shared by the threads, one component each: that of a thread lies at its number more than `base`, modulo 2^32.
 #[derive(Clone, Debug)]
 pub(super) struct RowAt {
     pub array: Array,
-    pub base: Option<Reg>,
+    /// The array's number among all buffers and workgroup arrays.
+    pub place: usize,
+    pub base: Base,
     /// Bytes of an element.
     pub bytes: usize,
-    /// The number of the load.
-    pub nth: usize,
+    /// The number of the load, for rows of buffers that are read.
+    pub nth: Option<usize>,
     pub loc: Loc,
 }
 
 impl SimtWorker {
     pub(super) fn fused(&mut self, l: &SimtLaunch<'_>, f: &Fused) -> Result<()> {
-        let mut n = self.running.span();
-        if let Dest::Value(r) | Dest::Variable(r) = &f.dst {
-            n = self.count(r);
-        }
-        let (mut from, mut by) = ([std::ptr::null::<u8>(); 3], [1; 3]);
-        for (k, arg) in f.args.iter().enumerate().take(3) {
-            if let Operand::Reg(r) = arg {
-                (from[k], by[k]) = (self.lanes(r, 0).cast_const(), (n == 1 || r.varies) as usize);
-            }
-        }
+        let n = if f.varies { self.running.span() } else { 1 };
+        let by = if n == 1 { [1; 3] } else { f.by };
+        let mut from = [&f.args[0], &f.args[1], &f.args[2]].map(|arg| match arg {
+            Operand::Reg(at, step) => self.at(at + step * self.running.lo).cast_const(),
+            Operand::Row(_) => std::ptr::null(),
+        });
         for k in &f.rows {
             if let Operand::Row(row) = &f.args[*k] {
                 let at = self.row(l, row)?;
-                if matches!(row.array, Array::Buffer(_)) {
-                    self.expect(row.nth, at as usize, n * row.bytes);
+                if let Some(nth) = row.nth {
+                    self.expect(nth, at as usize, n * row.bytes);
                 }
                 from[*k] = at.cast_const();
             }
@@ -86,24 +94,18 @@ impl SimtWorker {
             Dest::Value(r) | Dest::Variable(r) => self.lanes(r, 0),
             Dest::Row(row) => self.row(l, row)?,
         };
-        let mut onto = None;
+        let end = to as usize + n * f.bytes;
         let mut apart = self.running.full || matches!(f.dst, Dest::Value(_));
-        for k in 0..f.args.len() {
-            let bytes = f.work.operand_bytes(k);
-            let (start, size) = (from[k] as usize, if by[k] == 1 { n * bytes } else { bytes });
-            let meets = start < to as usize + n * f.bytes && (to as usize) < start + size;
-            if meets && apart {
-                // One operand may be where the result goes, element for element.
-                apart = onto.is_none() && start == to as usize && bytes == f.bytes && by[k] == 1;
-                onto = Some(k);
-            }
+        for (k, bytes) in &f.meets {
+            let start = from[*k] as usize;
+            apart &= start >= end || start + n * bytes <= to as usize;
         }
         // SAFETY: rows were checked against their arrays; operands have an element for each thread of the range, or one. What is
-        // written directly overlaps no operand, or is operand `onto`; else it goes to the spare room first, which has eight bytes for
-        // each thread and is no operand.
+        // written directly overlaps no operand but, element for element, `onto`; else it goes to the spare room first, which has eight
+        // bytes for each thread and is no operand.
         unsafe {
             if apart {
-                self.work(f, to, onto, from, by, n);
+                self.work(f, to, f.onto, from, by, n);
                 return Ok(());
             }
             let all = self.spare(l, 0);
@@ -126,16 +128,8 @@ impl SimtWorker {
     /// The running threads' part of a row, from the first to the last of them.
     #[inline(always)]
     fn row(&self, l: &SimtLaunch<'_>, row: &RowAt) -> Result<*mut u8> {
-        let (start, len) = match row.array {
-            Array::Buffer(i) => (l.args[i].ptr, l.lens[i]),
-            Array::Shared(i) => {
-                let s = &l.program.shared[i];
-                (self.shared(s.at), s.len)
-            }
-            Array::Local { .. } => (std::ptr::null_mut(), 0),
-        };
-        // SAFETY: an index that is the same in all threads.
-        let base = row.base.as_ref().map_or(0, |r| unsafe { *self.word(r) });
+        let (start, len) = self.places[row.place];
+        let base = self.base(&row.base);
         let first = base.wrapping_add(self.running.lo as u32) as usize;
         if first + self.running.span() > len {
             return Err(self.row_outside(l, row.array, len, base).at(&row.loc, EXECUTED));
@@ -162,17 +156,9 @@ impl SimtWorker {
                     }
                     pick(*p, to.cast(), Operands { at, step: by }, n);
                 }
-                (Work::Pick(p), Some(k)) => pick_update(*p, to.cast(), k, from[1 - k].cast(), by[1 - k], n),
+                (Work::Pick(p), Some(0)) => pick_update(*p, to.cast(), 0, from[1].cast(), by[1], n),
+                (Work::Pick(p), Some(_)) => pick_update(*p, to.cast(), 1, from[0].cast(), by[0], n),
             }
-        }
-    }
-}
-
-impl Work {
-    fn operand_bytes(&self, k: usize) -> usize {
-        match self {
-            Work::Map(inner) => inner.operand_bytes(k),
-            Work::Pick(_) => 4,
         }
     }
 }

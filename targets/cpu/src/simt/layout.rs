@@ -25,6 +25,8 @@ pub(super) struct Layout {
     pub locals: Vec<Reg>,
     pub image: Vec<u8>,
     pub group_at: usize,
+    /// A word that is 0.
+    pub zero_at: usize,
     pub zeroed: std::ops::Range<usize>,
     pub scratch: usize,
     pub spare: usize,
@@ -78,7 +80,7 @@ pub(super) fn layout(kernel: &Kernel, varies: &Varies, plan: &Plan, threads: usi
     lives.block(&kernel.body);
     let mut fixed =
         Fixed { image: vec![0; (kernel.uniforms.len() * 4).next_multiple_of(8)], threads, lanes: [None; 2] };
-    let group_at = fixed.room(8, 8);
+    let (group_at, zero_at) = (fixed.room(8, 8), fixed.room(8, 8));
     // Uses of views are uses of what they view, so the statements are visited from the last to the first.
     let mut statements = Vec::new();
     collect(&kernel.body, &mut statements);
@@ -136,11 +138,15 @@ pub(super) fn layout(kernel: &Kernel, varies: &Varies, plan: &Plan, threads: usi
     let mut rooms = Rooms { at: zeroed.end.next_multiple_of(ALIGNMENT), taken: Vec::new(), total: 0 };
     let mut regs: Vec<Option<Reg>> = vec![None; n];
     let mut own: Vec<usize> = (0..n).filter(|v| matches!(homes[*v], Home::Own)).collect();
-    own.sort_by_key(|v| lives.defined[*v]);
+    own.sort_by_key(|v| (!plan.early(ValueId(*v as u32)), lives.defined[*v]));
     for v in own {
         let ty = kernel.values[v].ty;
         let pitch = row(ty, varies.values[v], threads);
-        let at = rooms.place(pitch * ty.lanes as usize, lives.defined[v], lives.last[v]);
+        let (from, last) = match plan.early(ValueId(v as u32)) {
+            true => (0, usize::MAX),
+            false => (lives.defined[v], lives.last[v]),
+        };
+        let at = rooms.place(pitch * ty.lanes as usize, from, last);
         regs[v] = Some(Reg { at, pitch, varies: varies.values[v], ..single(0, ty) });
     }
     for (result, _) in &statements {
@@ -158,7 +164,16 @@ pub(super) fn layout(kernel: &Kernel, varies: &Varies, plan: &Plan, threads: usi
     let spare = rooms.total.max(rooms.at).next_multiple_of(ALIGNMENT);
     let scratch = spare + (threads * 8).next_multiple_of(ALIGNMENT) * 2;
     check(kernel, "scratch", scratch)?;
-    Ok(Layout { regs, locals: (0..locals.len()).map(local_reg).collect(), image, group_at, zeroed, scratch, spare })
+    Ok(Layout {
+        regs,
+        locals: (0..locals.len()).map(local_reg).collect(),
+        image,
+        group_at,
+        zero_at,
+        zeroed,
+        scratch,
+        spare,
+    })
 }
 
 /// Refuses what does not fit a worker.

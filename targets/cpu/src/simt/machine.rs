@@ -33,9 +33,26 @@ pub(crate) struct SimtWorker {
     /// Threads that wait.
     pub(super) kept: Vec<Mask>,
     pub(super) scrap: Mask,
+    /// Where each buffer and workgroup array begins, and how many elements it has.
+    pub(super) places: Places,
     /// Where each load of a row last read.
     pub(super) last: Vec<usize>,
     pub(super) group: u32,
+}
+
+/// Beginnings and lengths.
+#[derive(Default)]
+pub(super) struct Places(Vec<(*mut u8, usize)>);
+
+// SAFETY: places of the launch's buffers and the worker's own arrays, which any thread may reach; see `Mem`.
+unsafe impl Send for Places {}
+
+impl std::ops::Index<usize> for Places {
+    type Output = (*mut u8, usize);
+
+    fn index(&self, i: usize) -> &(*mut u8, usize) {
+        &self.0[i]
+    }
 }
 
 impl SimtWorker {
@@ -45,6 +62,9 @@ impl SimtWorker {
         self.scratch.reserve(p.scratch)?;
         self.shared.reserve(p.shared_bytes)?;
         self.strips.reserve(4 * crate::exec::STRIP * 8)?;
+        let buffers = l.args.iter().zip(&l.lens).map(|(mem, len)| (mem.ptr, *len));
+        let shared = p.shared.iter().map(|s| (self.shared(s.at), s.len));
+        self.places = Places(buffers.chain(shared).collect());
         self.running.resize(p.threads);
         self.scrap.resize(p.threads);
         self.last.clear();
@@ -53,6 +73,7 @@ impl SimtWorker {
         self.kept.iter_mut().for_each(|m| m.resize(p.threads));
         // SAFETY: the image is the start of scratch.
         unsafe { std::ptr::copy_nonoverlapping(l.image.as_ptr(), self.scratch.as_mut_ptr(), l.image.len()) };
+        p.prologue.iter().for_each(|s| self.scalar(s));
         Ok(())
     }
 
@@ -92,8 +113,8 @@ impl SimtWorker {
                     unsafe { self.running.split(flags, &mut self.kept[*other]) };
                     if self.running.is_empty() { *miss } else { at + 1 }
                 }
-                Inst::Cut { row, op, bound, signed, other, miss } => {
-                    self.cut(l, row.as_ref(), *op, bound, *signed, *other);
+                Inst::Cut { narrow, miss } => {
+                    self.cut(l, narrow);
                     if self.running.is_empty() { *miss } else { at + 1 }
                 }
                 Inst::Else { other, end } => {
@@ -158,7 +179,10 @@ impl SimtWorker {
                     at + 1
                 }
                 Inst::Fused(f) => {
-                    self.fused(l, f)?;
+                    match &f.within {
+                        None => self.fused(l, f)?,
+                        Some(narrow) => self.within(l, narrow, |w| w.fused(l, f))?,
+                    }
                     at + 1
                 }
                 inst => {
@@ -212,7 +236,13 @@ impl SimtWorker {
     /// The first element of a component: of thread 0, or of all threads.
     #[inline(always)]
     pub(super) fn part(&self, r: &Reg, part: usize) -> *mut u8 {
-        self.scratch.as_ptr().cast_mut().wrapping_add(r.at + part * r.pitch)
+        self.at(r.at + part * r.pitch)
+    }
+
+    /// A place in scratch.
+    #[inline(always)]
+    pub(super) fn at(&self, at: usize) -> *mut u8 {
+        self.scratch.as_ptr().cast_mut().wrapping_add(at)
     }
 
     /// The element of the first running thread.

@@ -8,21 +8,24 @@
 //! when it runs.
 
 use super::passes::strides::{Step, Steps};
-use super::rows::{Cut, Row, Rows};
-use super::scalar;
+use super::rows::{Cut, Rows};
+use super::scalar::{self, Kind};
 use super::uniform::Varies;
 use crate::exec::Inner;
 use crate::program::Lane;
 use crate::simd::pick::Pick;
 use girih_base::{DType, ScalarOp};
 use girih_simt::{Kernel, Op, Space, Stmt, ValueId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the instructions of a kernel are made of.
 pub(super) struct Plan {
     rows: Rows,
     steps: Steps,
     picks: BTreeMap<ValueId, (Pick, [ValueId; 2])>,
+    /// Sums of two words that are the same in all threads.
+    sums: BTreeMap<ValueId, [ValueId; 2]>,
+    early: BTreeSet<ValueId>,
     /// With their places in their blocks.
     folded: BTreeMap<ValueId, (usize, Stmt)>,
 }
@@ -33,12 +36,51 @@ impl Plan {
         let mut definitions = BTreeMap::new();
         super::passes::strides::define(&kernel.body, &mut definitions);
         let found = definitions.iter().filter_map(|(r, op)| Some((*r, pick(kernel, &definitions, op)?)));
-        Plan { rows: Rows::new(kernel, varies), steps, picks: found.collect(), folded: BTreeMap::new() }
+        let mut plan = Plan {
+            rows: Rows::new(kernel, varies),
+            steps,
+            picks: found.collect(),
+            sums: BTreeMap::new(),
+            early: BTreeSet::new(),
+            folded: BTreeMap::new(),
+        };
+        plan.words(kernel, varies, &kernel.body, &mut BTreeSet::new());
+        plan
     }
 
-    /// The row that an index of memory shared by the threads is.
-    pub fn index(&self, space: Space, index: ValueId) -> Option<Row> {
-        self.rows.index(space, index)
+    /// The row that an index of memory shared by the threads is: the values, up to two, whose sum it is in thread 0.
+    pub fn index(&self, space: Space, index: ValueId) -> Option<Vec<ValueId>> {
+        let base = self.rows.index(space, index)?;
+        Some(base.map_or_else(Vec::new, |v| self.sums.get(&v).map_or_else(|| vec![v], |sum| sum.to_vec())))
+    }
+
+    /// Whether the value depends on sizes only, and is computed before the first workgroup.
+    pub fn early(&self, v: ValueId) -> bool {
+        self.early.contains(&v)
+    }
+
+    /// Finds sums of words, and what depends on sizes only: `known` values do.
+    fn words(&mut self, kernel: &Kernel, varies: &Varies, stmts: &[Stmt], known: &mut BTreeSet<ValueId>) {
+        for s in stmts {
+            if let Some(r) = s.result {
+                match &s.op {
+                    Op::Const(_) | Op::Uniform(_) => _ = known.insert(r),
+                    // A view.
+                    Op::Bitcast(x) if known.contains(x) => _ = known.insert(r),
+                    Op::Map(op, args) => {
+                        let kind = scalar::of(kernel, varies, s);
+                        if kind.is_some() && args.iter().all(|v| known.contains(v)) {
+                            known.insert(r);
+                            self.early.insert(r);
+                        } else if kind.is_some_and(|k| k != Kind::Bool) && *op == ScalarOp::Add {
+                            self.sums.insert(r, [args[0], args[1]]);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            s.op.blocks().into_iter().for_each(|b| self.words(kernel, varies, b, known));
+        }
     }
 
     /// The cut that a condition is.
@@ -67,8 +109,8 @@ impl Plan {
     }
 
     /// Where in its block a folded statement stands.
-    pub fn place(&self, v: ValueId) -> usize {
-        self.folded.get(&v).map_or(0, |(at, _)| *at)
+    pub fn place(&self, v: ValueId) -> Option<usize> {
+        self.folded.get(&v).map(|(at, _)| *at)
     }
 
     /// The values that the instruction of a statement reads, those of statements folded into it included; none for a folded one.
@@ -86,11 +128,11 @@ impl Plan {
 
     /// Without regard to folded statements.
     fn own(&self, s: &Stmt) -> Vec<ValueId> {
-        let of = |row: Row, more: Option<ValueId>| row.into_iter().chain(more).collect();
+        let of = |row: Vec<ValueId>, more: Option<ValueId>| row.into_iter().chain(more).collect();
         let found = match &s.op {
             Op::Load(space, i) => self.index(*space, *i).map(|row| of(row, None)),
             Op::Store(space, i, x) => self.index(*space, *i).map(|row| of(row, Some(*x))),
-            Op::If(cond, ..) => self.cut(*cond).map(|cut| of(cut.row, Some(cut.bound))),
+            Op::If(cond, ..) => self.cut(*cond).map(|cut| cut.row.into_iter().chain([cut.bound]).collect()),
             Op::Map(..) => s.result.and_then(|r| self.pick(r)).map(|(_, args)| args.to_vec()),
             Op::For { index, lo, hi, .. } => match self.steps.get(index) {
                 Some(Step::Value(step)) => Some(vec![*lo, *hi, *step]),

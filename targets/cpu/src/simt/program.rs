@@ -28,6 +28,9 @@ pub(super) struct Reg {
     pub parts: usize,
 }
 
+/// Where in scratch two words lie.
+pub(super) type Base = [usize; 2];
+
 /// An array that loads and stores reach.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Array {
@@ -44,8 +47,8 @@ pub(super) enum Array {
 pub(super) enum At {
     /// A value.
     Reg(Reg),
-    /// The thread's number more than a value (than 0 without one), modulo 2^32.
-    Row(Option<Reg>),
+    /// The thread's number more than the sum of two words that are the same in all threads, modulo 2^32.
+    Row(Base),
 }
 
 /// How far a counter goes up.
@@ -61,9 +64,22 @@ pub(super) type Kept = usize;
 /// A place in the program.
 pub(super) type Target = usize;
 
+/// A comparison of the thread's number more than `row` (than 0 without it) with `bound`; threads for which it does not hold wait in
+/// `other`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Narrow {
+    pub row: Option<Reg>,
+    pub op: ScalarOp,
+    pub bound: Reg,
+    pub signed: bool,
+    pub other: Kept,
+}
+
 /// An instruction. Those that can leave no thread running say where execution goes on then (`empty`): at the innermost
 /// place where other threads wait.
+// The tag is one byte at a fixed place, since instructions are told apart all the time.
 #[derive(Clone, Debug)]
+#[repr(u8)]
 pub(super) enum Inst {
     /// A scalar operation.
     Map {
@@ -163,13 +179,9 @@ pub(super) enum Inst {
         other: Kept,
         miss: Target,
     },
-    /// As `If`, for a comparison of the thread's number more than `row` (than 0 without it) with `bound`.
+    /// As `If`.
     Cut {
-        row: Option<Reg>,
-        op: ScalarOp,
-        bound: Reg,
-        signed: bool,
-        other: Kept,
+        narrow: Narrow,
         miss: Target,
     },
     /// The end of the first branch: its threads wait, those of `other` run; if there are none, on to `end`.
@@ -285,6 +297,8 @@ pub(crate) struct SimtProgram {
     /// Names of variables, for messages.
     pub(super) locals: Vec<Arc<str>>,
     pub(super) uniforms: Vec<Arc<str>>,
+    /// What depends on sizes only, computed before the first workgroup.
+    pub(super) prologue: Vec<Scalar>,
     pub(super) insts: Vec<Inst>,
     /// Where the user wrote each instruction.
     pub(super) locs: Vec<Loc>,

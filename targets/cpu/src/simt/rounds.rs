@@ -1,8 +1,9 @@
 //! Which threads run: cuts of rows, counted loops, and the rounds of loops that stride.
 
 use super::machine::{SimtLaunch, SimtWorker};
-use super::program::{By, Kept, Reg};
-use girih_base::ScalarOp;
+use super::program::{By, Kept, Narrow, Reg};
+use girih_base::{Result, ScalarOp};
+use std::ops::Range;
 
 impl SimtWorker {
     /// A word that is the same in all threads.
@@ -25,7 +26,8 @@ impl SimtWorker {
             let until = end_at - first;
             self.running.cut(self.running.lo..until, &mut self.kept[other]);
         } else {
-            self.cut(l, Some(counter), ScalarOp::Lt, end, false, other);
+            let row = Some(*counter);
+            self.cut(l, &Narrow { row, op: ScalarOp::Lt, bound: *end, signed: false, other });
         }
         true
     }
@@ -52,45 +54,77 @@ impl SimtWorker {
         }
     }
 
-    /// Threads for which the comparison does not hold wait in `other`.
-    pub(super) fn cut(
+    /// Runs one instruction for the threads for which the comparison holds, if there are any.
+    #[inline(always)]
+    pub(super) fn within(
         &mut self,
         l: &SimtLaunch<'_>,
-        row: Option<&Reg>,
-        op: ScalarOp,
-        bound: &Reg,
-        signed: bool,
-        other: Kept,
-    ) {
+        narrow: &Narrow,
+        run: impl FnOnce(&mut SimtWorker) -> Result<()>,
+    ) -> Result<()> {
+        if let Some(part) = self.part_that_holds(narrow) {
+            if part.is_empty() {
+                return Ok(());
+            }
+            let all = (self.running.lo, self.running.hi);
+            (self.running.lo, self.running.hi) = (part.start, part.end);
+            let done = run(self);
+            (self.running.lo, self.running.hi) = all;
+            return done;
+        }
+        self.cut(l, narrow);
+        let done = if self.running.is_empty() { Ok(()) } else { run(self) };
+        self.running.join(&mut self.kept[narrow.other]);
+        done
+    }
+
+    /// Threads for which the comparison does not hold wait in its set.
+    pub(super) fn cut(&mut self, l: &SimtLaunch<'_>, narrow: &Narrow) {
+        if let Some(part) = self.part_that_holds(narrow) {
+            return self.running.cut(part, &mut self.kept[narrow.other]);
+        }
+        self.cut_each(l, narrow);
+    }
+
+    /// The part of the running threads for which the comparison holds, where they are a whole range and it is at one of its ends, or
+    /// empty.
+    #[inline]
+    fn part_that_holds(&self, narrow: &Narrow) -> Option<Range<usize>> {
         // SAFETY: words that are the same in all threads.
         let word = |r: &Reg| unsafe { *self.word(r) };
-        let (base, bound) = (row.map_or(0, word), word(bound));
-        let number = |w: u32| if signed { w as i32 as i64 } else { w as i64 };
+        let (base, bound) = (narrow.row.as_ref().map_or(0, word), word(&narrow.bound));
+        let number = |w: u32| if narrow.signed { w as i32 as i64 } else { w as i64 };
         let (lo, hi, n) = (self.running.lo, self.running.hi, self.running.span() as i64);
         let first = number(base.wrapping_add(lo as u32));
-        let top = if signed { i32::MAX as i64 } else { u32::MAX as i64 };
-        // Threads below the bound, and up to it: the first so many, unless the numbers wrap around.
-        let below = (number(bound) - first).clamp(0, n) as usize;
-        let until = (number(bound) - first + 1).clamp(0, n) as usize;
-        let kept = &mut self.kept[other];
-        if self.running.full && first + n - 1 <= top {
-            match op {
-                ScalarOp::Lt => return self.running.cut(lo..lo + below, kept),
-                ScalarOp::Le => return self.running.cut(lo..lo + until, kept),
-                ScalarOp::Ge => return self.running.cut(lo + below..hi, kept),
-                ScalarOp::Gt => return self.running.cut(lo + until..hi, kept),
-                // One thread, at an end.
-                ScalarOp::Eq if below == 0 || until as i64 == n || below == until => {
-                    return self.running.cut(lo + below..lo + until, kept);
-                }
-                _ => {}
-            }
+        let top = if narrow.signed { i32::MAX as i64 } else { u32::MAX as i64 };
+        if !self.running.full || first + n - 1 > top {
+            return None;
         }
+        // Threads below the bound, and up to it: the first so many, since the numbers do not wrap around.
+        let below = lo + (number(bound) - first).clamp(0, n) as usize;
+        let until = lo + (number(bound) - first + 1).clamp(0, n) as usize;
+        match narrow.op {
+            ScalarOp::Lt => Some(lo..below),
+            ScalarOp::Le => Some(lo..until),
+            ScalarOp::Ge => Some(below..hi),
+            ScalarOp::Gt => Some(until..hi),
+            // One thread, at an end.
+            ScalarOp::Eq if below == lo || until == hi || below == until => Some(below..until),
+            _ => None,
+        }
+    }
+
+    #[cold]
+    fn cut_each(&mut self, l: &SimtLaunch<'_>, narrow: &Narrow) {
+        // SAFETY: words that are the same in all threads.
+        let word = |r: &Reg| unsafe { *self.word(r) };
+        let (base, bound) = (narrow.row.as_ref().map_or(0, word), word(&narrow.bound));
+        let number = |w: u32| if narrow.signed { w as i32 as i64 } else { w as i64 };
         let all = self.spare(l, 0);
-        for t in lo..hi {
+        for t in self.running.lo..self.running.hi {
             let i = number(base.wrapping_add(t as u32));
             let b = number(bound);
-            let holds = match op {
+            let holds = match narrow.op {
                 ScalarOp::Lt => i < b,
                 ScalarOp::Le => i <= b,
                 ScalarOp::Gt => i > b,
@@ -102,7 +136,7 @@ impl SimtWorker {
             unsafe { *all.add(t) = holds as u8 };
         }
         // SAFETY: a byte for each thread, in a room of whole lines.
-        unsafe { self.running.split(all, &mut self.kept[other]) };
+        unsafe { self.running.split(all, &mut self.kept[narrow.other]) };
     }
 
     /// The next value of a loop variable; past the largest there is none, which no thread's end exceeds.

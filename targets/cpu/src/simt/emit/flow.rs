@@ -16,10 +16,11 @@ impl Emitter<'_> {
                 Some(base) => Some(self.reg(base)?),
                 None => None,
             };
-            Some((row, cut.op, self.reg(cut.bound)?, cut.signed))
+            let bound = self.reg(cut.bound)?;
+            Some(Narrow { row, op: cut.op, bound, signed: cut.signed, other: self.depth })
         });
         let first = |other| match cut {
-            Some((row, op, bound, signed)) => Some(Inst::Cut { row, op, bound, signed, other, miss }),
+            Some(narrow) => Some(Inst::Cut { narrow, miss }),
             None => self.reg(cond).map(|cond| Inst::If { cond, other, miss }),
         };
         if let (None, Some(c)) = (&cut, self.reg(cond).filter(|c| !c.varies)) {
@@ -35,8 +36,19 @@ impl Emitter<'_> {
         }
         let Some(inst) = first(self.depth) else { return };
         let other = self.keep();
+        let start = self.insts.len();
         self.put(inst);
         self.block(then, Around { empty: miss, ..around });
+        // One instruction can do it alone.
+        if let (true, Some(narrow), [_, Inst::Fused(f)]) = (otherwise.is_empty(), cut, &mut self.insts[start..])
+            && f.within.is_none()
+        {
+            f.within = Some(narrow);
+            self.insts.remove(start);
+            self.locs.remove(start);
+            self.depth -= 1;
+            return;
+        }
         self.mark(miss);
         if !otherwise.is_empty() {
             self.put(Inst::Else { other, end });
@@ -108,6 +120,12 @@ impl Emitter<'_> {
 
     /// Labels become places.
     pub(super) fn resolve(&mut self) {
+        // A jump to a jump goes to its end at once; jumps lead forwards, so this ends.
+        for i in 0..self.labels.len() {
+            while let Some(Inst::Jump(to)) = self.insts.get(self.labels[i]) {
+                self.labels[i] = self.labels[*to];
+            }
+        }
         let labels = &self.labels;
         for inst in &mut self.insts {
             let targets: [Option<&mut Target>; 3] = match inst {

@@ -36,40 +36,87 @@ impl Emitter<'_> {
             let regs = args.iter().map(|v| self.reg(*v)).collect::<Option<Vec<Reg>>>()?;
             return Some(Inst::Scalar(Box::new(Scalar { op: *op, kind, args: three(&regs)?, dst: to })));
         }
-        let mut operands = Vec::new();
-        let mut rows = Vec::new();
-        for (k, v) in args.iter().enumerate() {
-            operands.push(match self.plan.folded(*v) {
-                Some(Stmt { op: Op::Load(space, index), loc, .. }) => {
-                    rows.push((self.plan.place(*v), k));
-                    Operand::Row(self.row(*space, *index, loc)?)
-                }
-                _ => Operand::Reg(self.reg(*v)?),
-            });
-        }
+        let rows: Vec<(usize, usize)> =
+            args.iter().enumerate().filter_map(|(k, v)| Some((self.plan.place(*v)?, k))).collect();
         if let (Dest::Value(dst), None, true) = (&dst, pick, rows.is_empty()) {
             let regs: Vec<Reg> = args.iter().filter_map(|v| self.reg(*v)).collect();
             return Some(Inst::Map { inner: Inner::of(*op, &dtypes), args: three(&regs)?, dst: *dst });
         }
-        rows.sort();
         let work = pick.map_or_else(|| Work::Map(Inner::of(*op, &dtypes)), |(pick, _)| Work::Pick(pick));
         let bytes = Lane::of(self.kernel.values[r.0 as usize].ty.dtype).bytes();
-        let rows = rows.into_iter().map(|(_, k)| k).collect();
-        Some(Inst::Fused(Box::new(Fused { work, args: operands, rows, dst, bytes })))
+        let varies = self.varies.values[r.0 as usize];
+        let args_at = [0; 3].map(|at| Operand::Reg(at, 0));
+        let f = Fused {
+            work,
+            args: args_at,
+            by: [1; 3],
+            rows: Vec::new(),
+            dst,
+            bytes,
+            varies,
+            onto: None,
+            meets: Vec::new(),
+            within: None,
+        };
+        self.fused(args, f, rows)
+    }
+
+    /// Fills in where the operands lie and how results overlap them.
+    fn fused(&mut self, args: &[ValueId], mut f: Fused, mut rows: Vec<(usize, usize)>) -> Option<Inst> {
+        // In the order of the kernel.
+        rows.sort();
+        f.rows = rows.into_iter().map(|(_, k)| k).collect();
+        for (k, v) in args.iter().enumerate() {
+            let bytes = Lane::of(self.kernel.values[v.0 as usize].ty.dtype).bytes();
+            let folded = self.plan.folded(*v).map(|s| (s.op.clone(), s.loc.clone()));
+            let same = match (folded, &f.dst) {
+                (Some((Op::Load(space, index), loc)), dst) => {
+                    let mut row = self.row(space, index, &loc)?;
+                    row.nth = matches!(space, Space::Buffer(_)).then(|| self.nth());
+                    let meets = |to: &RowAt| match (row.array, to.array) {
+                        (Array::Buffer(_), Array::Buffer(_)) => true,
+                        _ => row.place == to.place,
+                    };
+                    let same = matches!(dst, Dest::Row(to) if to.place == row.place && to.base == row.base);
+                    if !same && matches!(dst, Dest::Row(to) if meets(to)) {
+                        f.meets.push((k, bytes));
+                    }
+                    f.by[k] = 1;
+                    f.args[k] = Operand::Row(row);
+                    same
+                }
+                (_, dst) => {
+                    let r = self.reg(*v)?;
+                    f.by[k] = r.varies as usize;
+                    f.args[k] = Operand::Reg(r.at, if r.varies { bytes } else { 0 });
+                    match dst {
+                        Dest::Variable(to) if r.at == to.at && r.varies == to.varies => true,
+                        Dest::Variable(to) if r.at < to.at + to.pitch.max(8) && to.at < r.at + r.pitch.max(8) => {
+                            f.meets.push((k, bytes));
+                            false
+                        }
+                        _ => false,
+                    }
+                }
+            };
+            if same && (f.onto.is_some() || bytes != f.bytes) {
+                f.meets.push((k, bytes));
+            } else if same {
+                f.onto = Some(k);
+            }
+        }
+        Some(Inst::Fused(Box::new(f)))
     }
 
     fn row(&mut self, space: Space, index: ValueId, loc: &Loc) -> Option<RowAt> {
-        let base = match self.plan.index(space, index)? {
-            Some(base) => Some(self.reg(base)?),
-            None => None,
-        };
-        let dtype = match space {
-            Space::Buffer(i) => self.kernel.buffers[i as usize].elem.dtype,
-            Space::Shared(i) => self.kernel.shared[i as usize].elem.dtype,
+        let base = self.base(&self.plan.index(space, index)?)?;
+        let (dtype, place) = match space {
+            Space::Buffer(i) => (self.kernel.buffers[i as usize].elem.dtype, i as usize),
+            Space::Shared(i) => (self.kernel.shared[i as usize].elem.dtype, self.kernel.buffers.len() + i as usize),
             Space::Local(_) => return None,
         };
         let bytes = Lane::of(dtype).bytes();
-        Some(RowAt { array: self.array(space), base, bytes, nth: self.nth(), loc: loc.clone() })
+        Some(RowAt { array: self.array(space), place, base, bytes, nth: None, loc: loc.clone() })
     }
 }
 

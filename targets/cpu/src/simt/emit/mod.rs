@@ -7,12 +7,15 @@ use super::fused::Dest;
 use super::layout::Layout;
 use super::plan::Plan;
 use super::program::*;
+use super::scalar::Scalar;
 use super::uniform::Varies;
 use girih_base::Loc;
 use girih_simt::{Kernel, Op, Space, Stmt, ValueId};
 
 /// Instructions, where the user wrote each, and how many sets of threads and loads there are.
 pub(super) struct Emitted {
+    /// See [`SimtProgram`].
+    pub prologue: Vec<Scalar>,
     pub insts: Vec<Inst>,
     pub locs: Vec<Loc>,
     pub kept: usize,
@@ -26,6 +29,7 @@ pub(super) fn emit(kernel: &Kernel, varies: &Varies, plan: &Plan, layout: &Layou
         varies,
         plan,
         layout,
+        prologue: Vec::new(),
         insts: Vec::new(),
         locs: Vec::new(),
         labels: Vec::new(),
@@ -39,7 +43,7 @@ pub(super) fn emit(kernel: &Kernel, varies: &Varies, plan: &Plan, layout: &Layou
     e.mark(end);
     e.put(Inst::End);
     e.resolve();
-    Emitted { insts: e.insts, locs: e.locs, kept: e.kept, loads: e.loads }
+    Emitted { prologue: e.prologue, insts: e.insts, locs: e.locs, kept: e.kept, loads: e.loads }
 }
 
 struct Emitter<'a> {
@@ -47,6 +51,7 @@ struct Emitter<'a> {
     varies: &'a Varies,
     plan: &'a Plan,
     layout: &'a Layout,
+    prologue: Vec<Scalar>,
     insts: Vec<Inst>,
     locs: Vec<Loc>,
     /// Where each label is.
@@ -128,10 +133,15 @@ impl Emitter<'_> {
     /// The index of an access.
     fn at(&self, space: Space, index: ValueId) -> Option<At> {
         match self.plan.index(space, index) {
-            Some(None) => Some(At::Row(None)),
-            Some(Some(base)) => self.reg(base).map(|r| At::Row(Some(r))),
+            Some(base) => self.base(&base).map(At::Row),
             None => self.reg(index).map(At::Reg),
         }
+    }
+
+    /// Where the words lie whose sum these values are.
+    fn base(&self, values: &[ValueId]) -> Option<Base> {
+        let at = |k: usize| values.get(k).map_or(Some(self.layout.zero_at), |v| Some(self.reg(*v)?.at));
+        Some([at(0)?, at(1)?])
     }
 
     /// The number of the next load.
@@ -184,10 +194,11 @@ impl Emitter<'_> {
                 let Some(index) = self.at(*space, *index) else { return };
                 Inst::Load { array: self.array(*space), index, dst, nth: self.nth() }
             }
-            (Op::Map(..), Some(dst)) => {
-                let Some(inst) = self.map(s, Dest::Value(dst)) else { return };
-                inst
-            }
+            (Op::Map(..), Some(dst)) => match (self.map(s, Dest::Value(dst)), result) {
+                (Some(Inst::Scalar(s)), Some(r)) if self.plan.early(r) => return self.prologue.push(*s),
+                (Some(inst), _) => inst,
+                (None, _) => return,
+            },
             (Op::MakeVec(parts), Some(dst)) if parts.len() > 1 => {
                 for (to, part) in parts.iter().enumerate() {
                     if let Some(x) = self.reg(*part) {
