@@ -76,7 +76,14 @@ fn main() -> ExitCode {
     let mut out = std::io::stdout().lock();
     match run(cli.command, &context, &mut out).and_then(|()| Ok(std::io::Write::flush(&mut out)?)) {
         Ok(()) | Err(Failure::Closed) => ExitCode::SUCCESS,
-        Err(Failure::Diag(diag)) => output::report(&diag),
+        Err(Failure::Found(diag)) => output::report(&diag),
+        Err(Failure::Diag(diag)) => {
+            if context.json {
+                // What cannot be written is on the error output, too.
+                let _ = output::write_json(&mut out, &serde_json::json!({ "error": output::json(&diag) }));
+            }
+            output::report(&diag)
+        }
     }
 }
 

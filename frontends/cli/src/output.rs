@@ -1,6 +1,7 @@
 //! Where text goes, and what can go wrong with it.
 
-use girih_base::Diag;
+use girih_base::{Diag, Label, Loc};
+use serde_json::{Value, json};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,6 +17,8 @@ pub type Done<T = ()> = Result<T, Failure>;
 pub enum Failure {
     /// Something was refused.
     Diag(Box<Diag>),
+    /// Something was found; the output says it already.
+    Found(Box<Diag>),
     /// Nobody reads the output any more; not an error.
     Closed,
 }
@@ -47,6 +50,33 @@ impl From<serde_json::Error> for Failure {
 pub fn report(diag: &Diag) -> ExitCode {
     note(&diag.to_string());
     ExitCode::FAILURE
+}
+
+/// A diagnostic as JSON. Its positions have the calls that led there, from the inside out; `text` is what people see.
+pub fn json(diag: &Diag) -> Value {
+    let place =
+        |loc: &Loc| loc.position().map(|(file, line, column)| json!({ "file": file, "line": line, "column": column }));
+    let label = |label: &Label| {
+        let mut row = place(&label.loc).unwrap_or_else(|| json!({}));
+        let calls = std::iter::successors(label.loc.call_site(), |site| site.call_site());
+        row["text"] = json!(label.text);
+        row["calls"] = calls.filter_map(place).collect();
+        row
+    };
+    json!({
+        "code": diag.code,
+        "message": diag.message,
+        "labels": diag.labels.iter().map(label).collect::<Vec<_>>(),
+        "notes": diag.notes,
+        "help": diag.help,
+        "text": diag.to_string(),
+    })
+}
+
+/// Prints one JSON value.
+pub fn write_json(out: Out, value: &Value) -> Done {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    Ok(writeln!(out)?)
 }
 
 /// One line for people, beside the output.

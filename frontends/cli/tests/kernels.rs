@@ -99,6 +99,36 @@ fn a_cuda_kernel_runs() {
 }
 
 #[test]
+fn findings_and_errors_are_json_where_that_is_asked_for() {
+    let folder = files();
+    let ask = |args: &[&str]| {
+        let out = girih(args, folder.path());
+        (
+            serde_json::from_slice::<Value>(&out.stdout).unwrap(),
+            out.status.code(),
+            String::from_utf8(out.stderr).unwrap(),
+        )
+    };
+    let reverse = ["check", "scale.cu::reverse", "--arg", "x=arange:i32[64]", "--json", "--block"];
+    let (report, code, error) = ask(&[&reverse[..], &["64"]].concat());
+    let finding = &report["findings"][0];
+    assert_eq!((code, report["grid"].as_array().unwrap().len()), (Some(1), 3));
+    assert!(finding["code"].as_str().unwrap().starts_with("S10"), "{report}");
+    let place = &finding["labels"][0];
+    assert_eq!((place["file"].as_str(), place["line"].as_u64()), (Some("scale.cu"), Some(12)), "{report}");
+    assert_eq!(finding["text"].as_str().unwrap().trim_end(), error.trim_end());
+    let args = ["--grid", "2", "--block", "32", "--arg", "x=arange:f32[200]", "--arg", "by=2.0", "--arg", "n=100"];
+    let (report, code, _) = ask(&[&["check", "scale.cu::scale<float, 4>", "--json"], &args[..]].concat());
+    assert_eq!((code, report["findings"].as_array().map(Vec::len)), (Some(0), Some(0)), "{report}");
+    // A launch that lacks something has no findings, but an error.
+    let (report, code, _) = ask(&["check", "scale.cu::reverse", "--block", "64", "--json"]);
+    assert_eq!((code, report["error"]["code"].as_str()), (Some(1), Some("C006")), "{report}");
+    let (report, code, _) = ask(&["emit", "softmax.py::nothing", "--json"]);
+    assert_eq!(code, Some(1));
+    assert!(report["error"]["message"].as_str().is_some_and(|m| m.contains("nothing")), "{report}");
+}
+
+#[test]
 fn kernels_are_listed_and_printed() {
     let folder = files();
     let out = girih(&["emit", "softmax.py"], folder.path());

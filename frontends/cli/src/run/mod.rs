@@ -6,7 +6,7 @@ mod report;
 
 use crate::Context;
 use crate::kernel::File;
-use crate::output::{Done, Out, note, time};
+use crate::output::{self, Done, Failure, Out, note, time};
 use crate::rig::{DeviceSpec, Rig, auto};
 use argument::Given;
 use girih_base::{Diag, Loc, Result};
@@ -107,11 +107,25 @@ impl Check {
     /// Runs the kernel in the emulator; the first finding is the error.
     pub fn run(self, context: &Context, out: Out) -> Done {
         let prepared = self.launch.prepare()?;
-        prepared.check(&self.subgroups)?;
+        let found = match prepared.check(&self.subgroups) {
+            Ok(()) => None,
+            // What the emulator says of the kernel, not what the launch lacks.
+            Err(d) if d.code.starts_with("S1") => Some(d),
+            Err(d) => return Err(d.into()),
+        };
         if context.json {
-            let value = serde_json::json!({ "kernel": prepared.kernel, "grid": prepared.grid, "findings": [] });
-            serde_json::to_writer_pretty(&mut *out, &value)?;
-            return Ok(writeln!(out)?);
+            let findings: Vec<_> = found.iter().map(|d| output::json(d)).collect();
+            let value = serde_json::json!({
+                "kernel": prepared.kernel,
+                "grid": prepared.grid,
+                "subgroups": self.subgroups,
+                "findings": findings,
+            });
+            output::write_json(out, &value)?;
+            return found.map_or(Ok(()), |d| Err(Failure::Found(d)));
+        }
+        if let Some(d) = found {
+            return Err(d.into());
         }
         let [x, y, z] = prepared.grid;
         Ok(writeln!(out, "{}: {} x {} x {} programs, nothing found", prepared.kernel, x, y, z)?)
@@ -191,8 +205,7 @@ impl Prepared {
                 "arrays": outcome.arrays.iter().map(report::json).collect::<Vec<_>>(),
                 "files": files.iter().map(|(_, path)| path).collect::<Vec<_>>(),
             });
-            serde_json::to_writer_pretty(&mut *out, &value)?;
-            return Ok(writeln!(out)?);
+            return output::write_json(out, &value);
         }
         for b in &outcome.arrays {
             writeln!(out, "{}", report::line(b))?;

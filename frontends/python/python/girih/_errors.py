@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 
 class Error(Exception):
@@ -45,6 +46,18 @@ class Error(Exception):
         if self.help is not None:
             lines.append(f"  = help: {self.help}")
         return "\n".join(lines)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as what JSON has, with the keys that `girih --json` uses; `text` is what `str()` gives."""
+        keys = ("file", "line", "column", "text")
+        return {
+            "code": self.code,
+            "message": self.message,
+            "labels": [dict(zip(keys, label)) for label in self.labels],
+            "notes": list(self.notes),
+            "help": self.help,
+            "text": str(self),
+        }
 
     def __reduce__(self):
         parts = {"labels": self.labels, "notes": self.notes, "help": self.help, "rendered": self._rendered}
