@@ -75,7 +75,7 @@ impl File {
                 .map(|k| {
                     let template =
                         if k.template.is_empty() { String::new() } else { format!("<{}>", k.template.join(", ")) };
-                    (k.name + &template, k.params)
+                    (k.handle + &template, k.params)
                 })
                 .collect(),
         }

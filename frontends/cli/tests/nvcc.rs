@@ -80,6 +80,15 @@ fn kernels_of_several_files_are_launched_in_every_way() {
 }
 
 #[test]
+fn kernels_of_one_name_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(program) = build(&["overloads.cu"], &folder) else { return };
+    for device in devices() {
+        passes(&program, &[], device);
+    }
+}
+
+#[test]
 fn failures_are_errors_of_cuda_and_last() {
     let folder = tempfile::tempdir().unwrap();
     let Some(program) = build(&["failures.cu"], &folder) else { return };

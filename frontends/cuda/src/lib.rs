@@ -15,6 +15,7 @@ mod launch;
 mod lex;
 mod lower;
 mod module;
+mod named;
 mod parse;
 mod pp;
 mod random;

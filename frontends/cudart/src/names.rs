@@ -11,6 +11,15 @@ pub fn plain(mangled: &str) -> String {
     functions(last(&text))
 }
 
+/// The types of a kernel's parameters, `(float*, int)`; nothing for a name that is not mangled.
+pub fn parameters(mangled: &str) -> String {
+    let text = Symbol::new(mangled).ok().and_then(|s| s.demangle_with_options(&DemangleOptions::new()).ok());
+    let Some(text) = text else { return String::new() };
+    let name = last(&text);
+    let end = name.as_ptr() as usize - text.as_ptr() as usize + name.len();
+    text[end..].to_string()
+}
+
 /// Functions among the template arguments by their names: `k<&f(float*, int)>` is `k<f>`.
 fn functions(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
@@ -60,6 +69,15 @@ fn last(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parameters_are_those_of_the_source() {
+        let rows =
+            [("_Z1kIfEvPT_j", "(float*, unsigned int)"), ("_Z3addPKfS0_", "(float const*, float const*)"), ("c", "")];
+        for (mangled, list) in rows {
+            assert_eq!(parameters(mangled), list, "{mangled}");
+        }
+    }
 
     #[test]
     fn names_are_those_of_the_source() {

@@ -24,6 +24,8 @@ pub struct Function {
     pub program: usize,
     /// Its name with template arguments.
     pub name: String,
+    /// The types of its parameters.
+    pub parameters: String,
 }
 
 /// A variable by the address of its shadow on the host.
@@ -63,7 +65,8 @@ impl Programs {
 
     /// A kernel of a translation unit.
     pub fn add_function(&mut self, program: usize, stub: u64, mangled: &str) {
-        self.functions.insert(stub, Function { program, name: names::plain(mangled) });
+        let (name, parameters) = (names::plain(mangled), names::parameters(mangled));
+        self.functions.insert(stub, Function { program, name, parameters });
     }
 
     /// A variable of a translation unit.
@@ -106,7 +109,13 @@ impl Programs {
         let function = self.function(stub)?;
         let refuse = |d| Fault::lasting(Code::NOT_SUPPORTED, d);
         let caps = girih_cuda::caps(&*rig.target);
-        let compiled = self.module(function.program)?.compile(&function.name, &shape, caps).map_err(refuse)?;
+        let module = self.module(function.program)?;
+        let base = function.name.split('<').next().unwrap_or_default();
+        let name = match module.overloaded(base) {
+            true => function.name.clone() + &function.parameters,
+            false => function.name.clone(),
+        };
+        let compiled = module.compile(&name, &shape, caps).map_err(refuse)?;
         self.ready.push(((stub, shape), Ready { compiled, kernel: None }));
         Ok(self.ready.len() - 1)
     }

@@ -26,7 +26,7 @@ pub struct CudaKernel {
     symbols: BTreeMap<String, girih_exec::Array>,
 }
 
-/// A kernel of a file: name, template parameters, parameters, place.
+/// A kernel of a file: what it is asked for by, template parameters, parameters, place.
 type Row = (String, Vec<String>, Vec<String>, String);
 
 /// An array among the arguments: the parameter's number, a number for its memory, and whether it begins inside that.
@@ -51,7 +51,12 @@ impl CudaModule {
     /// The kernels, in order.
     #[getter]
     fn kernels(&self) -> Vec<Row> {
-        self.module.kernels().into_iter().map(|k| (k.name, k.template, k.params, k.place)).collect()
+        self.module.kernels().into_iter().map(|k| (k.handle, k.template, k.params, k.place)).collect()
+    }
+
+    /// Names of the parameters of a kernel, named as for `compile`.
+    fn parameters(&self, kernel: &str) -> PyResult<Vec<String>> {
+        Ok(raise(self.module.kernel(kernel))?.params)
     }
 
     /// Compiles a kernel, named with its template arguments, and loads it. The shape of launch is threads of a block, axes of
@@ -106,15 +111,18 @@ fn arranged(plain: &Compiled, nulls: u64, places: &[Place]) -> Result<Pointers> 
 
 #[pymethods]
 impl CudaKernel {
-    /// The parameter, and whether what it points to is written, of each buffer, in the order of the parameters.
+    /// Of each buffer, in the order of the parameters: the parameter, whether what it points to is written, and what that is where it is
+    /// numbers or vectors of them.
     #[getter]
-    fn pointers(&self) -> Vec<(usize, bool)> {
+    fn pointers(&self) -> Vec<(usize, bool, Option<&'static str>)> {
         let other = |a: &&Argument| {
             matches!(a, Argument::Scalar { .. } | Argument::Start { .. } | Argument::Texture { shared: true, .. })
         };
         let buffers = self.compiled.arguments.iter().filter(|a| !other(a)).zip(&self.compiled.kernel.buffers);
         let rows = buffers.filter_map(|(argument, buffer)| match argument {
-            Argument::Buffer { parameter, .. } => Some((*parameter, buffer.written)),
+            Argument::Buffer { parameter, element, offset: 0, .. } => {
+                Some((*parameter, buffer.written, element.map(|e| e.name())))
+            }
             _ => None,
         });
         rows.collect()

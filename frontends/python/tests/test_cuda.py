@@ -90,6 +90,23 @@ def test_one_array_for_two_pointers(device):
     np.testing.assert_array_equal(x, [*range(1, 32), 0])
 
 
+def test_kernels_of_one_name(device):
+    source = """
+    __global__ void k(float* x) { x[0] = 1.5f; }
+    __global__ void k(int* x, int n) { x[0] = n; }
+    """
+    module = girih.cuda.load(source)
+    assert list(module) == ["k(float*)", "k(int*, int)"]
+    x, n = np.zeros(1, np.float32), np.zeros(1, np.int32)
+    module["k(float*)"][1, 1](x)
+    module["k(int *, int)"][1, 1](n, 7)
+    assert (x[0], n[0]) == (1.5, 7)
+    with pytest.raises(girih.Error, match="there are 2 kernels `k`"):
+        module["k"]
+    with pytest.raises(girih.Error, match="takes these parameters"):
+        module["k(double*)"]
+
+
 def test_mistakes(device, module, tmp_path):
     x = np.zeros(4, np.float32)
     launch = module["scale<float, 4>"][1, 32]
@@ -115,6 +132,50 @@ def test_mistakes(device, module, tmp_path):
     with pytest.raises(girih.Error) as e:
         girih.cuda.load(tmp_path / "wrong.cu")["wrong"][1, 1](x)
     assert e.value.code == "U003" and e.value.labels[0][1] == 2
+
+
+def test_arrays_are_what_pointers_point_to(device):
+    module = girih.cuda.load(
+        """
+        #include <cuda_bf16.h>
+        __global__ void one(float* x) { x[0] = 1; }
+        __global__ void four(float4* x) { x[0].w = 1; }
+        __global__ void bytes(unsigned char* x) { x[0] = 255; }
+        __global__ void halves(__nv_bfloat16* x) { x[0] = __float2bfloat16(1.0f); }
+        struct Pair { int a; float b; };
+        __global__ void pairs(Pair* x) { x[0].b = x[0].a; }
+        """
+    )
+    good = [
+        ("one", np.float32, 0x3F800000),
+        ("four", np.float32, 0),
+        ("bytes", np.uint8, 255),
+        ("bytes", np.int8, 255),
+        ("bytes", np.bool_, 255),
+        ("halves", np.uint16, 0x3F80),
+        ("pairs", np.uint32, 5),
+    ]
+    for name, dtype, first in good:
+        x = np.full(16, 5).astype(dtype) if name == "pairs" else np.zeros(16, dtype)
+        module[name][1, 1](x)
+        assert int.from_bytes(x[:1].tobytes(), "little") == first, name
+    wrong = [("one", np.float64), ("one", np.int32), ("four", np.float16), ("bytes", np.int32), ("halves", np.int16)]
+    for name, dtype in [*wrong, ("halves", np.float16)]:
+        for x in (np.zeros(16, dtype), girih.array(np.zeros(16, dtype))):
+            with pytest.raises(girih.Error, match="points to") as e:
+                module[name][1, 1](x)
+            assert e.value.code == "Y013"
+            assert not np.asarray(x).any()
+
+
+def test_sources_in_any_encoding(tmp_path):
+    (tmp_path / "latin.cu").write_bytes(b"// caf\xe9\n__global__ void k(float* x) { x[0] = N + F; }\n")
+    module = girih.cuda.load(tmp_path / "latin.cu", defines={"N": True, "F": False})
+    x = np.zeros(1, np.float32)
+    with girih.device("cpu"):
+        module["k"][1, 1](x)
+    assert x[0] == 1
+    assert list(girih.cuda.load("// \ud800\n__global__ void k(float* x) {}\n")) == ["k"]
 
 
 def test_kernels_are_checked():

@@ -179,8 +179,7 @@ impl Prepared {
     }
 
     fn cuda(&self, module: &girih_cuda::Module, session: &mut Session<'_>) -> Result<Ready> {
-        let base = self.kernel.split('<').next().unwrap_or_default().trim();
-        let params = module.kernels().into_iter().find(|k| k.name == base).map(|k| k.params).unwrap_or_default();
+        let girih_cuda::KernelInfo { name: base, params, .. } = module.kernel(&self.kernel)?;
         let block = self.block.ok_or_else(|| {
             Diag::error("C006", "a CUDA kernel needs the size of its blocks").help("add --block 256, or X,Y,Z")
         })?;

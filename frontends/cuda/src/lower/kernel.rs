@@ -95,6 +95,37 @@ pub fn lower(p: &Program, function: usize, args: &[TemplateArg], shape: LaunchSh
     Err(p.sources.error("U006", at, "this kernel needs more decisions than are tried", "here"))
 }
 
+/// Whether a kernel with these template arguments has parameters of these types; constness does not count.
+pub fn takes(p: &Program, function: usize, args: &[TemplateArg], types: &[TemplateArg]) -> Result<bool> {
+    let mut l = Lowerer::new(p, LaunchShape::new([1, 1, 1], 1), crate::named::NO_CAPS, Choices::default());
+    let mut same = || -> R<bool> {
+        let f = &p.functions[function];
+        let (env, _) = l.bind_template(&f.template, args, f.at)?;
+        l.scopes.push(env);
+        let mut own = Vec::new();
+        for param in &f.params {
+            own.push(l.ty(&param.ty, param.at)?);
+        }
+        l.scopes.pop();
+        let mut asked = Vec::new();
+        for t in types {
+            let TemplateArg::Type(t) = t else { return Ok(false) };
+            asked.push(l.ty(t, f.at)?);
+        }
+        // On the host a texture is a number.
+        let number = |t: &Type| matches!(t, Type::Texture | Type::Scalar(Scalar::ULongLong));
+        let fits = |(a, b): (&Type, &Type)| a == b || *a == Type::Texture && number(b);
+        Ok(own.len() == asked.len() && own.iter().zip(&asked).all(fits))
+    };
+    match same() {
+        Ok(same) => Ok(same),
+        // Template arguments that are missing, and types that nobody knows.
+        Err(Fail::Diag(d)) if d.code != "U006" => Ok(false),
+        Err(Fail::Diag(d)) => Err(d),
+        Err(Fail::Retry) => Ok(false),
+    }
+}
+
 /// The bytes of a `__constant__` or `__device__` variable before the first launch; `None` where there is no such variable.
 pub fn initial(p: &Program, name: &str, caps: Caps) -> Result<Option<Vec<u8>>> {
     let device = |v: &&Var| &*v.name == name && matches!(v.place, Storage::Constant | Storage::Device);
@@ -412,7 +443,7 @@ impl<'p> Lowerer<'p> {
             ));
         }
         let unique = self.unique(name);
-        let dtype = if self.choices.words.contains(&format!("b:{unique}")) { DType::U32 } else { self.storage(elem) };
+        let dtype = self.storage(&format!("b:{unique}"), elem);
         if dtype == DType::F64 && !self.caps.double {
             return Err(self.no_double(at));
         }

@@ -30,6 +30,7 @@ mod warp;
 mod wide;
 mod words;
 
+pub(crate) use kernel::takes;
 pub use kernel::{Argument, Compiled, initial, lower};
 pub(crate) use texture::known as is_texture_function;
 
@@ -53,6 +54,8 @@ pub struct Caps {
     pub int64: bool,
     /// Doubles, and 64-bit integers to move their bits; otherwise they are refused.
     pub double: bool,
+    /// Atomic operations on 64-bit integers, and such integers to move their bits; otherwise they are refused.
+    pub atomic64: bool,
     /// For a checker, the lanes of a warp: operations of warps keep their own form, and assertions say what alignment and lanes
     /// the program counts on.
     pub checked: Option<u32>,
@@ -177,6 +180,8 @@ pub(crate) struct Choices {
     pub memory: BTreeSet<At>,
     /// Arrays kept as u32 words, for atomics or mixed types.
     pub words: BTreeSet<String>,
+    /// Arrays kept as u64, for atomics of that width.
+    pub longs: BTreeSet<String>,
     /// Conditions that differ between threads around operations that all threads must reach.
     pub diverges: BTreeSet<At>,
     /// Arrays that a pointer variable may point into, where they are several.

@@ -21,6 +21,7 @@ from __future__ import annotations
 import operator
 import os
 import pathlib
+import re
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -32,7 +33,7 @@ from girih._arguments import HostArgument, HostMemory, clusters, pointer
 from girih._array import Array
 from girih._check import Checked
 from girih._devices import current_device
-from girih._dtypes import dtype_of
+from girih._dtypes import _ML_DTYPES, dtype_of
 from girih._errors import Error
 
 __all__ = ["Kernel", "Module", "load"]
@@ -42,7 +43,8 @@ _FLOATS = {"f16": "e", "f32": "f", "f64": "d"}
 
 
 class Module(Mapping[str, "Kernel"]):
-    """The kernels of a file, by name: `module["scale"]`, with template arguments `module["scale<float, 4>"]`."""
+    """The kernels of a file, by name: `module["scale"]`, with template arguments `module["scale<float, 4>"]`, and with the types of
+    parameters where several kernels have one name: `module["scale(float*, int)"]`."""
 
     def __init__(self, module: _girih.CudaModule) -> None:
         self._module = module
@@ -52,10 +54,10 @@ class Module(Mapping[str, "Kernel"]):
     def __getitem__(self, name: str) -> Kernel:
         found = self._kernels.get(name)
         if found is None:
-            plain = name.split("<")[0].strip()
-            if plain not in self._rows:
+            plain = re.split("[<(]", name)[0].strip()
+            if plain not in (re.split("[<(]", known)[0] for known in self._rows):
                 raise KeyError(f"{name!r}: the file has {', '.join(self._rows) or 'no kernel'}")
-            found = self._kernels[name] = Kernel(self._module, name, self._rows[plain][1])
+            found = self._kernels[name] = Kernel(self._module, name, self._module.parameters(name))
         return found
 
     def __iter__(self) -> Iterator[str]:
@@ -150,7 +152,10 @@ class Kernel:
         kernel = self.compiled(grid, block, shared, [x is None for x in args], device, places)
         if 0 in grid:
             return
-        written = {place[i][0] for i, writes in kernel.pointers if writes and i in place}
+        for i, _, element in kernel.pointers:
+            if i in place and element is not None:
+                self._check_type(i, found[i], element)
+        written = {place[i][0] for i, writes, _ in kernel.pointers if writes and i in place}
         buffers: dict[int, _girih.Buffer] = {i: x._buffer for i, x in arrays.items()}
         for first, memory in memories.items():
             buffers[first] = memory.upload(device, name, first in written, True)
@@ -167,6 +172,20 @@ class Kernel:
         for first, memory in memories.items():
             if first in written:
                 memory.write_back(buffers[first], name)
+
+    def _check_type(self, index: int, array: Array | HostArgument | None, element: str) -> None:
+        """Refuses an array of another type than a pointer's; integers of one size are taken for each other, as by a cast."""
+        if array is None or array.dtype == element:
+            return
+        own, want = array.dtype, dtype_of(element)
+        # What NumPy lacks comes as unsigned integers.
+        held = want in _ML_DTYPES and own.kind == "unsigned"
+        if own.bits != want.bits or ("float" in (own.kind, want.kind) and not held):
+            raise Error(
+                "Y013",
+                f"argument `{self.parameters[index]}` of kernel `{self.__name__}` points to {want}, got an array of {own}",
+                help="convert it, `x.astype(...)`, or give its memory as it is with another type, `x.view(...)`",
+            )
 
     def _bytes(self, index: int, value: Any, parts: list[tuple[str, int]]) -> bytes:
         """A number or struct as C lays it out."""
@@ -216,13 +235,18 @@ def load(
     if isinstance(source, os.PathLike) or "\n" not in source:
         path = pathlib.Path(source)
         try:
-            text, file = path.read_text(encoding="utf-8"), os.fspath(source)
+            text, file = path.read_text(encoding="utf-8", errors="replace"), os.fspath(source)
         except OSError as why:
             raise Error("Y016", f"{path} cannot be read", notes=[str(why)]) from why
         folders.insert(0, path.parent)
     else:
         text, file = source, "<cuda>"
-    given = [(name, "1" if value is True else str(value)) for name, value in (defines or {}).items()]
+    if not text.isascii():
+        # Python's text may have halves of characters, which no file has.
+        text = text.encode("utf-8", "replace").decode("utf-8")
+    # As C++ writes them.
+    words = {True: "1", False: "0"}
+    given = [(n, words[v] if isinstance(v, bool) else str(v)) for n, v in (defines or {}).items()]
     return Module(_girih.CudaModule(text, file, _headers(text, folders), given))
 
 
