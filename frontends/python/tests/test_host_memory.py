@@ -280,13 +280,17 @@ def test_copies_to_devices_take_any_order():
     assert girih.array(x.T[::-1], "f64").numpy().tolist() == x.T[::-1].tolist()
 
 
+class Own(np.ndarray):
+    """An array of a class of its own."""
+
+
 def test_subclasses_and_files(device, tmp_path, cuda):
     for way in ("triton", "cuda"):
         x = np.memmap(tmp_path / f"{way[:3]}.bin", F32, "w+", shape=(8,))
         WAYS[way](cuda, x, np.arange(8, dtype=F32), 8)
         x.flush()
         assert np.fromfile(tmp_path / f"{way[:3]}.bin", F32).tolist() == list(range(1, 9))
-        m = np.asmatrix(np.zeros((2, 4), F32))
+        m = np.zeros((2, 4), F32).view(Own)
         WAYS[way](cuda, m, np.arange(8, dtype=F32), 8)
         assert m.sum() == 36
 

@@ -170,6 +170,12 @@ def test_what_is_no_number(value):
             assert e.value.code == "Y013", e.value
 
 
+def test_texts_that_are_none():
+    with girih.device("cpu"), pytest.raises(girih.Error) as e:
+        run(constant, "a\ud800", F32)
+    assert e.value.code == "Y013"
+
+
 def test_none_where_a_number_belongs():
     with girih.device("cpu"), pytest.raises(girih.Error) as e:
         run(stored, None, F32)

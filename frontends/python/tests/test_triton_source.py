@@ -5,6 +5,7 @@ import pathlib
 import re
 
 import kernels
+import numpy as np
 import pytest
 
 import girih
@@ -139,3 +140,41 @@ def test_small_functions():
     assert [triton.next_power_of_2(n) for n in (0, 1, 2, 3, 1000)] == [1, 1, 2, 4, 1024]
     config = triton.Config({"BLOCK": 4}, num_warps=2)
     assert config.all_kwargs() == {"BLOCK": 4} and str(config) == "BLOCK: 4"
+
+
+DEFAULT = 32
+
+
+@triton.jit
+def padded(x, é="ü", B: tl.constexpr = DEFAULT, PAIR: tl.constexpr = (DEFAULT, -DEFAULT), *, SUM: tl.constexpr = (
+    DEFAULT
+    + 1
+), KIND: tl.constexpr = tl.float32):  # fmt: skip
+    return (x + B + PAIR[1] * 100 + SUM * 10000).to(KIND)
+
+
+@triton.jit
+def with_defaults(x_ptr, E: tl.constexpr = DEFAULT):
+    tl.store(x_ptr, padded(tl.load(x_ptr)))
+    tl.store(x_ptr + 1, E)
+
+
+def test_defaults_are_what_they_were_when_the_function_was_defined(monkeypatch):
+    monkeypatch.setitem(globals(), "DEFAULT", 5)
+    x = np.zeros(2, np.float32)
+    with girih.device("cpu"):
+        with_defaults[(1,)](x)
+        assert x.tolist() == [32 - 3200 + 330000, 32]
+        # They are no variables that the kernel reads.
+        monkeypatch.setitem(globals(), "DEFAULT", 6)
+        with_defaults[(1,)](x)
+    with pytest.raises(girih.Error) as e:
+        wrong_after_defaults[(1,)](x)
+    assert e.value.labels[0][1] == wrong_after_defaults.fn.__code__.co_firstlineno + 4
+
+
+@triton.jit
+def wrong_after_defaults(
+    x_ptr, B: tl.constexpr = DEFAULT * 1000
+):
+    tl.store(x_ptr, nothing)  # noqa: F821

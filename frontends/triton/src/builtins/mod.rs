@@ -179,7 +179,7 @@ impl Args {
         match self.get(name) {
             Value::Pointer(p) => Ok(p),
             other => Err(e
-                .error("K008", format!("`tl.{}` takes a pointer, got {other}", self.row.name), "here")
+                .error("K008", format!("`tl.{}` takes a pointer, got {}", self.row.name, other.quoted()), "here")
                 .note("an address that is loaded or computed from integers cannot be traced to a parameter")
                 .help("pass the buffer as a parameter of its own and add offsets to it")),
         }
@@ -194,7 +194,7 @@ impl Args {
                 None if !v.is_const() => Err(e.not_constant(&format!("argument `{name}` of `tl.{}`", self.row.name))),
                 None => Err(e.error(
                     "K006",
-                    format!("argument `{name}` of `tl.{}` is {v}, expected an integer", self.row.name),
+                    format!("argument `{name}` of `tl.{}` is {}, expected an integer", self.row.name, v.quoted()),
                     "here",
                 )),
             },
@@ -216,7 +216,7 @@ impl Args {
             Some(Value::Type(d)) => Ok(Some(d)),
             Some(v) => Err(e.error(
                 "K006",
-                format!("argument `{name}` of `tl.{}` is {v}, expected a type", self.row.name),
+                format!("argument `{name}` of `tl.{}` is {}, expected a type", self.row.name, v.quoted()),
                 "here",
             )),
         }
@@ -252,7 +252,7 @@ impl Args {
                 }
             }
             v if !v.is_const() => Err(wrong(e, format!("is {v}, expected a constant integer: an axis"))),
-            v => Err(wrong(e, format!("is {v}, expected an integer: an axis"))),
+            v => Err(wrong(e, format!("is {}, expected an integer: an axis", v.quoted()))),
         }
     }
 
@@ -266,7 +266,7 @@ impl Args {
                 return Err(if v.is_const() {
                     e.error(
                         "K006",
-                        format!("argument `{name}` of `tl.{}` is {v}, expected a shape", self.row.name),
+                        format!("argument `{name}` of `tl.{}` is {}, expected a shape", self.row.name, v.quoted()),
                         "here",
                     )
                 } else {

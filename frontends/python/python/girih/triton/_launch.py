@@ -368,6 +368,11 @@ def _constant(kernel: str, name: str, value: Any) -> Any:
     if isinstance(value, float):
         # 0.0 and -0.0 are equal to a dictionary, and no NaN is: their bits tell.
         return ("float", struct.unpack("<Q", struct.pack("<d", value))[0])
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as why:
+            raise Error("Y013", f"constant `{name}` of kernel `{kernel}` is no text: {value!r}") from why
     if value is None or isinstance(value, (bool, int, str)):
         # 1 and True are equal to a dictionary; their types tell them apart.
         return (type(value).__name__, value)

@@ -220,6 +220,9 @@ def _read(fn: Callable[..., Any], decorator: str | None) -> _Function:
             "Y011", f"`{name}` is not a function with `def`", labels=[(file, first, 1, "its source starts here")]
         )
     indent = len(lines[0]) - len(lines[0].lstrip())
+    bound = _bound_defaults(fn, tree)
+    for default, literal in reversed(bound):
+        _replace(lines, default, literal, indent)
     lines = lines[tree.lineno - 1 :]
     line = first + tree.lineno - 1
     above = (decorator is not None) + (indent > 0)
@@ -229,13 +232,41 @@ def _read(fn: Callable[..., Any], decorator: str | None) -> _Function:
         indent, line = 0, 2
     names: list[str] = []
     attributes: dict[str, list[str]] = {}
+    replaced = {id(inner) for default, _ in bound for inner in ast.walk(default)}
     for part in [*tree.body, tree.args, *filter(None, [tree.returns])]:
         for node in ast.walk(part):
+            if id(node) in replaced:
+                continue
             if isinstance(node, ast.Name) and node.id not in names:
                 names.append(node.id)
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 attributes.setdefault(node.value.id, []).append(node.attr)
     return _Function(fn, file, lines, line, indent, decorator, names, attributes)
+
+
+def _bound_defaults(fn: Callable[..., Any], tree: ast.FunctionDef) -> list[tuple[ast.expr, str]]:
+    """Defaults of parameters that are computed, with the values they got when the function was defined, in the order of the text."""
+    parameters = inspect.signature(fn).parameters
+    positional = [*tree.args.posonlyargs, *tree.args.args]
+    pairs = list(zip(reversed(positional), reversed(tree.args.defaults)))[::-1]
+    pairs += [(a, d) for a, d in zip(tree.args.kwonlyargs, tree.args.kw_defaults) if d is not None]
+    found = []
+    for argument, node in pairs:
+        literal = _literal(parameters[argument.arg].default) if argument.arg in parameters else None
+        if literal is not None and not isinstance(node, ast.Constant):
+            found.append((node, literal))
+    return found
+
+
+def _replace(lines: list[str], node: ast.expr, text: str, indent: int) -> None:
+    """Puts a text on one line in the place of an expression, and keeps the number of lines."""
+    first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
+    before = lines[first].encode()[: node.col_offset + indent].decode()
+    after = lines[last].encode()[(node.end_col_offset or 0) + indent :].decode()
+    if first == last:
+        lines[first] = before + text + after
+    else:
+        lines[first : last + 1] = [f"{before}{text}\n", *["\n"] * (last - first - 1), after]
 
 
 def _globals(function: _Function) -> Iterator[tuple[str, Any, Any]]:
