@@ -1,7 +1,7 @@
 //! Kernels by their names: with template arguments, and with the types of their parameters where several have one name.
 
 use crate::ast::{Function, Role, TemplateArg, TypeExpr};
-use crate::lower::{self, Caps};
+use crate::lower;
 use crate::module::{KernelInfo, Module, deep};
 use crate::parse;
 use girih_base::{Diag, Result};
@@ -153,9 +153,6 @@ impl Module {
 fn is_kernel(f: &Function) -> bool {
     f.role == Role::Kernel && !f.body.is_empty()
 }
-
-/// What compiling in any shape needs not: types are resolved without a target.
-pub(crate) const NO_CAPS: Caps = Caps { int64: false, double: true, checked: None, native: false };
 
 fn is_const(t: &TypeExpr) -> bool {
     matches!(t, TypeExpr::Pointer(_, true, _))

@@ -97,7 +97,9 @@ pub fn lower(p: &Program, function: usize, args: &[TemplateArg], shape: LaunchSh
 
 /// Whether a kernel with these template arguments has parameters of these types; constness does not count.
 pub fn takes(p: &Program, function: usize, args: &[TemplateArg], types: &[TemplateArg]) -> Result<bool> {
-    let mut l = Lowerer::new(p, LaunchShape::new([1, 1, 1], 1), crate::named::NO_CAPS, Choices::default());
+    // Types are resolved without a target.
+    let caps = Caps { double: true, ..Caps::default() };
+    let mut l = Lowerer::new(p, LaunchShape::new([1, 1, 1], 1), caps, Choices::default());
     let mut same = || -> R<bool> {
         let f = &p.functions[function];
         let (env, _) = l.bind_template(&f.template, args, f.at)?;
