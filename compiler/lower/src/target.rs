@@ -42,6 +42,8 @@ pub struct TargetDesc {
     pub subgroup_size: [u32; 2],
     /// dtypes with native arithmetic.
     pub native: Vec<DType>,
+    /// Atomic operations on 64-bit integers.
+    pub wide_atomics: bool,
     /// Most storage buffers of one kernel.
     pub max_buffers: u32,
     /// Largest range of one binding, in bytes.
@@ -71,6 +73,7 @@ impl TargetDesc {
             staging: false,
             subgroups: false,
             subgroup_size: [1, 1],
+            wide_atomics: true,
             native: vec![DType::Bool, DType::I32, DType::U32, DType::I64, DType::U64, DType::F32, DType::F64],
             max_buffers: 64,
             max_binding: 1 << 40,
@@ -96,6 +99,7 @@ impl TargetDesc {
             staging: false,
             subgroups: false,
             subgroup_size: [4, 128],
+            wide_atomics: false,
             native: vec![DType::Bool, DType::I32, DType::U32, DType::F32],
             max_buffers: 8,
             max_binding: 128 << 20,

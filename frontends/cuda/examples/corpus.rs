@@ -87,7 +87,7 @@ fn main() {
                 continue;
             }
         };
-        let caps = Caps { int64: true, double: true, checked: None, native: false };
+        let caps = Caps { int64: true, double: true, atomic64: true, checked: None, native: false };
         for k in module.kernels() {
             if only.as_ref().is_some_and(|o| *o != k.name) {
                 continue;

@@ -113,7 +113,8 @@ pub fn caps(target: &dyn Target) -> Caps {
     let desc = target.desc();
     let checked = (target.identity() == CHECKER).then(|| desc.subgroup_size[0]);
     let native = checked.is_none() && desc.subgroups && desc.subgroup_size == [32, 32];
-    Caps { int64: wide.contains(&DType::I64) && !graphics, double: wide.contains(&DType::F64), checked, native }
+    let (int64, double) = (wide.contains(&DType::I64) && !graphics, wide.contains(&DType::F64));
+    Caps { int64, double, atomic64: desc.wide_atomics, checked, native }
 }
 
 /// A kernel on a device.

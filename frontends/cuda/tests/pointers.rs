@@ -147,7 +147,7 @@ fn masks_hold_around_them() {
         o[i] = s;
     }";
     let module = girih_cuda::Module::parse(src, "t.cu", &|_, _| None).unwrap();
-    let caps = girih_cuda::Caps { int64: true, double: true, checked: None, native: false };
+    let caps = girih_cuda::Caps { int64: true, double: true, atomic64: true, checked: None, native: false };
     // Whether lanes that are off take part is not defined: only that it translates, and that all agree, is asked.
     assert!(module.compile("k", &girih_cuda::LaunchShape::new([32, 1, 1], 1), caps).is_ok());
     let src = "__global__ void k(int* a, int* b, int* o) {

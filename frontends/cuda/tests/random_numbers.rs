@@ -189,7 +189,7 @@ fn doubles_of_generators() {
         assert_eq!(doubles(&r), want[..2], "{}", r.on);
     }
     // WGSL has no logarithm of doubles: the emulator has.
-    let caps = girih_cuda::Caps { int64: true, double: true, checked: None, native: false };
+    let caps = girih_cuda::Caps { int64: true, double: true, atomic64: true, checked: None, native: false };
     let o = doubles(&launch(src, "normal", 1, 1, vec![zeros(4)]).emulate(32, caps).unwrap());
     assert!((o[0] - want[2]).abs() < 1e-12 && (o[1] - want[3]).abs() < 1e-12, "{o:?}, want {want:?}");
 }

@@ -77,12 +77,25 @@ fn doubles_and_wide_atomics_need_a_target_that_has_them() {
         .compile(
             "k",
             &LaunchShape::new([32, 1, 1], 1),
-            Caps { int64: false, double: false, checked: None, native: false },
+            Caps { int64: false, double: false, atomic64: false, checked: None, native: false },
         )
         .unwrap_err();
     assert_eq!(e.code, "U010", "{e}");
-    let d = refusal("__global__ void k(unsigned long long* o) { atomicAdd(o, 1ull); }", "k", 32);
-    assert_eq!(d.code, "U010", "{d}");
+    let m = Module::parse(
+        "__global__ void k(unsigned long long* o) { atomicAdd(o, 1ull); }
+struct Mixed { int narrow; unsigned long long wide; };
+__global__ void mixed(Mixed* o) { o->narrow = 1; atomicAdd(&o->wide, 1ull); }",
+        "k.cu",
+        &|_, _| None,
+    )
+    .unwrap();
+    let all = Caps { int64: true, double: true, atomic64: true, checked: None, native: false };
+    for (kernel, caps) in [("k", Caps { atomic64: false, ..all }), ("mixed", all)] {
+        let d = m.compile(kernel, &LaunchShape::new([32, 1, 1], 1), caps).unwrap_err();
+        assert_eq!(d.code, "U010", "{d}");
+        assert!(d.message.contains("64-bit atomic") && d.help.is_some(), "{d}");
+    }
+    m.compile("k", &LaunchShape::new([32, 1, 1], 1), all).unwrap();
 }
 
 #[test]
@@ -109,7 +122,7 @@ fn wrong_programs_say_what_and_where() {
 #[test]
 fn launches_that_do_not_fit() {
     let m = Module::parse("template <int N> __global__ void k(int* o) { o[0] = N; }", "k.cu", &|_, _| None).unwrap();
-    let caps = Caps { int64: true, double: true, checked: None, native: false };
+    let caps = Caps { int64: true, double: true, atomic64: true, checked: None, native: false };
     let shape = LaunchShape::new([32, 1, 1], 1);
     for kernel in ["q", "k", "k<1, 2>", "k<", "k<int>"] {
         let e = m.compile(kernel, &shape, caps).unwrap_err();
@@ -158,7 +171,7 @@ fn hostile_files_stay_within_bounds() {
             && let Err(e) = m.compile(
                 "k",
                 &LaunchShape::new([32, 1, 1], 1),
-                Caps { int64: true, double: true, checked: None, native: false },
+                Caps { int64: true, double: true, atomic64: true, checked: None, native: false },
             )
         {
             assert_ne!(e.code, "U011", "{}", &text[..text.len().min(300)]);
@@ -237,9 +250,11 @@ fn broken_files_are_answered() {
                 [LaunchShape::new([64, 1, 1], 1), LaunchShape { dynamic_shared: 256, ..LaunchShape::new([8, 4, 1], 2) }]
             {
                 for (name, wide) in [(k.name.clone(), true), (format!("{}<float, 4>", k.name), false)] {
-                    if let Err(e) =
-                        m.compile(&name, &shape, Caps { int64: wide, double: wide, checked: None, native: false })
-                    {
+                    if let Err(e) = m.compile(
+                        &name,
+                        &shape,
+                        Caps { int64: wide, double: wide, atomic64: wide, checked: None, native: false },
+                    ) {
                         assert_ne!(e.code, "U011", "{text}");
                     }
                 }
@@ -289,9 +304,11 @@ fn broken_programs_of_a_corpus_are_answered() {
         for k in m.kernels() {
             let shape = LaunchShape { dynamic_shared: 4096, ..LaunchShape::new([64, 2, 1], 2) };
             for name in [k.name.clone(), format!("{}<float>", k.name), format!("{}<float, 16>", k.name)] {
-                if let Err(e) =
-                    m.compile(&name, &shape, Caps { int64: false, double: true, checked: None, native: false })
-                {
+                if let Err(e) = m.compile(
+                    &name,
+                    &shape,
+                    Caps { int64: false, double: true, atomic64: true, checked: None, native: false },
+                ) {
                     assert_ne!(e.code, "U011", "{name}: {text}");
                 }
             }

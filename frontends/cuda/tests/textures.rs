@@ -307,7 +307,7 @@ fn textures_go_through_functions_structs_and_conditions() {
 
 #[test]
 fn what_does_not_fit_is_said() {
-    let caps = girih_cuda::Caps { int64: true, double: true, checked: None, native: false };
+    let caps = girih_cuda::Caps { int64: true, double: true, atomic64: true, checked: None, native: false };
     let shape = |mode| {
         let mut s = LaunchShape::new([32, 1, 1], 1);
         s.textures[0] = mode;

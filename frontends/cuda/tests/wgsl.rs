@@ -6,8 +6,9 @@ use girih_wgpu::WgpuTarget;
 
 fn wgsl(source: &str, kernel: &str, shape: LaunchShape) -> String {
     let module = Module::parse(source, "kernel.cu", &|_, _| None).unwrap();
-    let compiled =
-        module.compile(kernel, &shape, Caps { int64: false, double: false, checked: None, native: false }).unwrap();
+    let compiled = module
+        .compile(kernel, &shape, Caps { int64: false, double: false, atomic64: false, checked: None, native: false })
+        .unwrap();
     WgpuTarget::webgpu().emit(&compiled.kernel).unwrap().text
 }
 

@@ -31,7 +31,7 @@ use girih_graph::ops::{Kernel, KernelLevel};
 use std::path::Path;
 
 /// What every device has: a node of a graph may run on any.
-const PORTABLE: Caps = Caps { int64: false, double: false, checked: None, native: false };
+const PORTABLE: Caps = Caps { int64: false, double: false, atomic64: false, checked: None, native: false };
 
 /// A preprocessed and parsed `.cu` file.
 pub struct Module(girih_cuda::Module);

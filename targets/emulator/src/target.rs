@@ -22,6 +22,7 @@ impl Emulator {
             max_buffers: 64,
             workgroup_bytes: 65536,
             subgroup_size: [subgroup, subgroup],
+            wide_atomics: true,
             ..TargetDesc::webgpu()
         };
         desc.native.extend([DType::I64, DType::U64, DType::F64]);

@@ -7,6 +7,7 @@ use girih_base::{DType, DebugInfo, Diag, Dim, Result};
 use girih_driver::Target;
 use girih_lower::TargetDesc;
 use girih_plan::{Arg, Format, KernelCode};
+use girih_simt::{Op, Stmt};
 use naga::valid::Capabilities;
 use std::sync::Arc;
 use wgpu::Features;
@@ -30,6 +31,11 @@ const FEATURES: &[FeatureRow] = &[
         feature: Features::SHADER_F64,
         capability: Capabilities::FLOAT64,
         apply: |d| d.native.push(DType::F64),
+    },
+    FeatureRow {
+        feature: Features::SHADER_INT64_ATOMIC_ALL_OPS,
+        capability: Capabilities::SHADER_INT64_ATOMIC_ALL_OPS,
+        apply: |d| d.wide_atomics = true,
     },
     FeatureRow { feature: Features::SUBGROUP, capability: Capabilities::SUBGROUP, apply: |d| d.subgroups = true },
     FeatureRow { feature: Features::TIMESTAMP_QUERY, capability: Capabilities::empty(), apply: |_| {} },
@@ -132,6 +138,14 @@ impl WgpuTarget {
         let kernel = guarded.as_ref().unwrap_or(kernel);
         let (instrumented, debug) = girih_simt::debug::instrument(kernel, instances).unzip();
         let kernel = instrumented.as_ref().unwrap_or(kernel);
+        if !self.desc.wide_atomics
+            && let Some(s) = wide_atomic(kernel, &kernel.body)
+        {
+            return Err(Diag::error("W001", format!("kernel `{}` updates 64 bits atomically", kernel.name))
+                .at(&s.loc, "here")
+                .note(format!("target `{}` has atomic operations on 32 bits only", self.desc.name))
+                .help("use 32-bit values, or one value for each workgroup and a second kernel"));
+        }
         let over = |what: &str, has: u64, most: u64| {
             Diag::error(
                 "W005",
@@ -179,6 +193,16 @@ impl WgpuTarget {
         let (shader, debug) = self.emit_with(kernel, &rounds::symbols([&kernel.groups]), threads(kernel))?;
         Ok(packed(kernel, shader, debug))
     }
+}
+
+/// An atomic operation on 64 bits.
+fn wide_atomic<'k>(kernel: &girih_simt::Kernel, stmts: &'k [Stmt]) -> Option<&'k Stmt> {
+    stmts.iter().find_map(|s| match &s.op {
+        Op::Atomic(_, _, _, x) | Op::CompareExchange(_, _, x, _) => {
+            (kernel.values[x.0 as usize].ty.dtype.bits() == 64).then_some(s)
+        }
+        op => op.blocks().into_iter().find_map(|b| wide_atomic(kernel, b)),
+    })
 }
 
 /// What the bounds of sizes are looked up in.

@@ -249,6 +249,7 @@ inline float __uint2float_rn(unsigned v) { return (float)v; }
 inline float __fadd_rn(float a, float b) { return a + b; }
 inline float __fmul_rn(float a, float b) { return a * b; }
 inline long long __double_as_longlong(double v) { long long r; memcpy(&r, &v, 8); return r; }
+inline double __longlong_as_double(long long v) { double r; memcpy(&r, &v, 8); return r; }
 using std::isfinite;
 using std::isinf;
 using std::isnan;

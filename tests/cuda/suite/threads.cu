@@ -172,6 +172,64 @@ __global__ void atomic_counters(unsigned* out) {
 // launch: atomic_floats grid=4 block=32 x=mixed:f32[128] out=zeros:f32[1]
 __global__ void atomic_floats(const float* x, float* out) { atomicAdd(out, x[blockIdx.x * blockDim.x + threadIdx.x]); }
 
+// launch: atomic_longs grid=4 block=32 x=mixed:i32[128] out=zeros:u64[9]
+__global__ void atomic_longs(const int* x, unsigned long long* out) {
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    unsigned long long v = (unsigned long long)(long long)x[i] * 0x123456789ull;
+    atomicAdd(&out[0], v);
+    atomicMax(&out[1], v);
+    atomicMin(&out[2], v);
+    atomicXor(&out[3], v);
+    atomicOr(&out[4], 1ull << (i % 64));
+    atomicAnd(&out[5], v);
+    if (i == 77) atomicExch(&out[6], v);
+    // The largest signed value, in an array of unsigned ones.
+    atomicMax((long long*)&out[7], (long long)v);
+    if (x[i] > 0) out[8] = 5;
+}
+
+// launch: atomic_longs_shared grid=2 block=64 x=mixed:i32[128] out=zeros:i64[4]
+__global__ void atomic_longs_shared(const int* x, long long* out) {
+    __shared__ long long top;
+    __shared__ unsigned long long sum;
+    if (threadIdx.x == 0) {
+        top = -(1ll << 60);
+        sum = 0;
+    }
+    __syncthreads();
+    long long v = (long long)x[blockIdx.x * blockDim.x + threadIdx.x] << 33;
+    atomicMax(&top, v);
+    atomicAdd(&sum, (unsigned long long)v);
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        out[blockIdx.x] = top;
+        out[2 + blockIdx.x] = (long long)sum;
+    }
+}
+
+// Whole numbers: their sums are exact in any order.
+// launch: atomic_doubles grid=4 block=32 x=mixed:i32[128] out=zeros:f64[2]
+__global__ void atomic_doubles(const int* x, double* out) {
+    double v = x[blockIdx.x * blockDim.x + threadIdx.x];
+    atomicAdd(&out[0], v);
+    out[1] = 2.5;
+}
+
+__device__ double add_by_words(double* address, double value) {
+    unsigned long long* words = (unsigned long long*)address;
+    unsigned long long old = *words, assumed;
+    do {
+        assumed = old;
+        old = atomicCAS(words, assumed, __double_as_longlong(value + __longlong_as_double(assumed)));
+    } while (assumed != old);
+    return __longlong_as_double(old);
+}
+// launch: exchanged_doubles grid=4 block=32 x=mixed:i32[128] out=zeros:f64[2]
+__global__ void exchanged_doubles(const int* x, double* out) {
+    add_by_words(&out[0], (double)x[blockIdx.x * blockDim.x + threadIdx.x]);
+    if (blockIdx.x + threadIdx.x == 0) out[1] = 1.0;
+}
+
 // launch: compare_and_swap grid=4 block=32 x=mixed:f32[128] out=zeros:i32[1]
 __global__ void compare_and_swap(const float* x, int* out) {
     float v = x[blockIdx.x * blockDim.x + threadIdx.x];

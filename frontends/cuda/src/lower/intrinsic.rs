@@ -8,6 +8,7 @@ mod math;
 mod print;
 mod ptx;
 mod refused;
+mod wide_atomic;
 
 use super::call::Operand;
 use super::value::{Binding, Place, Tv, Val};

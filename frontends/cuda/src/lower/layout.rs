@@ -62,8 +62,14 @@ impl Lowerer<'_> {
         }
     }
 
-    /// The element type that an array of `ty` is stored in: the scalar where there is only one 32-bit kind, else words.
-    pub fn storage(&self, ty: &Type) -> DType {
+    /// The element type that an array of `ty` with this key is stored in: the scalar where there is only one kind, else words.
+    pub fn storage(&self, key: &str, ty: &Type) -> DType {
+        if self.choices.words.contains(key) {
+            return DType::U32;
+        }
+        if self.choices.longs.contains(key) {
+            return DType::U64;
+        }
         let mut scalars = BTreeSet::new();
         self.kinds(ty, &mut scalars);
         let mut kinds = scalars.iter();

@@ -130,6 +130,9 @@ impl Lowerer<'_> {
         let (index, bit) = self.element(p, plus, size, store.size);
         if size == store.size {
             let raw = self.raw_load(space, index);
+            if size == 8 {
+                return Ok(self.long_value(raw, s));
+            }
             let Some(want) = self.reg(s) else { return Err(self.need_words(space, at)) };
             return Ok(Val::One(self.b_bits(raw, want)));
         }
@@ -250,11 +253,14 @@ impl Lowerer<'_> {
         }
         let (index, bit) = self.element(p, plus, size, store.size);
         if size == store.size {
-            if self.reg(s).is_none() {
+            let id = if size == 8 {
+                self.long_bits(v, s, store.dtype)
+            } else if self.reg(s).is_some() {
+                let id = self.id(v, s);
+                self.b_bits(id, store.dtype)
+            } else {
                 return Err(self.need_words(space, at));
-            }
-            let id = self.id(v, s);
-            let id = self.b_bits(id, store.dtype);
+            };
             self.raw_store(space, index, id);
             return Ok(());
         }

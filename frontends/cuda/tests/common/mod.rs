@@ -182,10 +182,10 @@ impl Launch<'_> {
 
     /// Runs everywhere; every way must succeed.
     pub fn run(&self) -> Vec<Ran> {
-        let all = Caps { int64: true, double: true, checked: None, native: false };
-        let pairs = Caps { int64: false, double: false, checked: None, native: false };
+        let all = Caps { int64: true, double: true, atomic64: true, checked: None, native: false };
+        let pairs = Caps { int64: false, double: false, atomic64: false, checked: None, native: false };
         let mut ran = Vec::new();
-        let graphics = Caps { int64: false, double: true, checked: None, native: false };
+        let graphics = Caps { int64: false, double: true, atomic64: true, checked: None, native: false };
         for (subgroup, caps) in [(8, all), (32, pairs), (64, graphics)] {
             match self.emulate(subgroup, caps) {
                 Ok(r) => ran.push(r),
@@ -252,7 +252,7 @@ static GPU: LazyLock<Mutex<Option<girih_wgpu::WgpuDevice>>> = LazyLock::new(|| {
 
 /// The refusal of a kernel.
 pub fn refusal(source: &str, kernel: &str, block: u32) -> Box<girih_base::Diag> {
-    let caps = Caps { int64: true, double: true, checked: None, native: false };
+    let caps = Caps { int64: true, double: true, atomic64: true, checked: None, native: false };
     let shape = LaunchShape::new([block, 1, 1], 1);
     match Module::parse(source, "test.cu", &|_, _| None) {
         Ok(m) => match m.compile(kernel, &shape, caps) {

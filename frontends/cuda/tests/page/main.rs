@@ -41,7 +41,7 @@ fn source(code: &str) -> String {
 
 fn compile(code: &str, double: bool) -> Result<(), Box<Diag>> {
     let shape = LaunchShape { dynamic_shared: 1024, ..LaunchShape::new([64, 1, 1], 1) };
-    let caps = Caps { int64: double, double, checked: None, native: false };
+    let caps = Caps { int64: double, double, atomic64: double, checked: None, native: false };
     Module::parse(&source(code), "row.cu", &|_, _| None)?.compile("k", &shape, caps).map(|_| ())
 }
 

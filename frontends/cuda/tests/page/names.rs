@@ -201,6 +201,12 @@ const ATOMICS: &[Row] = &[
         "on 32-bit integers, in global and shared memory",
     ),
     ("`atomicAdd(float*)`, `atomicExch(float*)`", "atomicAdd(x, f); atomicExch(x, f);", "by compare and exchange"),
+    (
+        "`atomicAdd`, `Sub`, `Exch`, `Min`, `Max`, `CAS`, `And`, `Or`, `Xor` on 64-bit integers",
+        "atomicAdd(q, 1ull); atomicMax(q, 2ull); q[0] = atomicCAS(q, 1ull, 2ull);",
+        "where the device has them",
+    ),
+    ("`atomicAdd(double*)`", "atomicAdd(&y[0], d);", "by compare and exchange, where the device has it on 64 bits"),
     ("`atomicAdd` of `float2`, `float4`", "atomicAdd(v, make_float4(1, 2, 3, 4));", "lane by lane, as CUDA does"),
 ];
 

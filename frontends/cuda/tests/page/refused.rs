@@ -14,8 +14,6 @@ pub const ROWS: &[(&str, &str)] = &[
     ("barriers that some threads reach", "if (threadIdx.x < 3) __syncthreads();"),
     ("grid-wide synchronisation", "auto g = cg::this_grid(); g.sync();"),
     ("`clock`, `clock64`", "l = clock64(); o[0] = l;"),
-    ("64-bit atomic operations", "atomicAdd(q, 1ull);"),
-    ("`atomicAdd(double*)`", "atomicAdd(&y[0], d);"),
     ("arithmetic with a rounding of its own", "x[0] = __fadd_ru(f, f);"),
     ("`erfc` of doubles", "y[0] = erfc(d);"),
     ("shuffles of a width that is computed", "o[0] = __shfl_down_sync(0xffffffff, i, 1, i);"),

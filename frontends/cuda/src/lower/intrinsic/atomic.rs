@@ -1,12 +1,11 @@
-//! Atomic operations: native on 32-bit integers, by compare and exchange on the bits of everything else that fits a word.
+//! Atomic operations: native on integers of 32 bits and, in [`super::wide_atomic`], of 64; by compare and exchange on the bits of
+//! everything else.
 
 use super::super::call::Operand;
 use super::super::value::{Base, Ix, Place, Ptr, Tv, Val};
 use super::super::*;
 use girih_base::{DType, ScalarOp as S};
 use girih_simt::{AtomicOp, Op};
-
-const U32: Ty = Ty::scalar(DType::U32);
 
 impl Lowerer<'_> {
     pub fn atomic_call(&mut self, id: &str, args: &[Operand], at: At) -> R<Option<Tv>> {
@@ -77,21 +76,6 @@ impl Lowerer<'_> {
         let Some(s) = t.scalar() else {
             return Err(self.err("U004", at, "an atomic operation on something that is no number"));
         };
-        if s.size() == 8 {
-            return Err(
-                match self.refuse(
-                    at,
-                    format!("a 64-bit atomic operation on {}", s.name()),
-                    "use 32-bit values, or one value for each block and a second kernel",
-                ) {
-                    Fail::Diag(mut d) => {
-                        d.code = "U010";
-                        Fail::Diag(d)
-                    }
-                    r => r,
-                },
-            );
-        }
         let operand = |l: &mut Self, i: usize| -> R<Tv> {
             let v = values
                 .get(i)
@@ -112,6 +96,10 @@ impl Lowerer<'_> {
             "Xor" => Some(AtomicOp::Xor),
             _ => None,
         };
+        if s.size() == 8 {
+            let new = if op == "CAS" { Some(operand(self, 2)?) } else { None };
+            return self.wide_atomic((op, native), &p, space, (s, x, new), at).map(Some);
+        }
         let store = self.store_of(space);
         if store.size != 4 || store.dtype == DType::F32 {
             return Err(self.need_words(space, at));
@@ -161,9 +149,19 @@ impl Lowerer<'_> {
 
     /// Reads a word, computes its new value, and tries until nobody came between.
     #[allow(clippy::too_many_arguments, reason = "the pieces of the operation")]
-    fn exchange_loop(&mut self, op: &str, p: &Ptr, space: Space, s: Scalar, x: Tv, new: Option<Tv>, at: At) -> R<Tv> {
-        let (index, bit) = if s.size() == 4 {
-            (self.count_in(p.unit, p.ix, p.plus, 4), Ix::K(0))
+    pub(super) fn exchange_loop(
+        &mut self,
+        op: &str,
+        p: &Ptr,
+        space: Space,
+        s: Scalar,
+        x: Tv,
+        new: Option<Tv>,
+        at: At,
+    ) -> R<Tv> {
+        let ty = Ty::scalar(self.store_of(space).dtype);
+        let (index, bit) = if s.size() >= 4 {
+            (self.count_in(p.unit, p.ix, p.plus, s.size()), Ix::K(0))
         } else {
             let small = self.count_in(p.unit, p.ix, p.plus, s.size());
             let per = 4 / s.size();
@@ -178,7 +176,7 @@ impl Lowerer<'_> {
             (self.ix_div(small, per as i64), bit)
         };
         let index = self.ix(index);
-        let (seen, result) = (self.new_local("seen", U32, None), self.new_local("old_word", U32, None));
+        let (seen, result) = (self.new_local("seen", ty, None), self.new_local("old_word", ty, None));
         let mut failed = None;
         let body = |l: &mut Self| {
             let first = l.b.load(space, index);
@@ -186,10 +184,10 @@ impl Lowerer<'_> {
             l.open();
             let word = l.b.get(seen);
             let done = (|l: &mut Self| -> R<ValueId> {
-                let old = if s.size() == 4 {
-                    l.bits32(&Val::One(word), Scalar::UInt, s)
-                } else {
-                    Val::One(l.narrow(word, bit, s))
+                let old = match s.size() {
+                    8 => l.long_value(word, s),
+                    4 => l.bits32(&Val::One(word), Scalar::UInt, s),
+                    _ => Val::One(l.narrow(word, bit, s)),
                 };
                 let old = Tv { v: old, t: Type::Scalar(s) };
                 let value = match op {
@@ -220,6 +218,9 @@ impl Lowerer<'_> {
                     _ => return Err(l.err("U004", at, format!("atomic{op} on {}", s.name()))),
                 };
                 let value = l.convert(value, &Type::Scalar(s), at)?;
+                if s.size() == 8 {
+                    return Ok(l.long_bits(&value.v, s, ty.dtype));
+                }
                 if s.size() == 4 {
                     return Ok(match l.bits32(&value.v, s, Scalar::UInt) {
                         Val::One(v) => v,
@@ -242,7 +243,7 @@ impl Lowerer<'_> {
                     word
                 }
             };
-            let got = l.b.push(Op::CompareExchange(space, index, word, next), U32);
+            let got = l.b.push(Op::CompareExchange(space, index, word, next), ty);
             l.b.set(seen, got);
             let same = l.m(S::Eq, &[got, word]);
             l.open();
@@ -270,10 +271,10 @@ impl Lowerer<'_> {
             return Err(e);
         }
         let word = self.b.get(result);
-        let v = if s.size() == 4 {
-            self.bits32(&Val::One(word), Scalar::UInt, s)
-        } else {
-            Val::One(self.narrow(word, bit, s))
+        let v = match s.size() {
+            8 => self.long_value(word, s),
+            4 => self.bits32(&Val::One(word), Scalar::UInt, s),
+            _ => Val::One(self.narrow(word, bit, s)),
         };
         Ok(Tv { v, t: Type::Scalar(s) })
     }

@@ -222,7 +222,7 @@ impl Lowerer<'_> {
             return Err(self.refuse(at, "pointers in shared memory", "store indices instead"));
         }
         let unique = self.unique(name);
-        let dtype = if self.choices.words.contains(&format!("s:{unique}")) { DType::U32 } else { self.storage(t) };
+        let dtype = self.storage(&format!("s:{unique}"), t);
         let size = dtype.bits() / 8;
         let len = self.size(t).div_ceil(size).max(1);
         self.b.shared.push(girih_simt::Shared { name: unique, elem: Ty::scalar(dtype), len });
@@ -260,8 +260,7 @@ impl Lowerer<'_> {
             Some(i) => i,
             None => {
                 let unique = self.unique(&v.name);
-                let dtype =
-                    if self.choices.words.contains(&format!("s:{unique}")) { DType::U32 } else { self.storage(&elem) };
+                let dtype = self.storage(&format!("s:{unique}"), &elem);
                 let len = bytes.div_ceil(dtype.bits() / 8);
                 self.b.shared.push(girih_simt::Shared { name: unique, elem: Ty::scalar(dtype), len });
                 let i = self.b.shared.len() as u32 - 1;
