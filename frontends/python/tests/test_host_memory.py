@@ -235,6 +235,49 @@ def test_no_axes_and_no_elements(device, cuda):
         WAYS[way](cuda, np.zeros((3, 0), F32), np.zeros((0, 5), F32), 0)
 
 
+def test_an_empty_view_among_others(device, cuda):
+    @triton.jit
+    def three(out_ptr, nothing_ptr, in_ptr, n):
+        for i in range(n):
+            tl.store(out_ptr + i, tl.load(in_ptr + i) + 1)
+            tl.store(nothing_ptr + i, 7.0, mask=i < 0)
+
+    base = np.arange(100, dtype=F32)
+    want = base.copy()
+    for i in range(30):
+        want[41 + i] = want[40 + i] + 1
+    three[(1,)](base[41:71], base[50:50], base[40:70], 30)
+    np.testing.assert_array_equal(base, want)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_views_at_random(cuda, seed):
+    """Several views of one array in an order and with overlaps of any kind; each is read and written."""
+
+    @triton.jit
+    def mixed(ps, n):
+        for i in range(n):
+            total = 0.0
+            for k in tl.static_range(len(ps)):
+                total += tl.load(ps[k] + i)
+            for k in tl.static_range(len(ps)):
+                tl.store(ps[k] + i, total + k)
+
+    dice = np.random.default_rng(seed)
+    base = dice.integers(-5, 5, 60).astype(F32)
+    n = 4
+    starts = [int(s) for s in dice.integers(0, 56, dice.integers(2, 5))]
+    want = base.copy()
+    for i in range(n):
+        total = sum(want[s + i] for s in starts)
+        for k, s in enumerate(starts):
+            want[s + i] = total + k
+    views = tuple(base[s : s + int(dice.integers(n, 60))] for s in starts)
+    with girih.device("cpu"):
+        mixed[(1,)](views, n)
+    np.testing.assert_array_equal(base, want)
+
+
 def test_repeated_elements(device, cuda):
     x = np.broadcast_to(F32(7), (5,))
     out = np.zeros(5, F32)

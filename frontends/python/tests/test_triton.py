@@ -235,6 +235,23 @@ def _counter(**options):
     return count
 
 
+def test_tuning_keeps_strides(device):
+    @triton.autotune(configs=[triton.Config({"BLOCK": b}) for b in (16, 32)], key=["n"], warmup=1, rep=2)
+    @triton.jit
+    def column(x_ptr, out_ptr, stride, n, BLOCK: tl.constexpr):
+        at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+        tl.store(out_ptr + at * stride, tl.load(x_ptr + at * stride, mask=at < n) + 1, mask=at < n)
+
+    table = np.arange(400, dtype=F32).reshape(100, 4)
+    want = table.copy()
+    sized = lambda meta: (triton.cdiv(100, meta["BLOCK"]),)
+    column.tune[sized](table[:, 1], table[:, 2], 4, 100)
+    np.testing.assert_array_equal(table, want)
+    column[sized](table[:, 1], table[:, 2], 4, 100)
+    want[:, 2] = want[:, 1] + 1
+    np.testing.assert_array_equal(table, want)
+
+
 def test_tuning_measures_on_copies(device, monkeypatch):
     total, out = np.zeros(4, np.int32), np.zeros(256, F32)
     sized = lambda meta: (triton.cdiv(256, meta["BLOCK"]),)

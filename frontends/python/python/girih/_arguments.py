@@ -27,6 +27,17 @@ class HostArgument:
     """
 
     def __init__(self, name: str, view: np.ndarray, dtype: DType) -> None:
+        self.name = name
+        self.dtype = dtype
+        self.view = view
+        # Where it lies in the host's memory: the first byte, and how many.
+        self.start = view.__array_interface__["data"][0]
+        self.extent = view.nbytes if view.flags.c_contiguous else self._spread()
+        self.elements = self.extent // (view.itemsize or 1)
+
+    def _spread(self) -> int:
+        """Bytes from the first element to the last."""
+        name, view = self.name, self.view
         if view.size and any(step < 0 for step in view.strides):
             raise Error(
                 "Y005",
@@ -34,16 +45,10 @@ class HostArgument:
                 notes=["kernels get memory from an array's first element on; this one's lies after others"],
                 help="give a copy: `numpy.ascontiguousarray(...)`",
             )
-        self.name = name
-        self.dtype = dtype
-        self.view = view
         extent = sum((n - 1) * step for n, step in zip(view.shape, view.strides)) + view.itemsize if view.size else 0
         if extent % max(view.itemsize, 1):
             raise Error("Y005", f"the strides of argument `{name}` are no multiples of its element size")
-        self.elements = extent // max(view.itemsize, 1)
-        # Where it lies in the host's memory: the first byte, and how many.
-        self.start = view.__array_interface__["data"][0]
-        self.extent = extent
+        return extent
 
     def bytes(self) -> np.ndarray:
         """The memory as bytes, without a copy."""
@@ -74,8 +79,10 @@ class HostMemory:
 
     def __init__(self, arguments: list[HostArgument]) -> None:
         self.arguments = arguments
-        self.start = min(x.start for x in arguments)
-        self.nbytes = max(x.start + x.extent for x in arguments) - self.start
+        self.start, self.nbytes = arguments[0].start, arguments[0].extent
+        if len(arguments) > 1:
+            self.start = min(x.start for x in arguments)
+            self.nbytes = max(x.start + x.extent for x in arguments) - self.start
         self._before: np.ndarray | None = None
 
     def offset(self, argument: HostArgument) -> int:
@@ -140,14 +147,17 @@ def clusters(arguments: Iterable[HostArgument]) -> list[list[HostArgument]]:
     given = list(arguments)
     found: list[list[int]] = []
     end = 0
-    for at in sorted(range(len(given)), key=lambda i: given[i].start):
-        x = given[at]
-        if x.extent and found and x.start < end:
+    for start, extent, at in sorted((x.start, x.extent, i) for i, x in enumerate(given) if x.extent):
+        if start < end:
             found[-1].append(at)
         else:
             found.append([at])
-        end = max(end, x.start + x.extent)
-    return [[given[i] for i in sorted(cluster)] for cluster in found]
+        if start + extent > end:
+            end = start + extent
+    empty = [[x] for x in given if not x.extent]
+    if len(found) + len(empty) == len(given):
+        return [[x] for x in given]
+    return [*([given[i] for i in sorted(cluster)] for cluster in found), *empty]
 
 
 def pointer(name: str, value: Any) -> Array | HostArgument | None:

@@ -91,10 +91,18 @@ def _table() -> dict[str, DType]:
 DTYPES = _table()
 
 
+_OF_NUMPY: dict[np.dtype, DType] = {}
+
+
 def dtype_of(what: Any) -> DType:
     """The dtype that a name, a NumPy dtype, a torch dtype or `tl.float32` means."""
     if isinstance(what, DType):
         return what
+    if isinstance(what, np.dtype):
+        # Asked at each launch, and NumPy makes names anew each time.
+        known = _OF_NUMPY.get(what)
+        if known is not None:
+            return known
     name = getattr(what, "girih_name", None) or getattr(what, "name", None)
     if not isinstance(name, str):
         name = what.__name__ if isinstance(what, type) else str(what)
@@ -105,9 +113,10 @@ def dtype_of(what: Any) -> DType:
             found = DTYPES.get(_ALIASES.get(np.dtype(what).name, ""))
         except TypeError:
             pass
+    if found is not None and isinstance(what, np.dtype):
+        _OF_NUMPY[what] = found
     if found is None:
-        known = ", ".join(DTYPES)
-        raise Error("Y003", f"there is no dtype `{name}`", help=f"known: {known}")
+        raise Error("Y003", f"there is no dtype `{name}`", help=f"known: {', '.join(DTYPES)}")
     return found
 
 

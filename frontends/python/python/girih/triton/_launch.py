@@ -101,6 +101,8 @@ class Launch:
         self.scalars: list[tuple[str, int | float]] = []
         # The memory of host arrays, by the name of the first argument in it.
         self.memories: dict[str, HostMemory] = {}
+        # Whether no two of the buffers have bytes of one memory.
+        self.apart = True
         self._specs = tuple(self._spec(p, self.values[p.name]) for p in kernel.params)
         self._arrange()
         devices = {str(x.device) for x in self.pointers.values() if isinstance(x, Array)}
@@ -207,6 +209,8 @@ class Launch:
         for other, earlier in self.pointers.items():
             if _same(array, earlier):
                 return (other, None)
+            if isinstance(array, Array) and isinstance(earlier, Array) and array._buffer is earlier._buffer:
+                self.apart = False
         self.pointers[name] = array
         return _PLACE
 
@@ -215,15 +219,17 @@ class Launch:
         rows: dict[str, tuple[int, tuple[str | None, int | None]]] = {}
         for cluster in clusters(x for x in self.pointers.values() if isinstance(x, HostArgument)):
             memory = HostMemory(cluster)
+            if len(cluster) == 1:
+                self.memories[cluster[0].name] = memory
+                continue
             size = cluster[0].dtype.itemsize
-            one = len(cluster) == 1 or all(_alike(x, cluster[0]) and memory.offset(x) % size == 0 for x in cluster)
+            one = all(_alike(x, cluster[0]) and memory.offset(x) % size == 0 for x in cluster)
             if not one:
                 # Types of several sizes: each has a copy, unless what one writes is an element of another.
                 self.memories |= {x.name: HostMemory([x]) for x in cluster}
+                self.apart = False
                 continue
             self.memories[cluster[0].name] = memory
-            if len(cluster) == 1:
-                continue
             for x in cluster:
                 start = memory.offset(x) // size
                 alias = None if x is cluster[0] else cluster[0].name
@@ -268,14 +274,12 @@ class Launch:
         """Uploads host arrays, launches, and copies back what was written."""
         name = self.kernel.__name__
         written = {row[0] for row in compiled.pointers if row[2]}
-        self._refuse_shared(written)
+        if not self.apart:
+            self._refuse_shared(written)
         buffers = {n: x._buffer for n, x in self.pointers.items() if isinstance(x, Array)}
         memories = self.memories
         for n, memory in memories.items():
-            own = memory.arguments
-            others = (x for m in memories.values() if m is not memory for x in m.arguments)
-            alone = len(memories) == 1 or not any(x.overlaps(y) for y in others for x in own)
-            buffers[n] = memory.upload(self.device, name, n in written, alone)
+            buffers[n] = memory.upload(self.device, name, n in written, self.apart)
         compiled.launch(extents, list(buffers.items()), self.scalars)
         for n, memory in memories.items():
             if n in written:
