@@ -94,7 +94,7 @@ impl SimtWorker {
     #[inline(always)]
     pub(super) fn base(&self, [a, b]: &Base) -> u32 {
         // SAFETY: words that are the same in all threads.
-        unsafe { (*self.at(*a).cast::<u32>()).wrapping_add(*self.at(*b).cast()) }
+        unsafe { (*self.at(*a as usize).cast::<u32>()).wrapping_add(*self.at(*b as usize).cast()) }
     }
 
     /// A row that ends outside its array: the last running thread is beyond the end, and perhaps others are.

@@ -18,7 +18,7 @@ pub(super) struct Fused {
     /// Where each operand lies; the last one is repeated if there are fewer.
     pub args: [Operand; 3],
     /// Whether each advances from thread to thread (1) or is one element (0).
-    pub by: [usize; 3],
+    pub by: [u8; 3],
     /// The operands that are rows, in the order of the kernel.
     pub rows: Vec<usize>,
     pub dst: Dest,
@@ -44,7 +44,7 @@ pub(super) enum Work {
 #[derive(Clone, Debug)]
 pub(super) enum Operand {
     /// In scratch: the place of the element of thread 0, and the bytes from one thread's to the next.
-    Reg(usize, usize),
+    Reg(u32, u32),
     Row(RowAt),
 }
 
@@ -62,30 +62,29 @@ pub(super) enum Dest {
 /// Elements of memory shared by the threads, one component each: that of a thread lies at its number more than `base`, modulo 2^32.
 #[derive(Clone, Debug)]
 pub(super) struct RowAt {
-    pub array: Array,
     /// The array's number among all buffers and workgroup arrays.
-    pub place: usize,
+    pub place: u32,
     pub base: Base,
     /// Bytes of an element.
-    pub bytes: usize,
+    pub bytes: u32,
     /// The number of the load, for rows of buffers that are read.
-    pub nth: Option<usize>,
+    pub nth: Option<u32>,
     pub loc: Loc,
 }
 
 impl SimtWorker {
     pub(super) fn fused(&mut self, l: &SimtLaunch<'_>, f: &Fused) -> Result<()> {
         let n = if f.varies { self.running.span() } else { 1 };
-        let by = if n == 1 { [1; 3] } else { f.by };
+        let by = if n == 1 { [1; 3] } else { f.by.map(usize::from) };
         let mut from = [&f.args[0], &f.args[1], &f.args[2]].map(|arg| match arg {
-            Operand::Reg(at, step) => self.at(at + step * self.running.lo).cast_const(),
+            Operand::Reg(at, step) => self.at(*at as usize + *step as usize * self.running.lo).cast_const(),
             Operand::Row(_) => std::ptr::null(),
         });
         for k in &f.rows {
             if let Operand::Row(row) = &f.args[*k] {
                 let at = self.row(l, row)?;
                 if let Some(nth) = row.nth {
-                    self.expect(nth, at as usize, n * row.bytes);
+                    self.expect(nth as usize, at as usize, n * row.bytes as usize);
                 }
                 from[*k] = at.cast_const();
             }
@@ -128,13 +127,15 @@ impl SimtWorker {
     /// The running threads' part of a row, from the first to the last of them.
     #[inline(always)]
     fn row(&self, l: &SimtLaunch<'_>, row: &RowAt) -> Result<*mut u8> {
-        let (start, len) = self.places[row.place];
+        let (start, len) = self.places[row.place as usize];
         let base = self.base(&row.base);
         let first = base.wrapping_add(self.running.lo as u32) as usize;
         if first + self.running.span() > len {
-            return Err(self.row_outside(l, row.array, len, base).at(&row.loc, EXECUTED));
+            let (place, buffers) = (row.place as usize, l.program.buffers.len());
+            let array = if place < buffers { Array::Buffer(place) } else { Array::Shared(place - buffers) };
+            return Err(self.row_outside(l, array, len, base).at(&row.loc, EXECUTED));
         }
-        Ok(start.wrapping_add(first * row.bytes))
+        Ok(start.wrapping_add(first * row.bytes as usize))
     }
 
     /// # Safety

@@ -29,7 +29,7 @@ pub(super) struct Reg {
 }
 
 /// Where in scratch two words lie.
-pub(super) type Base = [usize; 2];
+pub(super) type Base = [u32; 2];
 
 /// An array that loads and stores reach.
 #[derive(Clone, Copy, Debug)]

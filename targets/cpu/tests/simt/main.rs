@@ -6,6 +6,7 @@ mod common;
 
 mod flow;
 mod random;
+mod rows;
 
 use common::*;
 use girih_base::{Bindings, Diag};

@@ -99,11 +99,94 @@ impl Make {
         if self.below(2) == 0 { self.b.map(op, &[row, bound]) } else { self.b.map(op, &[bound, row]) }
     }
 
+    /// The thread's number or up to so many more, however it is computed.
+    fn behind(&mut self, most: u32) -> ValueId {
+        use ScalarOp::*;
+        let by = self.r.bits() as u32 % (most + 1);
+        let far = self.r.bits() as u32;
+        match self.below(4) {
+            0 => {
+                let by = self.b.uint(by);
+                self.b.map(Add, &[self.lane, by])
+            }
+            // Wraps around on the way.
+            1 => {
+                let (far, back) = (self.b.uint(far), self.b.uint(by.wrapping_sub(far)));
+                let at = self.b.map(Add, &[far, self.lane]);
+                self.b.map(Add, &[back, at])
+            }
+            2 => {
+                let (far, back) = (self.b.uint(far.wrapping_add(by)), self.b.uint(far));
+                let at = self.b.map(Add, &[self.lane, far]);
+                self.b.map(Sub, &[at, back])
+            }
+            _ => {
+                let (minus, lane) = (self.b.int(-(by as i32)), self.b.bitcast(self.lane, DType::I32));
+                let at = self.b.map(Sub, &[lane, minus]);
+                self.b.bitcast(at, DType::U32)
+            }
+        }
+    }
+
+    /// The larger or smaller of two numbers, with a comparison and a choice.
+    fn pick(&mut self) -> ValueId {
+        use ScalarOp::*;
+        let ty = Ty::scalar(DType::F32);
+        let (a, b) = (self.some(ty), self.some(ty));
+        let op = [Lt, Gt][self.below(2)];
+        let mut c = if self.below(2) == 0 { self.b.map(op, &[a, b]) } else { self.b.map(op, &[b, a]) };
+        if self.below(2) == 0 {
+            let nan = self.b.map(IsNan, &[a]);
+            c = if self.below(2) == 0 { self.b.map(Or, &[c, nan]) } else { self.b.map(Or, &[nan, c]) };
+        }
+        let v = self.b.map(Select, &[c, b, a]);
+        self.pool.push(v);
+        v
+    }
+
+    /// A loop in which threads stride, counted or with a variable, over what lies in front of an end.
+    fn stride(&mut self, depth: u32) {
+        use ScalarOp::*;
+        let (counted, ends) = (self.below(2) == 0, self.below(2) == 0);
+        let (first, step) = (self.r.bits() as u32 % 40, self.threads * (1 + self.below(2) as u32));
+        let end = first + self.r.bits() as u32 % (3 * self.threads + 1);
+        let first = self.b.uint(first);
+        let lo = self.b.add(self.lane, first);
+        let hi = self.b.uint(if ends { end } else { 0 });
+        let n = self.pool.len();
+        if counted {
+            let index = self.b.fresh(TYPES[0]);
+            self.pool.push(index);
+            self.loops += 1;
+            let body = self.scope(depth - 1, true);
+            self.loops -= 1;
+            self.b.effect(Op::For { index, lo, hi, step, uniform: false, body });
+        } else {
+            let i = self.b.local("i", TYPES[0], None);
+            let step = self.b.uint(step);
+            self.b.set(i, lo);
+            self.b.begin();
+            let at = self.b.get(i);
+            let done = self.b.map(Ge, &[at, hi]);
+            self.b.if_then(done, |b| b.effect(Op::Break));
+            let at = self.b.get(i);
+            self.pool.push(at);
+            // Nothing inside may skip the step.
+            let (loops, divergent) = (std::mem::take(&mut self.loops), std::mem::replace(&mut self.divergent, true));
+            self.block(depth - 1);
+            (self.loops, self.divergent) = (loops, divergent);
+            let at = self.b.get(i);
+            let next = self.b.add(at, step);
+            self.b.set(i, next);
+            let body = self.b.end();
+            self.b.effect(Op::Loop(body));
+        }
+        self.pool.truncate(n);
+    }
+
     /// The element of a buffer that lies at the thread's number or some way behind.
     fn row(&mut self) -> ValueId {
-        let by = self.r.bits() as u32 % (SHARED - self.threads + 1);
-        let by = self.b.uint(by);
-        let at = self.b.map(ScalarOp::Add, &[self.lane, by]);
+        let at = self.behind(SHARED - self.threads);
         let i = self.below(2) as u32;
         // Through a variable that is written once.
         let once = self.b.local("once", TYPES[0], None);
@@ -164,6 +247,7 @@ impl Make {
                 self.b.map(Select, &[c, x, y])
             }
             10 => self.row(),
+            12 if self.below(2) == 0 => return self.pick(),
             11 => self.cut(),
             9 if !self.divergent && ty.dtype != DType::Bool => {
                 let ops = [SubgroupOp::Min, SubgroupOp::Max, SubgroupOp::ShuffleXor(3), SubgroupOp::BroadcastFirst];
@@ -229,7 +313,17 @@ impl Make {
                     let k = self.b.uint(self.stored % 4 * self.threads);
                     self.stored += 1;
                     let at = self.b.add(self.own, k);
-                    let x = self.some(Ty::scalar(DType::F32));
+                    let mut x = self.some(Ty::scalar(DType::F32));
+                    match self.below(4) {
+                        // What is there already, changed.
+                        0 => {
+                            let old = self.b.load(Space::Buffer(2), at);
+                            let op = [ScalarOp::Sub, ScalarOp::Add, ScalarOp::Mul][self.below(3)];
+                            x = if self.below(2) == 0 { self.b.map(op, &[old, x]) } else { self.b.map(op, &[x, old]) };
+                        }
+                        1 => x = self.pick(),
+                        _ => {}
+                    }
                     self.b.store(Space::Buffer(2), at, x);
                 }
                 15 if !self.divergent => {
@@ -237,7 +331,7 @@ impl Make {
                     let x = self.some(Ty::scalar(DType::U32));
                     self.b.store(Space::Shared(0), self.lane, x);
                     self.b.effect(Op::Barrier);
-                    let at = self.index(self.threads);
+                    let at = if self.below(2) == 0 { self.index(self.threads) } else { self.behind(0) };
                     let v = self.b.load(Space::Shared(0), at);
                     self.b.effect(Op::Barrier);
                     self.pool.push(v);
@@ -248,6 +342,7 @@ impl Make {
                     let other = if self.below(2) == 0 { self.scope(depth - 1, true) } else { Vec::new() };
                     self.b.effect(Op::If(c, then, other));
                 }
+                18 if depth > 0 && self.below(2) == 0 => self.stride(depth),
                 18 if depth > 0 => {
                     let (lo, hi) = (self.index(5), self.index(9));
                     let index = self.b.fresh(TYPES[0]);

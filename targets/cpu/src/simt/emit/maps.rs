@@ -72,11 +72,9 @@ impl Emitter<'_> {
             let same = match (folded, &f.dst) {
                 (Some((Op::Load(space, index), loc)), dst) => {
                     let mut row = self.row(space, index, &loc)?;
-                    row.nth = matches!(space, Space::Buffer(_)).then(|| self.nth());
-                    let meets = |to: &RowAt| match (row.array, to.array) {
-                        (Array::Buffer(_), Array::Buffer(_)) => true,
-                        _ => row.place == to.place,
-                    };
+                    row.nth = matches!(space, Space::Buffer(_)).then(|| self.nth() as u32);
+                    let buffers = self.kernel.buffers.len() as u32;
+                    let meets = |to: &RowAt| row.place == to.place || row.place < buffers && to.place < buffers;
                     let same = matches!(dst, Dest::Row(to) if to.place == row.place && to.base == row.base);
                     if !same && matches!(dst, Dest::Row(to) if meets(to)) {
                         f.meets.push((k, bytes));
@@ -87,8 +85,8 @@ impl Emitter<'_> {
                 }
                 (_, dst) => {
                     let r = self.reg(*v)?;
-                    f.by[k] = r.varies as usize;
-                    f.args[k] = Operand::Reg(r.at, if r.varies { bytes } else { 0 });
+                    f.by[k] = r.varies as u8;
+                    f.args[k] = Operand::Reg(r.at as u32, if r.varies { bytes as u32 } else { 0 });
                     match dst {
                         Dest::Variable(to) if r.at == to.at && r.varies == to.varies => true,
                         Dest::Variable(to) if r.at < to.at + to.pitch.max(8) && to.at < r.at + r.pitch.max(8) => {
@@ -111,12 +109,12 @@ impl Emitter<'_> {
     fn row(&mut self, space: Space, index: ValueId, loc: &Loc) -> Option<RowAt> {
         let base = self.base(&self.plan.index(space, index)?)?;
         let (dtype, place) = match space {
-            Space::Buffer(i) => (self.kernel.buffers[i as usize].elem.dtype, i as usize),
-            Space::Shared(i) => (self.kernel.shared[i as usize].elem.dtype, self.kernel.buffers.len() + i as usize),
+            Space::Buffer(i) => (self.kernel.buffers[i as usize].elem.dtype, i),
+            Space::Shared(i) => (self.kernel.shared[i as usize].elem.dtype, self.kernel.buffers.len() as u32 + i),
             Space::Local(_) => return None,
         };
-        let bytes = Lane::of(dtype).bytes();
-        Some(RowAt { array: self.array(space), place, base, bytes, nth: None, loc: loc.clone() })
+        let bytes = Lane::of(dtype).bytes() as u32;
+        Some(RowAt { place, base, bytes, nth: None, loc: loc.clone() })
     }
 }
 

@@ -141,7 +141,7 @@ impl Emitter<'_> {
     /// Where the words lie whose sum these values are.
     fn base(&self, values: &[ValueId]) -> Option<Base> {
         let at = |k: usize| values.get(k).map_or(Some(self.layout.zero_at), |v| Some(self.reg(*v)?.at));
-        Some([at(0)?, at(1)?])
+        Some([at(0)? as u32, at(1)? as u32])
     }
 
     /// The number of the next load.
