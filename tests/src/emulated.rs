@@ -26,7 +26,7 @@ pub fn emulated_subgroups() -> Rig {
 
 /// The same with arithmetic of 64 bits.
 pub fn emulated_wide() -> Rig {
-    let mut desc = TargetDesc::webgpu();
+    let mut desc = TargetDesc { wide_atomics: true, ..TargetDesc::webgpu() };
     desc.native.extend([DType::I64, DType::U64, DType::F64]);
     emulate_on(desc)
 }

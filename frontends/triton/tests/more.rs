@@ -161,6 +161,31 @@ def k(place_ptr, y_ptr):
 }
 
 #[test]
+fn atomics_of_64_bits() {
+    let source = format!(
+        "{HEAD}@triton.jit
+def k(y_ptr, double_ptr):
+    at = tl.program_id(0) * 8 + tl.arange(0, 8)
+    v = at.to(tl.int64) * 5000000000
+    tl.atomic_add(y_ptr + at % 2, v, mask=at != 3)
+    tl.atomic_max(y_ptr + 2 + at * 0, v)
+    tl.atomic_min(y_ptr + 3 + at * 0, -v)
+    tl.atomic_add(double_ptr + at % 2, at.to(tl.float64))
+"
+    );
+    let data = [buffer("y_ptr", DType::I64, vec![0.0; 4]), buffer("double_ptr", DType::F64, vec![0.0; 2])];
+    for mut rig in rigs() {
+        if !rig.target.desc().native.contains(&DType::F64) {
+            continue;
+        }
+        let got = run(&mut rig, &source, "k", [4, 1, 1], &data, &[]);
+        let wide = [240.0, 253.0, 31.0, -31.0].map(|v: f64| v * 5e9);
+        close(rig.name, &got[0], &wide, 0.0);
+        close(rig.name, &got[1], &[240.0, 256.0], 0.0);
+    }
+}
+
+#[test]
 fn descriptors_of_the_host() {
     let source = format!(
         "{HEAD}@triton.jit

@@ -20,11 +20,7 @@ impl Emit<'_> {
         unused: bool,
     ) -> Result<()> {
         let info = self.buffers[param].clone();
-        if info.dtype.bits() != 32 {
-            return Err(Diag::error("L206", format!("no atomic operations on {} elements", info.dtype))
-                .at(&self.here, "used here")
-                .help("keep the target of atomics in i32, u32 or f32"));
-        }
+        self.has_atomics(info.dtype)?;
         let bitwise = matches!(op, AtomicOp::And | AtomicOp::Or | AtomicOp::Xor);
         if info.dtype.is_float() && bitwise {
             return Err(Diag::error("L206", format!("bitwise atomics do not apply to {}", info.dtype))
@@ -75,11 +71,7 @@ impl Emit<'_> {
         unused: bool,
     ) -> Result<()> {
         let dtype = self.buffers[param].dtype;
-        if dtype.bits() != 32 {
-            return Err(Diag::error("L206", format!("no atomic operations on {dtype} elements"))
-                .at(&self.here, "used here")
-                .help("keep the target of atomics in i32 or u32"));
-        }
+        self.has_atomics(dtype)?;
         let l = self.layout_of(value);
         for v in [index, expected, value] {
             self.prepare(v, &l, l.vectors() > UNROLL)?;
@@ -107,6 +99,19 @@ impl Emit<'_> {
             })
         })?;
         old.map_or(Ok(()), |old| self.keep_old(old, result, ty, &l))
+    }
+
+    fn has_atomics(&self, dtype: DType) -> Result<()> {
+        match dtype.bits() {
+            32 => Ok(()),
+            64 if self.desc.wide_atomics => Ok(()),
+            _ => Err(Diag::error(
+                "L206",
+                format!("no atomic operations on {dtype} elements on target `{}`", self.desc.name),
+            )
+            .at(&self.here, "used here")
+            .help("keep the target of atomics in i32, u32 or f32")),
+        }
     }
 
     /// The old elements, one by one in the array `old`, become the value `result`.
@@ -138,7 +143,7 @@ impl Emit<'_> {
     /// One element; gives the old one.
     fn update(&mut self, op: AtomicOp, param: usize, at: Sv, x: Sv) -> Result<Sv> {
         let (info, space) = (self.buffers[param].clone(), Space::Buffer(param as u32));
-        let word = Ty::scalar(if info.as_bits { DType::U32 } else { info.dtype });
+        let word = Ty::scalar(if info.as_bits { info.word() } else { info.dtype });
         let direct = match op {
             AtomicOp::Add => simt::AtomicOp::Add,
             AtomicOp::Min => simt::AtomicOp::Min,
@@ -152,7 +157,7 @@ impl Emit<'_> {
             return Ok(self.b.push(simt::Op::Atomic(direct, space, at, x), word));
         }
         if op == AtomicOp::Exchange {
-            let bits = self.b.bitcast(x, DType::U32);
+            let bits = self.b.bitcast(x, word.dtype);
             let old = self.b.push(simt::Op::Atomic(direct, space, at, bits), word);
             return Ok(self.b.bitcast(old, info.dtype));
         }
@@ -168,7 +173,7 @@ impl Emit<'_> {
         let expected = self.b.get(seen);
         let current = self.b.bitcast(expected, info.dtype);
         let new = self.b.map(combine, &[current, x]);
-        let new = self.b.bitcast(new, DType::U32);
+        let new = self.b.bitcast(new, word.dtype);
         let found = self.b.push(simt::Op::CompareExchange(space, at, expected, new), word);
         let done = self.b.map(ScalarOp::Eq, &[found, expected]);
         self.b.if_then(done, |b| b.effect(simt::Op::Break));

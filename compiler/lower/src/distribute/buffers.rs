@@ -22,6 +22,13 @@ pub struct BufferInfo {
     pub as_bits: bool,
 }
 
+impl BufferInfo {
+    /// What packed elements, and floats that are updated atomically, are kept in.
+    pub fn word(&self) -> DType {
+        if self.dtype.bits() == 64 { DType::U64 } else { DType::U32 }
+    }
+}
+
 /// What is known of run-time scalars: the loops that define them.
 pub type Loops = BTreeMap<ValueId, (ValueId, u32)>;
 
@@ -86,7 +93,7 @@ pub fn declare(kernel: &Kernel, infos: &[BufferInfo]) -> Vec<simt::Buffer> {
     let declare = |(p, info): (&girih_tile::Param, &BufferInfo)| simt::Buffer {
         name: p.name.clone(),
         elem: match (info.packed || info.as_bits, info.vector) {
-            (true, _) => simt::Ty::scalar(DType::U32),
+            (true, _) => simt::Ty::scalar(info.word()),
             (_, true) => simt::Ty::vec(p.dtype, 4),
             _ => simt::Ty::scalar(p.dtype),
         },

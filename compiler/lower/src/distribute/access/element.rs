@@ -62,7 +62,7 @@ impl Emit<'_> {
     pub(super) fn store_element(&mut self, param: usize, e: Sv, x: Sv) -> Result<()> {
         let (info, space) = (self.buffers[param].clone(), Space::Buffer(param as u32));
         if !info.packed {
-            let x = if info.as_bits { self.b.bitcast(x, DType::U32) } else { x };
+            let x = if info.as_bits { self.b.bitcast(x, info.word()) } else { x };
             self.b.store(space, e, x);
             return Ok(());
         }
