@@ -1,6 +1,7 @@
 //! Statements. A value that is used once waits as text until its use; whatever could change its meaning on the way makes it a
 //! `let` first.
 
+mod chain;
 mod effect;
 
 use super::expr::{Expr, Read};

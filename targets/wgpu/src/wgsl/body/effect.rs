@@ -166,11 +166,10 @@ impl Body<'_> {
                 }
                 self.put(&format!("if ({}) {{", cond.text));
                 self.region(first)?;
-                if !second.is_empty() {
-                    self.put("} else {");
-                    self.region(second)?;
+                match second.is_empty() {
+                    true => self.put("}"),
+                    false => self.otherwise(second)?,
                 }
-                self.put("}");
             }
             Op::For { index, lo, hi, step, body, .. } => {
                 let (lo, mut end) = (self.take(*lo), self.take(*hi));
