@@ -87,6 +87,22 @@ fn the_last_block_sees_what_the_others_wrote() {
 }
 
 #[test]
+fn a_continue_tests_the_condition_of_its_loop() {
+    let src = "__global__ void k(const int* in, int* out) {
+            int t = threadIdx.x, n = 0, i = 0;
+            do {
+                n += __popc(__ballot_sync(0xffffffff, in[t] > i));
+                continue;
+            } while (++i < in[t]);
+            out[t] = n;
+        }";
+    let data: Vec<i32> = (0..32).map(|t| t % 4).collect();
+    // 24 lanes hold more than 0, 16 more than 1, 8 more than 2; those that hold less have left.
+    let want: Vec<i32> = data.iter().map(|n| [24, 24, 40, 48][*n as usize]).collect();
+    launch(src, "k", 1, 32, vec![i(&data), zeros(32)]).ints(1, &want);
+}
+
+#[test]
 fn tiles_of_tiles() {
     let src = "#include <cooperative_groups.h>
         namespace cg = cooperative_groups;

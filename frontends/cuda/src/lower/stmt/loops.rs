@@ -514,14 +514,14 @@ impl Lowerer<'_> {
                 let home = *home;
                 return Err(self.diverge(home, at));
             }
-            LoopCtx::Plain { next, .. } => {
-                let next = next.clone();
+            LoopCtx::Plain { at: home, next, collective, .. } => {
+                let (next, together) = (next.clone(), collective.then_some(*home));
                 match next {
                     Next::Nothing => {}
                     Next::Step(e) => {
                         self.operand(&e)?;
                     }
-                    Next::Test(e) => self.test_or_leave(&e, None)?,
+                    Next::Test(e) => self.test_or_leave(&e, together)?,
                 }
                 self.b.effect(Op::Continue);
             }
