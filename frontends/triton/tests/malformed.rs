@@ -1,7 +1,7 @@
 //! Kernels that are wrong, each with what the user is told: a code, the place with the calls that led there, why, and what to do.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use girih_base::DType;
+use girih_base::{DType, Result};
 use girih_triton::{Arg, Module, Signature};
 
 const HEAD: &str = "import math\nimport triton\nimport triton.language as tl\n\n\n";
@@ -23,6 +23,25 @@ fn argument(s: Signature, name: &str) -> Signature {
     }
 }
 
+/// Compiles the kernel of a source for arguments by their names.
+fn compile(source: &str) -> Result<girih_triton::Kernel> {
+    let m = Module::parse(source, "kernel.py")?;
+    let s = m.parameters("kernel")?.iter().fold(Signature::new(), |s, p| argument(s, &p.name));
+    m.compile("kernel", &s)
+}
+
+#[test]
+fn what_is_cut_short_or_lacks_a_piece_is_compiled_or_refused() {
+    let mut refused = 0;
+    for (_, source) in cases() {
+        for at in HEAD.len()..source.len() {
+            let lacking = format!("{}{}", &source[..at], &source[at + 1..]);
+            refused += compile(&source[..at]).is_err() as usize + compile(&lacking).is_err() as usize;
+        }
+    }
+    assert!(refused > 20_000, "{refused}");
+}
+
 #[test]
 fn every_mistake_is_told_with_its_place() {
     let mut out = String::new();
@@ -30,11 +49,7 @@ fn every_mistake_is_told_with_its_place() {
     assert!(all.len() >= 80, "{} cases", all.len());
     let mut accepted = Vec::new();
     for (title, source) in all {
-        let compiled = Module::parse(&source, "kernel.py").and_then(|m| {
-            let s = m.parameters("kernel")?.iter().fold(Signature::new(), |s, p| argument(s, &p.name));
-            m.compile("kernel", &s)
-        });
-        let Err(error) = compiled else {
+        let Err(error) = compile(&source) else {
             accepted.push(title);
             continue;
         };
