@@ -58,6 +58,23 @@ def test_numbers_in_lists(device):
         girih.array([object()])
 
 
+def test_integers_at_the_ends():
+    with girih.device("cpu"):
+        for x in (-(2**63), 2**63 - 1, 2**31, -(2**31) - 1, -(2**31), 2**31 - 1, 2**63):
+            a = girih.array([x, 0])
+            assert a.tolist() == [x, 0]
+            assert a.dtype == ("i32" if -(2**31) <= x < 2**31 else "u64" if x == 2**63 else "i64")
+
+
+def test_truth_and_odd_numbers_of_small_elements():
+    with girih.device("cpu"):
+        assert girih.array([1.5]) and not girih.array([0.0]) and not girih.array(0)
+        with pytest.raises(ValueError, match="ambiguous"):
+            bool(girih.zeros(2))
+        a = girih.array([1.0, 2.0, -3.0], "f4e2m1")
+        assert a.nbytes == 2 and a.numpy("f32").tolist() == [1, 2, -3]
+
+
 @pytest.mark.parametrize("dtype, worst", [("bf16", 2**-8), ("f16", 2**-11), ("float8e4nv", 2**-4), ("f8e5m2", 2**-3)])
 def test_small_floats(device, dtype, worst):
     x = np.random.default_rng(2).normal(size=1000).astype(np.float32)
@@ -74,7 +91,10 @@ def test_zeros_and_empty(device):
         a = make((2, 3), "f16")
         assert a.shape == (2, 3) and a.dtype == "f16"
         np.testing.assert_array_equal(a.numpy(), np.zeros((2, 3), np.float16))
-    assert girih.zeros(4).shape == (4,)
+    assert girih.zeros(4).shape == girih.zeros(np.int64(4)).shape == girih.zeros([np.int8(4)]).shape == (4,)
+    for wrong in (2.5, "4", (1.0,), None):
+        with pytest.raises(TypeError):
+            girih.zeros(wrong)
     with pytest.raises(girih.Error) as e:
         girih.zeros((-1, 2))
     assert e.value.code == "Y006"
@@ -145,6 +165,9 @@ def test_the_list_of_devices():
         (lambda: girih.array([1], device="wgpu:x"), "Y001"),
         (lambda: girih.array([1], device="wgpu:99"), "W010"),
         (lambda: girih.array([1], dtype="float3"), "Y003"),
+        (lambda: girih.array([[1, 2], [3]]), "Y003"),
+        (lambda: girih.array([1 << 63, -1]), "Y003"),
+        (lambda: girih.zeros((1 << 40, 1 << 40)), "Y006"),
         (lambda: girih.zeros(2, "bf16", "cpu").set(np.zeros((1, 2), np.float32)), "Y006"),
     ],
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,8 @@ class Array:
                 f"NumPy has no dtype for `{own}`",
                 help='install ml_dtypes, or convert: `numpy(dtype="float32")`',
             )
-        return np.frombuffer(data, numpy).reshape(self._shape)
+        # The last byte of elements of four bits may have room for one more.
+        return np.frombuffer(data, numpy)[: self.size].reshape(self._shape)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
@@ -147,6 +149,9 @@ class Array:
             raise TypeError("an array without axes has no length")
         return self._shape[0]
 
+    def __bool__(self) -> bool:
+        return bool(np.asarray(self))
+
     def __float__(self) -> float:
         return float(self.item())
 
@@ -176,11 +181,13 @@ def array(x: Any, dtype: Any = None, device: str | None = None) -> Array:
 
 def zeros(shape: int | Sequence[int], dtype: Any = "f32", device: str | None = None) -> Array:
     """An array of zeros."""
-    sizes = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
+    sizes = tuple(operator.index(n) for n in shape) if isinstance(shape, Iterable) else (operator.index(shape),)
     if any(n < 0 for n in sizes):
         raise Error("Y006", f"an array of shape {sizes}")
     own = dtype_of(dtype)
     nbytes = -(-math.prod(sizes) * own.bits // 8)
+    if nbytes >= 1 << 63:
+        raise Error("Y006", f"an array of shape {sizes}: {nbytes} bytes are more than memory has")
     return Array(_girih.Buffer.zeros(resolve(device), nbytes), sizes, own)
 
 
@@ -197,7 +204,10 @@ def _bytes(x: Any, dtype: DType | None) -> tuple[np.ndarray | bytearray, tuple[i
         x = x.astype(x.dtype.newbyteorder("="))
     found = host_view(x)
     if found is None:
-        view = _numbers(np.asarray(x))
+        try:
+            view = _numbers(_whole(x, np.asarray(x)))
+        except (ValueError, OverflowError) as why:
+            raise Error("Y003", "these are not numbers of one dtype in rows of one length", notes=[str(why)]) from why
         found = (view, dtype_of(view.dtype))
     view, own = found
     if dtype is not None and dtype != own:
@@ -205,10 +215,22 @@ def _bytes(x: Any, dtype: DType | None) -> tuple[np.ndarray | bytearray, tuple[i
     return raw(view), view.shape, own
 
 
+def _whole(x: Any, found: np.ndarray) -> np.ndarray:
+    """NumPy's array of numbers in lists, but for integers that it makes floats of: those of 2^63 and more, beside smaller ones."""
+    if found.dtype != np.float64 or not (np.abs(found) >= 2.0**63).any():
+        return found
+    items = np.asarray(x, object)
+    if not all(isinstance(n, int) for n in items.flat):
+        return found
+    if any(n < 0 for n in items.flat):
+        raise OverflowError("some of the integers need 64 bits without a sign, others are negative")
+    return items.astype(np.uint64)
+
+
 def _numbers(x: np.ndarray) -> np.ndarray:
     if x.dtype == np.float64:
         return x.astype(np.float32)
-    if x.dtype == np.int64 and (x.size == 0 or (np.abs(x) < 2**31).all()):
+    if x.dtype == np.int64 and ((x >= -(2**31)) & (x < 2**31)).all():
         return x.astype(np.int32)
     if x.dtype == object:
         raise Error("Y003", "these are not numbers", help="give an array or nested lists of numbers")
