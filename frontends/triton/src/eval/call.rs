@@ -131,18 +131,18 @@ impl Eval<'_> {
                 vars.insert(p.name.id.to_string(), Value::tuple(rest));
             }
             None if !rest.is_empty() => {
-                return Err(self.error(
-                    "K006",
-                    format!("`{name}` takes {} arguments", declared.len()),
-                    "called with more",
-                ));
+                let count = match declared.len() {
+                    1 => "1 argument".to_string(),
+                    n => format!("{n} arguments"),
+                };
+                return Err(self.wrong_call(f, format!("`{name}` takes {count}"), "called with more"));
             }
             None => {}
         }
         for (key, v) in keywords {
             let known = params.iter_non_variadic_params().any(|p| p.parameter.name.id.as_str() == key);
             if !known {
-                return Err(self.error("K006", format!("`{name}` has no parameter `{key}`"), "called here"));
+                return Err(self.wrong_call(f, format!("`{name}` has no parameter `{key}`"), "called here"));
             }
             if vars.insert(key.clone(), v).is_some() {
                 return Err(self.error("K006", format!("`{key}` is given twice"), "called here"));
@@ -153,7 +153,7 @@ impl Eval<'_> {
             let key = p.parameter.name.id.to_string();
             if !vars.contains_key(&key) {
                 let Some(default) = &p.default else {
-                    return Err(self.error("K006", format!("argument `{key}` of `{name}` is missing"), "called here"));
+                    return Err(self.wrong_call(f, format!("argument `{key}` of `{name}` is missing"), "called here"));
                 };
                 self.push_frame(Frame { source: source.clone(), vars: BTreeMap::new(), site: site.clone() })?;
                 let v = self.expr(default);
@@ -171,6 +171,16 @@ impl Eval<'_> {
             Flow::Return(v) => v,
             Flow::Next => Value::None,
         })
+    }
+
+    /// The error for a call that does not fit a function of a file.
+    fn wrong_call(&self, f: &Function, what: String, label: &str) -> Box<girih_base::Diag> {
+        let one = |p: &ruff_python_ast::ParameterWithDefault| {
+            let name = p.parameter.name.id.as_str();
+            if p.default.is_some() { format!("{name}=...") } else { name.to_string() }
+        };
+        let params: Vec<String> = f.def.parameters.iter_non_variadic_params().map(one).collect();
+        self.error("K006", what, label).help(format!("it is `{}({})`", f.def.name.id, params.join(", ")))
     }
 
     fn source_of(&mut self, f: &Arc<Function>) -> Result<Arc<crate::module::Source>> {

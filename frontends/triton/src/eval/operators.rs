@@ -109,7 +109,14 @@ impl Eval<'_> {
             }
             Value::Foreign(name) => Err(e.foreign(name)),
             other => {
-                Err(e.error("K004", format!("an operand is {}, expected a number or a tensor", other.quoted()), "here"))
+                let what = format!("an operand is {}, expected a number or a tensor", other.quoted());
+                let d = e.error("K004", what, "here");
+                Err(match other {
+                    Value::Pointer(_) => {
+                        d.help("`tl.load` gives what a pointer points to; integers can be added to it")
+                    }
+                    _ => d,
+                })
             }
         };
         let (x, y) = (of(self, a)?, of(self, b)?);
