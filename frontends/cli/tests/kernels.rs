@@ -290,3 +290,27 @@ fn ten_mistakes_are_explained() {
     }
     insta::assert_snapshot!(report);
 }
+
+#[test]
+fn arrays_that_pass_between_blocks_are_told() {
+    let folder = files();
+    let source = "__device__ unsigned done = 0;
+__global__ void total(const float* x, float* part, float* out, int n) {
+    part[blockIdx.x] = x[blockIdx.x];
+    __threadfence();
+    if (atomicAdd(&done, 1u) != n - 1) return;
+    float sum = 0;
+    for (int i = 0; i < n; i++) sum += part[i];
+    out[0] = sum;
+}
+";
+    std::fs::write(folder.path().join("total.cu"), source).unwrap();
+    let out = girih(&["emit", "total.cu::total", "--block", "1"], folder.path());
+    assert!(text(&out).contains("atomicExchange(&part["));
+    let told = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(told.contains("note: total.cu:4:18: `part` passes between blocks by way of a fence"), "{told}");
+    let run = ["run", "total.cu::total", "--device", "cpu", "--grid", "4", "--block", "1"];
+    let arrays = ["--arg", "x=ones:f32[4]", "--arg", "part=zeros:f32[4]", "--arg", "out=zeros:f32[1]", "--arg", "n=4"];
+    let out = girih(&[&run[..], &arrays].concat(), folder.path());
+    assert!(text(&out).contains('4') && !String::from_utf8_lossy(&out.stderr).contains("note:"));
+}

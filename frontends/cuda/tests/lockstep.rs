@@ -86,6 +86,53 @@ fn the_last_block_sees_what_the_others_wrote() {
     launch(src, "k", 16, 64, vec![i(&data), zeros(16), zeros(1)]).ints(2, &[data.iter().sum()]);
 }
 
+/// Sums of blocks, of which the last one makes the whole; what is in `part` is of many types.
+const LAST_BLOCK: &str = "__device__ unsigned done = 0;
+    struct Part { float sum; short n; double unused; };
+    template<class T> __global__ void k(const int* in, T* part, float* out, float4* lanes, unsigned char* small) {
+        __shared__ bool last;
+        int t = threadIdx.x, b = blockIdx.x;
+        if (t == 0) {
+            part[b] = in[b]; lanes[b] = make_float4(b, in[b], 0.5f, 1); small[b] = 2 * b;
+            __threadfence();
+            last = atomicInc(&done, gridDim.x) == gridDim.x - 1;
+        }
+        __syncthreads();
+        if (last && t < gridDim.x) out[t] = (float)part[t] + lanes[t].y + lanes[t].z + small[t];
+    }";
+
+#[test]
+fn what_passes_between_blocks_is_accessed_by_atomic_operations() {
+    use girih_cuda::{Caps, LaunchShape, Module};
+    let data: Vec<i32> = (0..16).map(|t| t * 5 - 11).collect();
+    let want: Vec<f32> = (0..16).map(|t| data[t] as f32 * 2.0 + 0.5 + 2.0 * t as f32).collect();
+    for (kernel, words) in [("k<float>", 16), ("k<int>", 16), ("k<long long>", 32), ("k<short>", 8)] {
+        let args = vec![i(&data), zeros(words), zeros(16), zeros(64), zeros(4)];
+        launch(LAST_BLOCK, kernel, 16, 32, args).floats(2, &want, 0.0, 0.0);
+    }
+    let module = Module::parse(LAST_BLOCK, "k.cu", &|_, _| None).unwrap();
+    let shape = LaunchShape::new([32, 1, 1], 1);
+    let compiled = module.compile("k<float>", &shape, Caps::default()).unwrap();
+    let text = compiled.kernel.to_string();
+    assert!(
+        text.contains("atomic_exchange part") && text.contains("atomic_or part") && !text.contains("load part"),
+        "{text}"
+    );
+    assert!(text.contains("store out["), "{text}");
+    let [note] = &compiled.notes[..] else { panic!("{:?}", compiled.notes) };
+    assert!(note.starts_with("k.cu:8:26: `lanes`, `part`, `small` pass between blocks by way of a fence"), "{note}");
+    // The checker sees the program as it is.
+    let checked = Caps { checked: Some(32), ..Caps::default() };
+    let compiled = module.compile("k<float>", &shape, checked).unwrap();
+    assert!(compiled.kernel.to_string().contains("store part") && compiled.notes.is_empty());
+    // A fence within the block, or without a count, passes nothing on.
+    for (from, to) in [("__threadfence()", "__threadfence_block()"), ("atomicInc(&done, gridDim.x)", "0u")] {
+        let other = Module::parse(&LAST_BLOCK.replace(from, to), "k.cu", &|_, _| None).unwrap();
+        let compiled = other.compile("k<float>", &shape, Caps::default()).unwrap();
+        assert!(compiled.notes.is_empty() && compiled.kernel.to_string().contains("store part"));
+    }
+}
+
 #[test]
 fn a_continue_tests_the_condition_of_its_loop() {
     let src = "__global__ void k(const int* in, int* out) {

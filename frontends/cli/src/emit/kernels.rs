@@ -3,7 +3,7 @@
 use super::stages::{Launched, Pieces, kernel};
 use super::{Stage, Targets};
 use crate::kernel::{File, Source};
-use crate::output::{Done, Out};
+use crate::output::{Done, Out, note};
 use crate::run::argument::{dtype, extents, parse};
 use crate::run::constant;
 use girih_base::{DType, Diag, Result};
@@ -65,7 +65,9 @@ impl For {
             Source::Cuda(m) => {
                 let shape = LaunchShape { dynamic_shared: self.shared, ..LaunchShape::new(extents(&self.block)?, 3) };
                 let caps = girih_cuda::caps(&targets.shaders);
-                Launched::Simt(Arc::new(m.compile(&name, &shape, caps)?.kernel))
+                let compiled = m.compile(&name, &shape, caps)?;
+                compiled.notes.iter().for_each(|n| note(&format!("note: {n}")));
+                Launched::Simt(Arc::new(compiled.kernel))
             }
         };
         let own = match &launched {

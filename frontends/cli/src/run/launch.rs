@@ -200,6 +200,9 @@ impl Prepared {
             ..LaunchShape::new(block, axes)
         };
         let compiled = module.compile(&self.kernel, &shape, girih_cuda::caps(&*session.rig.target))?;
+        // The CPU runs blocks in order where it matters.
+        let graphics = session.rig.target.identity().starts_with("wgpu");
+        let notes = compiled.notes.iter().filter(|_| graphics).map(|n| format!("note: {n}")).collect();
         let mut values = Vec::new();
         for (i, p) in params.iter().enumerate() {
             values.push(match given(p) {
@@ -222,7 +225,7 @@ impl Prepared {
             let values: Vec<Value<'_>> = values.iter().map(Passed::value).collect();
             loaded.launch(&mut *s.rig.device, grid, &values)
         };
-        Ok((written, Vec::new(), Box::new(launch)))
+        Ok((written, notes, Box::new(launch)))
     }
 
     fn missing(&self, names: &[String]) -> Box<Diag> {

@@ -19,14 +19,6 @@ impl Lowerer<'_> {
         self.b.effect(if checked { Op::SubgroupBarrier } else { Op::Barrier });
     }
 
-    /// `__threadfence` and its like: what the threads wrote is seen by those that read it later. Barriers order memory beyond the
-    /// workgroup on the devices below WebGPU; all threads walk through this one.
-    pub fn fence(&mut self) {
-        if self.caps.checked.is_none() {
-            self.b.effect(Op::Barrier);
-        }
-    }
-
     /// The word that the thread `from` of the same warp has; nothing if it takes no part.
     pub(super) fn checked_fetch(&mut self, word: ValueId, from: ValueId) -> ValueId {
         let (low, threads) = (self.b.uint(self.warp() - 1), self.b.uint(self.threads));

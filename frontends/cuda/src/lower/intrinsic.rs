@@ -338,7 +338,7 @@ impl Lowerer<'_> {
                 Tv::void()
             }
             ("__threadfence" | "__threadfence_block" | "__threadfence_system", _) => {
-                self.fence();
+                self.fence(id != "__threadfence_block", at);
                 Tv::void()
             }
             ("__prof_trigger" | "__nanosleep", _) => Tv::void(),

@@ -78,6 +78,8 @@ pub struct Compiled {
     pub arguments: Vec<Argument>,
     /// Names of the uniforms that carry the grid's size, one for each axis.
     pub grid: Vec<String>,
+    /// What the author should know of how it runs on graphics drivers, each with its place.
+    pub notes: Vec<String>,
 }
 
 /// Lowers a kernel.
@@ -182,6 +184,7 @@ impl<'p> Lowerer<'p> {
             changed: scan::Changed::default(),
             in_enum: Vec::new(),
             not_negative: BTreeSet::new(),
+            fences: fences::Fences::default(),
             flow: 0,
             nest: 0,
         }
@@ -231,6 +234,9 @@ impl<'p> Lowerer<'p> {
             return Err(self.err("U002", f.at, "a kernel needs a body"));
         };
         self.stmts(list)?;
+        if self.share_between_blocks() {
+            return Err(Fail::Retry);
+        }
         self.masks.clear();
         let groups = match self.shape.grid_axes {
             1 => Dim::symbol(&axes[0], 1, i32::MAX as i64),
@@ -251,7 +257,12 @@ impl<'p> Lowerer<'p> {
         }
         girih_simt::verify::verify(&kernel)?;
         let grid = axes.into_iter().take(self.shape.grid_axes as usize).collect();
-        Ok(Compiled { kernel, arguments: std::mem::take(&mut self.args), grid })
+        Ok(Compiled {
+            kernel,
+            arguments: std::mem::take(&mut self.args),
+            grid,
+            notes: self.fence_note().into_iter().collect(),
+        })
     }
 
     pub fn assigned_in(&mut self, s: &Stmt) {

@@ -10,6 +10,7 @@ mod convert;
 mod either;
 mod enums;
 mod expr;
+mod fences;
 mod groups;
 mod intrinsic;
 mod kernel;
@@ -182,6 +183,8 @@ pub(crate) struct Choices {
     pub words: BTreeSet<String>,
     /// Arrays kept as u64, for atomics of that width.
     pub longs: BTreeSet<String>,
+    /// Buffers that pass from block to block by way of a fence: accessed by atomic operations.
+    pub coherent: BTreeSet<String>,
     /// Conditions that differ between threads around operations that all threads must reach.
     pub diverges: BTreeSet<At>,
     /// Arrays that a pointer variable may point into, where they are several.
@@ -314,6 +317,7 @@ pub(crate) struct Lowerer<'p> {
     pub in_enum: Vec<(usize, usize)>,
     /// Number of conditions and loops around what is being lowered.
     pub flow: usize,
+    pub fences: fences::Fences,
     /// 32-bit integers known to be at least 0.
     pub not_negative: BTreeSet<ValueId>,
 }

@@ -75,26 +75,6 @@ impl Lowerer<'_> {
         (word, bit)
     }
 
-    pub(super) fn raw_load(&mut self, space: Space, index: Ix) -> ValueId {
-        let index = self.ix(index);
-        if !self.guarded() {
-            return self.b.load(space, index);
-        }
-        let dtype = self.store_of(space).dtype;
-        let temp = self.new_local("loaded", Ty::scalar(dtype), None);
-        self.guard(|s| {
-            let v = s.b.load(space, index);
-            s.b.set(temp, v);
-        });
-        self.b.get(temp)
-    }
-
-    pub(super) fn raw_store(&mut self, space: Space, index: Ix, v: ValueId) {
-        self.mark_written(space);
-        let index = self.ix(index);
-        self.guard(|s| s.b.store(space, index, v));
-    }
-
     pub fn mark_written(&mut self, space: Space) {
         if let Space::Buffer(i) = space {
             self.b.buffers[i as usize].written = true;
@@ -289,6 +269,7 @@ impl Lowerer<'_> {
         } else {
             // Neighbouring threads may write the other bytes of the word: only this thread's bits change.
             self.mark_written(space);
+            self.coherent(space, true);
             let index = self.ix(index);
             self.guard(|l| {
                 l.b.effect(Op::Atomic(AtomicOp::And, space, index, keep));

@@ -133,7 +133,7 @@ const MEMORY: &[Row] = &[
     (
         "`__threadfence`, `__threadfence_block`",
         "x[0] = 1; __threadfence(); x[1] = 2;",
-        "WGSL has no fence: order between blocks only through atomic operations",
+        "WGSL has no fence: what blocks pass on and count is accessed by atomic operations",
     ),
 ];
 

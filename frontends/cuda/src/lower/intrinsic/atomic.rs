@@ -55,6 +55,7 @@ impl Lowerer<'_> {
             }
         }
         self.mark_written(space);
+        self.fences.counts |= matches!(space, Space::Buffer(_));
         let t = p.to.clone();
         if let Type::Vector(s, n) = t {
             // Lane by lane: what CUDA promises too.

@@ -266,7 +266,7 @@ impl Lowerer<'_> {
                 return Ok(());
             }
             ("membar" | "fence", _) => {
-                self.fence();
+                self.fence(!parts.contains(&"cta"), at);
                 return Ok(());
             }
             ("selp", [a, b, p]) => {
