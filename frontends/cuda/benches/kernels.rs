@@ -87,7 +87,7 @@ fn workloads() -> Vec<Workload> {
             output: 1 << 20,
             size: 1024,
             wgsl: include_str!("kernels/layernorm.wgsl"),
-            graph: None,
+            graph: Some(|g, x| nn::layer_norm(g, x[0], x[1], x[2], 1e-5)),
         },
     ]
 }

@@ -39,11 +39,16 @@ impl Emitter<'_> {
         let start = self.insts.len();
         self.put(inst);
         self.block(then, Around { empty: miss, ..around });
-        // One instruction can do it alone.
-        if let (true, Some(narrow), [_, Inst::Fused(f)]) = (otherwise.is_empty(), cut, &mut self.insts[start..])
-            && f.within.is_none()
+        // A few operations can do it alone.
+        if let (true, Some(narrow), [_, body @ ..]) = (otherwise.is_empty(), cut, &mut self.insts[start..])
+            && (1..=3).contains(&body.len())
+            && body.iter().all(|inst| matches!(inst, Inst::Fused(f) if f.within.is_none()))
         {
-            f.within = Some(narrow);
+            for inst in body {
+                if let Inst::Fused(f) = inst {
+                    f.within = Some(narrow);
+                }
+            }
             self.insts.remove(start);
             self.locs.remove(start);
             self.depth -= 1;
