@@ -202,7 +202,9 @@ def test_kernels_are_checked():
         module["reverse"].check[1, 64](x)
     assert error.value.code in ("S102", "S103")
     report = json.loads(json.dumps(error.value.as_dict()))
-    assert report["code"] == error.value.code and report["labels"][0]["line"] == 5 and report["text"] == str(error.value)
+    assert (
+        report["code"] == error.value.code and report["labels"][0]["line"] == 5 and report["text"] == str(error.value)
+    )
     y = np.arange(100, dtype=np.float32)
     module["twice"].check[4, 32](y, 100)
     assert y[99] == 198

@@ -75,7 +75,9 @@ def test_a_changed_variable_is_told(kernel, name):
     name("FACTOR", 5)
     # Of what is compiled, and of what would be.
     for block in (8, 16):
-        with pytest.raises(RuntimeError, match="Global variable FACTOR has changed since we compiled this kernel, from 2 to 5"):
+        with pytest.raises(
+            RuntimeError, match="Global variable FACTOR has changed since we compiled this kernel, from 2 to 5"
+        ):
             launch(kernel, block)
     with pytest.raises(girih.Error, match="reads it") as e:
         kernel.emit(x_ptr="*fp32", B=8)

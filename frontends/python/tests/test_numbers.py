@@ -160,7 +160,19 @@ def test_types_of_parameters():
 
 @pytest.mark.parametrize(
     "value",
-    [1j, np.complex64(1), np.datetime64(5, "ns"), np.timedelta64(5), fractions.Fraction(1, 2), object(), {}, {1}, b"xy", range(3), ...],
+    [
+        1j,
+        np.complex64(1),
+        np.datetime64(5, "ns"),
+        np.timedelta64(5),
+        fractions.Fraction(1, 2),
+        object(),
+        {},
+        {1},
+        b"xy",
+        range(3),
+        ...,
+    ],
 )
 def test_what_is_no_number(value):
     with girih.device("cpu"):
@@ -223,13 +235,46 @@ def test_numbers_for_cuda():
         out = np.zeros(11)
         kernel[1, 1](out, *good)
         assert out.tolist() == [float(x) for x in good]
-        kinds = [np.bool_, np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64, F32, np.float64]
+        kinds = [
+            np.bool_,
+            np.int8,
+            np.uint8,
+            np.int16,
+            np.uint16,
+            np.int32,
+            np.uint32,
+            np.int64,
+            np.uint64,
+            F32,
+            np.float64,
+        ]
         kernel[1, 1](out, *(kind(x) for kind, x in zip(kinds, good)))
         assert out.tolist() == [float(x) for x in good]
         wrong = [
-            (1, 128), (1, -129), (2, -1), (2, 256), (3, 40000), (4, -1), (5, 2**31), (6, -1), (7, 2**63), (8, 2**64),
-            (5, 1.5), (5, np.float32(1)), (6, 10**30), (9, 1e300), (9, 10**400), (10, 10**400), (5, None), (5, "x"),
-            (9, 1j), (5, np.datetime64(5, "ns")), (5, b"\0\0"), (10, bytes(4)), (5, [1]), (5, object()),
+            (1, 128),
+            (1, -129),
+            (2, -1),
+            (2, 256),
+            (3, 40000),
+            (4, -1),
+            (5, 2**31),
+            (6, -1),
+            (7, 2**63),
+            (8, 2**64),
+            (5, 1.5),
+            (5, np.float32(1)),
+            (6, 10**30),
+            (9, 1e300),
+            (9, 10**400),
+            (10, 10**400),
+            (5, None),
+            (5, "x"),
+            (9, 1j),
+            (5, np.datetime64(5, "ns")),
+            (5, b"\0\0"),
+            (10, bytes(4)),
+            (5, [1]),
+            (5, object()),
         ]
         for at, value in wrong:
             given = list(good)

@@ -170,11 +170,9 @@ def test_defaults_are_what_they_were_when_the_function_was_defined(monkeypatch):
         with_defaults[(1,)](x)
     with pytest.raises(girih.Error) as e:
         wrong_after_defaults[(1,)](x)
-    assert e.value.labels[0][1] == wrong_after_defaults.fn.__code__.co_firstlineno + 4
+    assert e.value.labels[0][1] == wrong_after_defaults.fn.__code__.co_firstlineno + 2
 
 
 @triton.jit
-def wrong_after_defaults(
-    x_ptr, B: tl.constexpr = DEFAULT * 1000
-):
+def wrong_after_defaults(x_ptr, B: tl.constexpr = DEFAULT * 1000):
     tl.store(x_ptr, nothing)  # noqa: F821

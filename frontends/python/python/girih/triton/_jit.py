@@ -13,7 +13,8 @@ from girih._check import Checked
 from girih._devices import resolve
 from girih._errors import Error
 from girih.triton import _source
-from girih.triton._launch import FunctionConstant, KernelParam, Launch, Spec, functions, placed
+from girih.triton._constants import FunctionConstant, functions, placed
+from girih.triton._launch import KernelParam, Launch, Spec
 from girih.triton._tune import Wrapper
 from girih.triton._watch import Watched
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 import operator
-import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from girih._array import Array
 from girih._devices import current_device
 from girih._dtypes import dtype_of
 from girih._errors import Error
+from girih.triton._constants import constant, is_constant, is_torch_dtype, plain
 from girih.triton._tune import HINTS
 from girih.triton.language import _core
 from girih.triton.tools.tensor_descriptor import TensorDescriptor
@@ -54,35 +54,6 @@ _NAMED |= {row.name: row for row in _NAMED.values()} | {
     row.girih_name: row for row in _NAMED.values() if row.girih_name
 }
 _NAMED["i1"] = _NAMED["u1"] = _core.int1
-
-
-class FunctionConstant:
-    """A function among the arguments; equal to itself only."""
-
-    def __init__(self, fn: Callable[..., Any], decorator: str | None) -> None:
-        self.fn = fn
-        self.decorator = decorator
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, FunctionConstant) and self.fn is other.fn
-
-    def __hash__(self) -> int:
-        return id(self.fn)
-
-
-def functions(spec: Any) -> Iterator[FunctionConstant]:
-    if isinstance(spec, FunctionConstant):
-        yield spec
-    elif isinstance(spec, tuple):
-        for part in spec:
-            yield from functions(part)
-
-
-def placed(spec: Any, places: dict[int, Any]) -> Any:
-    """The same with modules and names for functions."""
-    if isinstance(spec, FunctionConstant):
-        return places[id(spec.fn)]
-    return tuple(placed(part, places) for part in spec) if isinstance(spec, tuple) else spec
 
 
 class Launch:
@@ -157,7 +128,7 @@ class Launch:
     def _spec(self, p: KernelParam, value: Any, name: str | None = None) -> Spec:
         name = name or p.name
         if not p.is_constexpr:
-            if isinstance(value, (tuple, list)) and not all(_is_constant(item) for item in value):
+            if isinstance(value, (tuple, list)) and not all(is_constant(item) for item in value):
                 # Arguments in a tuple are known by its name and their number.
                 parts = tuple(self._spec(p, item, f"{name}.{i}") for i, item in enumerate(value))
                 return (name, "tuple", parts)
@@ -165,13 +136,13 @@ class Launch:
                 return self._descriptor(name, value)
             if self.types and isinstance(value, str):
                 return self._typed(p, value)
-            if isinstance(value, _core.dtype) or _is_torch_dtype(value):
+            if isinstance(value, _core.dtype) or is_torch_dtype(value):
                 # In Triton's `warmup` a dtype stands for a pointer to it.
                 return (name, "pointer", dtype_of(value), 1, _PLACE)
             found = pointer(name, value)
             if found is not None:
                 return self._pointer(name, found)
-            value = _plain(value)
+            value = plain(value)
             if isinstance(value, int) and not isinstance(value, bool):
                 return self._integer(p, value, name)
             if isinstance(value, float):
@@ -180,7 +151,7 @@ class Launch:
                 dtype = "f64" if p.dtype is _core.float64 else "f32"
                 self.scalars.append((name, value))
                 return (name, "float", dtype)
-        return (name, "constant", _constant(self.kernel.__name__, name, value))
+        return (name, "constant", constant(self.kernel.__name__, name, value))
 
     def _descriptor(self, name: str, value: TensorDescriptor) -> Spec:
         rank = len(value.block_shape)
@@ -332,65 +303,3 @@ def _same(a: Array | HostArgument, b: Array | HostArgument) -> bool:
 def _alike(a: Array | HostArgument, b: Array | HostArgument) -> bool:
     """Whether elements of one may be seen as elements of the other."""
     return a.dtype == b.dtype or (a.dtype.bits == b.dtype.bits and "bool" not in (a.dtype, b.dtype))
-
-
-def _is_torch_dtype(value: Any) -> bool:
-    return str(type(value)) == "<class 'torch.dtype'>"
-
-
-def _is_constant(value: Any) -> bool:
-    """Whether an item of a tuple is decided by its value, not by its type."""
-    if isinstance(value, (tuple, list)):
-        return all(_is_constant(item) for item in value)
-    return value is None or isinstance(value, (bool, str, _core.constexpr, _core.dtype)) or _is_function(value)
-
-
-def _is_function(value: Any) -> bool:
-    return hasattr(value, "__girih_function__") or inspect.isfunction(value)
-
-
-def _plain(value: Any) -> Any:
-    """A Python number or text for NumPy's, and for members of enumerations that are such."""
-    if isinstance(value, np.generic) and value.dtype.kind in "biuf":
-        value = value.item()
-    if isinstance(value, (bool, type(None))):
-        return value
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, float):
-        return float(value)
-    return str.__str__(value) if isinstance(value, str) else value
-
-
-def _constant(kernel: str, name: str, value: Any) -> Any:
-    """A constant in a hashable form that Rust reads: numbers, text, None, ("dtype", name), functions, tuples."""
-    if isinstance(value, _core.constexpr):
-        value = value.value
-    value = _plain(value)
-    if isinstance(value, int) and not -(1 << 127) <= value < 1 << 127:
-        raise Error("Y013", f"constant `{name}` of kernel `{kernel}` does not fit 128 bits: {value}")
-    if isinstance(value, float):
-        # 0.0 and -0.0 are equal to a dictionary, and no NaN is: their bits tell.
-        return ("float", struct.unpack("<Q", struct.pack("<d", value))[0])
-    if isinstance(value, str) and not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError as why:
-            raise Error("Y013", f"constant `{name}` of kernel `{kernel}` is no text: {value!r}") from why
-    if value is None or isinstance(value, (bool, int, str)):
-        # 1 and True are equal to a dictionary; their types tell them apart.
-        return (type(value).__name__, value)
-    if isinstance(value, _core.dtype) or _is_torch_dtype(value):
-        return ("dtype", str(dtype_of(value)))
-    if isinstance(value, (tuple, list)):
-        return ("tuple", tuple(_constant(kernel, name, item) for item in value))
-    if _is_function(value):
-        decorator, fn = getattr(value, "__girih_function__", (None, value))
-        return ("function", FunctionConstant(fn, decorator))
-    raise Error(
-        "Y013",
-        f"`{name}` of kernel `{kernel}` cannot be a {type(value).__module__}.{type(value).__name__}",
-        notes=[
-            "arguments are arrays, integers, floats and tuples of them; constants are numbers, text, None, dtypes, functions and tuples"
-        ],
-    )

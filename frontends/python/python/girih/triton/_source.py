@@ -134,7 +134,9 @@ class _Collector:
 
     def watch(self, name: str, what: Any, value: Any, space: Any, fn: Callable[..., Any]) -> None:
         """Notes a variable that may change; nobody changes modules and names of the language."""
-        language = isinstance(what, str) and what.startswith(("import ", "from ")) and not isinstance(value, _core.dtype)
+        language = (
+            isinstance(what, str) and what.startswith(("import ", "from ")) and not isinstance(value, _core.dtype)
+        )
         if what is not None and not language:
             self.watched.append(Watched(name, fn.__name__, space, value, _literal))
 
