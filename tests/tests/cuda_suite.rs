@@ -47,8 +47,8 @@ fn emulator_cpu_and_gpu_agree() {
         add("the CPU".into(), &CpuTarget::new(), &mut CpuDevice::new());
         // The kernel as devices get it, with the hardware's subgroups of several widths; and as the checker sees it.
         for width in [8, 32, 64] {
-            let target = Hardware(Emulator::new(width));
-            add(format!("the emulator with subgroups of {width}"), &target, &mut EmulatorDevice::new(&target.0));
+            let target = Emulator::device(Emulator::new(width).desc().clone());
+            add(format!("the emulator with subgroups of {width}"), &target, &mut EmulatorDevice::new(&target));
         }
         let target = Emulator::new(32);
         add("the checker".into(), &target, &mut EmulatorDevice::new(&target));
@@ -60,27 +60,6 @@ fn emulator_cpu_and_gpu_agree() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-/// The emulator under another name: kernels are translated as for any device.
-struct Hardware(Emulator);
-
-impl Target for Hardware {
-    fn desc(&self) -> &girih_lower::TargetDesc {
-        self.0.desc()
-    }
-
-    fn identity(&self) -> String {
-        "emulator".into()
-    }
-
-    fn compile(&self, kernel: &girih_tile::Kernel) -> girih_base::Result<girih_plan::KernelCode> {
-        self.0.compile(kernel)
-    }
-
-    fn compile_simt(&self, kernel: &girih_simt::Kernel) -> girih_base::Result<girih_plan::KernelCode> {
-        self.0.compile_simt(kernel)
-    }
 }
 
 /// A C++ program that runs every launch of a file and saves the arrays.

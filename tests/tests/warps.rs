@@ -1,44 +1,18 @@
 //! Warps as subgroups, where those have exactly 32 threads.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use girih_base::Result;
 use girih_cpu::{CpuDevice, CpuTarget};
 use girih_cuda::{LaunchShape, Module, caps};
 use girih_driver::Target;
 use girih_emulator::{Emulator, EmulatorDevice};
 use girih_lower::TargetDesc;
-use girih_plan::KernelCode;
 use girih_tests::cuda::cases;
 use girih_wgpu::WgpuTarget;
 use std::path::Path;
 
-/// The emulator as a device whose subgroups have 32 threads.
-struct Subgroups(Emulator, TargetDesc);
-
-impl Subgroups {
-    fn new() -> Subgroups {
-        let emulator = Emulator::new(32);
-        let desc = TargetDesc { subgroups: true, subgroup_size: [32, 32], ..emulator.desc().clone() };
-        Subgroups(emulator, desc)
-    }
-}
-
-impl Target for Subgroups {
-    fn desc(&self) -> &TargetDesc {
-        &self.1
-    }
-
-    fn identity(&self) -> String {
-        "subgroups".into()
-    }
-
-    fn compile(&self, kernel: &girih_tile::Kernel) -> Result<KernelCode> {
-        self.0.compile(kernel)
-    }
-
-    fn compile_simt(&self, kernel: &girih_simt::Kernel) -> Result<KernelCode> {
-        self.0.compile_simt(kernel)
-    }
+/// A device whose subgroups have 32 threads.
+fn with_subgroups() -> Emulator {
+    Emulator::device(TargetDesc { subgroups: true, subgroup_size: [32, 32], ..Emulator::new(32).desc().clone() })
 }
 
 #[test]
@@ -46,14 +20,14 @@ fn the_suite_gives_the_same_with_native_warps() {
     let (mut wrong, mut native) = (Vec::new(), 0);
     for case in cases(&Path::new(env!("CARGO_MANIFEST_DIR")).join("cuda/suite")).unwrap() {
         let want = case.run(&CpuTarget::new(), &mut CpuDevice::new()).unwrap();
-        let target = Subgroups::new();
+        let target = with_subgroups();
         let module = Module::parse(&case.source, &case.file, &|_, _| None).unwrap();
         let shape = LaunchShape { dynamic_shared: case.shared, ..LaunchShape::new(case.block, 3) };
         let text = |c: girih_cuda::Caps| Some(module.compile(&case.kernel, &shape, c).ok()?.kernel.to_string());
         let own = caps(&target);
         assert!(own.native);
         native += (text(own) != text(girih_cuda::Caps { native: false, ..own })) as u32;
-        match case.run(&target, &mut EmulatorDevice::new(&target.0)) {
+        match case.run(&target, &mut EmulatorDevice::new(&target)) {
             Ok(got) => wrong.extend(
                 want.iter()
                     .zip(&got)

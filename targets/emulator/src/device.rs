@@ -1,21 +1,24 @@
 //! The device's half: memory that knows whether anybody wrote it, and launches in the emulator.
 
-use crate::target::{Emulator, IDENTITY};
+use crate::target::Emulator;
 use girih_base::{Bindings, DType, Diag, Loc, Result};
-use girih_exec::{BufferRef, Command, Device, DeviceId, KernelRef, MemRef, Printed, Prints, SharedBytes};
-use girih_lower::{TargetDesc, distribute};
+use girih_exec::debug::DEBUG_BYTES;
+use girih_exec::{BufferRef, Command, DebugLog, Device, DeviceId, KernelRef, MemRef, Printed, Prints, SharedBytes};
+use girih_lower::distribute;
 use girih_plan::{Format, KernelCode};
 use girih_simt::emulate;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Memory and kernels of the checker.
+/// Memory and kernels of the checker, or of an emulated device.
 pub struct EmulatorDevice {
     id: DeviceId,
-    desc: TargetDesc,
+    target: Emulator,
     kernels: Vec<Option<Loaded>>,
     buffers: Vec<Buffer>,
     prints: Prints,
+    /// What kernels wrote into their debug buffers.
+    log: DebugLog,
     launches: u64,
     exchanges: Exchanges,
 }
@@ -24,6 +27,7 @@ pub struct EmulatorDevice {
 pub type Exchanges = Arc<Mutex<Vec<(Loc, u64)>>>;
 
 struct Loaded {
+    code: KernelCode,
     simt: girih_simt::Kernel,
     /// Buffers whose elements are whole words, so that reading one says nothing about its neighbours.
     whole: u64,
@@ -49,10 +53,11 @@ impl EmulatorDevice {
     pub fn new(target: &Emulator) -> EmulatorDevice {
         EmulatorDevice {
             id: DeviceId::next(),
-            desc: target.desc.clone(),
+            target: target.clone(),
             kernels: Vec::new(),
             buffers: Vec::new(),
             prints: Prints::default(),
+            log: DebugLog::default(),
             launches: 0,
             exchanges: Exchanges::default(),
         }
@@ -82,19 +87,28 @@ impl EmulatorDevice {
         done
     }
 
-    fn run(&mut self, Loaded { simt, whole }: &Loaded, args: &[MemRef], bindings: &Bindings) -> Result<()> {
+    fn run(&mut self, Loaded { code, simt, whole }: &Loaded, args: &[MemRef], bindings: &Bindings) -> Result<()> {
         let mut memory = Vec::new();
         for (m, b) in args.iter().zip(&simt.buffers) {
             let mut bytes = self.part(m)?.to_vec();
             // Narrow elements come in words, the last of which may have room.
             let element = (b.elem.dtype.bits().max(32) / 8) as usize * b.elem.lanes as usize;
-            bytes.resize(bytes.len().next_multiple_of(element), 0);
+            // Devices bind no empty buffers; what lies behind the data there is nobody's.
+            let (unit, least, fill) = if self.target.device { (16, 16, 0xa5) } else { (element, 0, 0) };
+            bytes.resize(bytes.len().next_multiple_of(unit).max(least), fill);
             memory.push(bytes);
         }
+        if let Some(info) = &code.debug {
+            let header = DebugLog::header(info, DEBUG_BYTES);
+            let mut bytes: Vec<u8> = header.iter().flat_map(|w| w.to_le_bytes()).collect();
+            bytes.resize(DEBUG_BYTES as usize, 0);
+            memory.push(bytes);
+        }
+        let checks = !self.target.device;
         let fresh = bits(args.iter().map(|m| self.buffers.get(m.buffer.0 as usize).is_some_and(|b| !b.written)));
-        let subgroup = self.desc.subgroup_size[0];
-        let options =
-            emulate::Options { subgroup, unwritten: fresh & whole, strict: true, ..emulate::Options::default() };
+        let subgroup = self.target.desc.subgroup_size[0];
+        let unwritten = if checks { fresh & whole } else { 0 };
+        let options = emulate::Options { subgroup, unwritten, strict: checks, ..emulate::Options::default() };
         let (mut lines, launch, kernel) = (Vec::new(), self.launches, Arc::<str>::from(simt.name.as_str()));
         self.launches += 1;
         let mut print = |line: emulate::Line<'_>| {
@@ -108,6 +122,11 @@ impl EmulatorDevice {
         lines.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
         self.prints.lines.extend(lines.into_iter().map(|(.., line)| line));
         let trace = traced?;
+        if let Some(info) = &code.debug {
+            let raw = memory.pop().unwrap_or_default();
+            let words: Vec<u32> = raw.chunks_exact(4).map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]])).collect();
+            self.log.collect(code, &words[..DebugLog::used(info, &words)], bindings);
+        }
         self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).extend(trace.exchanges);
         for ((m, bytes), b) in args.iter().zip(memory).zip(&simt.buffers) {
             if b.written {
@@ -126,11 +145,11 @@ impl Device for EmulatorDevice {
     }
 
     fn name(&self) -> String {
-        IDENTITY.into()
+        self.target.name().into()
     }
 
     fn target(&self) -> String {
-        IDENTITY.into()
+        self.target.name().into()
     }
 
     fn alignment(&self) -> u64 {
@@ -179,7 +198,10 @@ impl Device for EmulatorDevice {
             Format::Tile => {
                 let tile = girih_tile::parse(&code.text)?;
                 girih_tile::verify(&tile)?;
-                (distribute(&tile, &self.desc)?, bits(tile.params.iter().map(|p| p.dtype.bits() >= 32)))
+                let simt = distribute(&tile, &self.target.desc)?;
+                let instances = girih_tile::debug::instances(&tile);
+                let instrumented = code.debug.as_ref().and_then(|_| girih_simt::debug::instrument(&simt, instances));
+                (instrumented.map_or(simt, |(simt, _)| simt), bits(tile.params.iter().map(|p| p.dtype.bits() >= 32)))
             }
             Format::Simt => {
                 let simt = girih_simt::parse(&code.text)?;
@@ -190,7 +212,7 @@ impl Device for EmulatorDevice {
             Format::Wgsl => return Err(wrong("a kernel of another compiler")),
         };
         girih_simt::verify::verify(&simt)?;
-        self.kernels.push(Some(Loaded { simt, whole }));
+        self.kernels.push(Some(Loaded { code: code.clone(), simt, whole }));
         Ok(KernelRef(self.kernels.len() as u32 - 1))
     }
 
@@ -213,10 +235,10 @@ impl Device for EmulatorDevice {
     }
 
     fn synchronize(&mut self) -> Result<()> {
-        Ok(())
+        self.log.check()
     }
 
     fn take_prints(&mut self) -> Prints {
-        std::mem::take(&mut self.prints)
+        if self.target.device { self.log.take() } else { std::mem::take(&mut self.prints) }
     }
 }
