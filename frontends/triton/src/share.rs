@@ -8,7 +8,7 @@ use girih_base::{DType, Literal, ScalarOp};
 use girih_tile::{Block, Kernel, Op, Stmt, ValueId};
 use std::collections::BTreeMap;
 
-/// Tiles up to this many elements are worth keeping from one round of a loop to the next.
+/// Tiles up to this many elements are worth keeping, from one round of a loop to the next or instead of loading them again.
 const KEPT: u64 = 1024;
 
 /// Simplifies the body; what became unused stays for the removal of dead code.
@@ -82,12 +82,16 @@ impl Sharer<'_> {
     fn stmt(&mut self, mut stmt: Stmt, here: usize) {
         stmt.op.map_operands(&mut |v| self.same[v.0 as usize]);
         let mut home = here;
-        if let ([result], true) = (&stmt.results[..], pure(&stmt.op)) {
+        let load = self.steady(&stmt);
+        if let ([result], true) = (&stmt.results[..], load || pure(&stmt.op)) {
             let id = *result;
             if let Some(v) = self.simpler(&mut stmt.op, id) {
                 return self.stands_for(v, id);
             }
-            home = self.home(&stmt.op, id, here);
+            // A loop without rounds loads nothing.
+            if !load {
+                home = self.home(&stmt.op, id, here);
+            }
             let key = (stmt.op.name(), stmt.op.operands());
             let found = self.frames[..=home].iter().filter_map(|f| f.known.get(&key)).flatten().copied();
             let alike = |v: &ValueId| {
@@ -110,6 +114,13 @@ impl Sharer<'_> {
             op => op.blocks_mut().into_iter().for_each(|b| self.block(b, false)),
         }
         self.frames[home].stmts.push(stmt);
+    }
+
+    /// Whether a statement loads a small tile that stays the same as long as the kernel runs.
+    fn steady(&self, s: &Stmt) -> bool {
+        let (Op::Load { param, .. }, [result]) = (&s.op, &s.results[..]) else { return false };
+        let elements = self.kernel.values[result.0 as usize].ty.elements() as u64;
+        elements <= KEPT && self.kernel.params.get(*param).is_some_and(|p| p.constant)
     }
 
     /// `v` is used where `id` was; the name that the source gave stays.
