@@ -96,6 +96,21 @@ fn doubles_become_halves_in_one_step() {
 }
 
 #[test]
+fn constants_become_halves_in_one_step() {
+    let src = "#include <cuda_fp16.h>
+        #include <cuda_bf16.h>
+        __constant__ __half h = 1.0004882812509095;
+        __constant__ __nv_bfloat16 b[2] = { 1.0039062500009095, -1.0039062500009095 };
+        __global__ void k(unsigned short* out) {
+            out[0] = __half_as_ushort(h); out[1] = __bfloat16_as_ushort(b[0]); out[2] = __bfloat16_as_ushort(b[1]);
+        }";
+    for r in launch(src, "k", 1, 1, vec![zeros(2)]).run() {
+        let got: Vec<u16> = r.memory[0].chunks(2).map(|c| u16::from_le_bytes([c[0], c[1]])).collect();
+        assert_eq!(got, [0x3c01, 0x3f81, 0xbf81, 0], "{}", r.on);
+    }
+}
+
+#[test]
 fn products_of_doubles_and_their_errors() {
     let src = "__global__ void k(const int* in, int* out) {
             double a = 1.0 + in[0] * 9.313225746154785e-10, b = 1.0 - in[0] * 9.313225746154785e-10;

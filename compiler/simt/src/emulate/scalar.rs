@@ -1,5 +1,6 @@
 //! Scalar arithmetic on bits: the meaning of the operation table, rounded to the dtype.
 
+use girih_base::codec::{Scalar, encode};
 use girih_base::dtype::Class;
 use girih_base::scalar::{IntType, Output};
 use girih_base::{DType, ScalarOp};
@@ -23,7 +24,8 @@ pub fn float(dtype: DType, bits: u64) -> f64 {
 pub fn float_bits(dtype: DType, value: f64) -> u64 {
     match dtype {
         DType::F64 => value.to_bits(),
-        DType::F16 => f16::from_f64(value).to_bits() as u64,
+        // `half` rounds twice where the processor converts.
+        DType::F16 => encode(Scalar::Float(value), DType::F16),
         _ => (value as f32).to_bits() as u64,
     }
 }

@@ -1,6 +1,7 @@
 //! Variables at file scope: shared, constant and in device memory, with their bytes before the first launch.
 
 use super::*;
+use girih_base::codec::encode;
 
 impl Lowerer<'_> {
     /// A variable at file scope.
@@ -96,8 +97,9 @@ impl Lowerer<'_> {
                 let bits: u64 = match (s, v) {
                     (Scalar::Float, Val::Float(f)) => (*f as f32).to_bits() as u64,
                     (Scalar::Double, Val::Float(f)) => f.to_bits(),
-                    (Scalar::Half, Val::Float(f)) => half::f16::from_f64(*f).to_bits() as u64,
-                    (Scalar::Bf16, Val::Float(f)) => half::bf16::from_f64(*f).to_bits() as u64,
+                    // Rounded once, which the conversions of `half` do not promise.
+                    (Scalar::Half, Val::Float(f)) => encode(girih_base::Scalar::Float(*f), DType::F16),
+                    (Scalar::Bf16, Val::Float(f)) => encode(girih_base::Scalar::Float(*f), DType::Bf16),
                     (_, Val::Int(n)) => *n as u64,
                     _ => 0,
                 };
