@@ -1,6 +1,7 @@
 //! Evaluation: the kernel's Python is run once, at compile time; what depends on arguments becomes Tile IR.
 
 mod arguments;
+mod assume;
 mod call;
 mod carry;
 mod constant;
@@ -14,6 +15,7 @@ pub(crate) mod promote;
 mod stmt;
 mod sums;
 pub(crate) mod tensor;
+mod trips;
 
 use crate::affine::Range;
 use crate::globals::Function;
