@@ -17,6 +17,7 @@ pub(crate) fn simplify(kernel: &mut Kernel) {
     let mut body = std::mem::take(&mut kernel.body);
     let mut s = Sharer {
         kernel,
+        products: products(&body),
         same: (0..n as u32).map(ValueId).collect(),
         depth: vec![0; n],
         definitions: vec![None; n],
@@ -38,6 +39,8 @@ struct Frame {
 
 struct Sharer<'a> {
     kernel: &'a mut Kernel,
+    /// The kernel multiplies matrices.
+    products: bool,
     /// The value that stands for each value.
     same: Vec<ValueId>,
     /// Which frame defines each value.
@@ -45,6 +48,10 @@ struct Sharer<'a> {
     /// Operations of pure values.
     definitions: Vec<Option<Op>>,
     frames: Vec<Frame>,
+}
+
+fn products(block: &Block) -> bool {
+    block.stmts.iter().any(|s| matches!(s.op, Op::Dot { .. }) || s.op.blocks().into_iter().any(products))
 }
 
 /// Whether an operation depends on nothing but its operands.
@@ -116,8 +123,12 @@ impl Sharer<'_> {
         self.frames[home].stmts.push(stmt);
     }
 
-    /// Whether a statement loads a small tile that stays the same as long as the kernel runs.
+    /// Whether a statement loads a small tile that stays the same as long as the kernel runs. Beside products it is loaded where it
+    /// is used: they spread their operands over the threads in ways of their own, and to spread a tile anew costs more than a load.
     fn steady(&self, s: &Stmt) -> bool {
+        if self.products {
+            return false;
+        }
         let (Op::Load { param, .. }, [result]) = (&s.op, &s.results[..]) else { return false };
         let elements = self.kernel.values[result.0 as usize].ty.elements() as u64;
         elements <= KEPT && self.kernel.params.get(*param).is_some_and(|p| p.constant)

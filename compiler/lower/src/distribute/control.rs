@@ -66,6 +66,7 @@ impl Emit<'_> {
 
     fn stmt(&mut self, s: &Stmt) -> Result<()> {
         let unused = s.results.iter().all(|r| self.plan.uses[r.0 as usize] == 0);
+        self.publish(&s.op);
         if let Some((param, access)) = access(&s.op) {
             self.order(param, access);
         }

@@ -85,6 +85,7 @@ impl Emit<'_> {
     /// the other.
     pub fn order(&mut self, param: usize, access: Touched) {
         if self.kernel.params[param].access != tile::Access::ReadWrite {
+            self.touched[param].writes |= access.writes;
             return;
         }
         let seen = self.touched[param];
@@ -95,6 +96,17 @@ impl Emit<'_> {
             self.barrier();
         }
         self.touched[param].join(access);
+    }
+
+    /// Whoever sees what an atomic operation does also sees what the program did before: its other threads are done. Elements that
+    /// the program may read and write are also read before: a lock that is given back protects them. (Whole tiles of atomic updates
+    /// are no locks.)
+    pub fn publish(&mut self, op: &tile::Op) {
+        let (tile::Op::Atomic { value, .. } | tile::Op::CompareExchange { value, .. }) = op else { return };
+        let lock = self.kernel.values[value.0 as usize].ty.elements() == 1;
+        if self.touched.iter().any(|t| t.writes || lock && t.reads) {
+            self.barrier();
+        }
     }
 
     /// Ends a statement: per-statement leaves and memos are dropped, scratch is free again.

@@ -168,3 +168,23 @@ fn branches() {
     let want: Vec<f32> = (0..256).map(|i| if i < 128 { -xs[i] } else { sum }).collect();
     expect_f32(&kernel, &[bytes(&xs), bytes(&[0.0; 256])], &[], 1, &want, 1e-5);
 }
+
+/// A flag is set when all threads have stored, not only those of the thread that sets it.
+#[test]
+fn a_flag_is_set_behind_what_it_announces() {
+    let mut b = Builder::new();
+    let out = b.param("out", DType::I32, Dim::from(512), Access::Write, false);
+    let flag = b.param("flag", DType::I32, Dim::ONE, Access::ReadWrite, false);
+    let tile = b.constant(Literal::Int(7), TileTy::new(DType::I32, [512]));
+    let zero = b.int(0);
+    b.store(out, view(&[(512, 1)]), &[zero], tile);
+    let one = b.int(1);
+    let op = Op::Atomic { op: AtomicOp::Exchange, param: flag, index: zero, value: one, mask: None };
+    b.push(op, vec![TileTy::scalar(DType::I32)]);
+    let kernel = b.finish("announce", vec![Dim::ONE]);
+    for desc in targets() {
+        let text = girih_simt::print(&crate::distribute(&kernel, &desc).unwrap());
+        let (stored, set) = (text.rfind("store out").unwrap(), text.find("flag[").unwrap());
+        assert!(stored < set && text[stored..set].contains("\n  barrier"), "{}:\n{text}", desc.name);
+    }
+}
