@@ -78,17 +78,7 @@ impl Eval<'_> {
             if !e.true_sum(left) || e.affine_range(left, shape).0 < 0 {
                 return None;
             }
-            let mut top = left.base.fixed();
-            for (v, d) in &left.base.terms {
-                let Some((_, Some(most))) = e.ranges.get(v) else { return None };
-                if d.bounds().0 < 0 {
-                    return None;
-                }
-                top = top + most * d;
-            }
-            for (s, n) in left.strides.iter().zip(shape) {
-                top = top + s * (*n as i64 - 1);
-            }
+            let top = e.tile_top(left, shape)?;
             Some(bound - &top - Dim::ONE)
         };
         match conds.iter().map(|c| room(self, c)).collect::<Option<Vec<Dim>>>() {

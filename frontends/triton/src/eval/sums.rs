@@ -39,22 +39,22 @@ impl Eval<'_> {
         if range.1 <= I32.1 {
             return true;
         }
+        let Some(top) = self.tile_top(a, shape).filter(|top| !top.is_too_large()) else { return false };
+        self.check(top);
+        true
+    }
+
+    /// The symbolic upper end of a tile, where there is one.
+    pub(super) fn tile_top(&self, a: &Affine, shape: &[u32]) -> Option<Dim> {
         let mut top = a.base.fixed();
         for (v, d) in &a.base.terms {
-            let Some((_, Some(most))) = self.ranges.get(v) else { return false };
+            let Some((_, Some(most))) = self.ranges.get(v) else { return None };
             if d.bounds().0 < 0 {
-                return false;
+                return None;
             }
             top = top + most * d;
         }
-        for (s, n) in a.strides.iter().zip(shape) {
-            top = top + s * (*n as i64 - 1);
-        }
-        if top.is_too_large() {
-            return false;
-        }
-        self.check(top);
-        true
+        Some(a.strides.iter().zip(shape).fold(top, |top, (s, n)| top + s * (*n as i64 - 1)))
     }
 
     /// The symbolic upper end of a non-negative scalar, where there is one.
