@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +14,18 @@ from girih._array import Array, zeros
 from girih._dtypes import DType
 from girih._errors import Error
 from girih._host import host_view, raw
+
+
+def extents(kernel: str, sizes: Any) -> tuple[int, int, int]:
+    """The grid or block of a launch as three integers."""
+    try:
+        given = [int(sizes)] if isinstance(sizes, (int, np.integer)) else [operator.index(n) for n in sizes]
+    except (TypeError, ValueError) as why:
+        raise Error("Y013", f"{sizes!r} is no grid or block of `{kernel}`: those are tuples of integers") from why
+    if not 1 <= len(given) <= 3 or any(not 0 <= n < 1 << 32 for n in given):
+        raise Error("Y013", f"a grid or block has one to three extents, not negative, of 32 bits; got {tuple(given)}")
+    x, y, z = (*given, 1, 1)[:3]
+    return (x, y, z)
 
 
 # Steps that telling whether two arrays have common elements may take.

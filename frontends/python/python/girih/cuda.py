@@ -18,7 +18,6 @@ Host code in the file is skipped: Python launches. What has no portable form is 
 
 from __future__ import annotations
 
-import operator
 import os
 import pathlib
 import re
@@ -29,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from girih import _girih
-from girih._arguments import HostArgument, HostMemory, clusters, pointer
+from girih._arguments import HostArgument, HostMemory, clusters, extents, pointer
 from girih._array import Array
 from girih._check import Checked
 from girih._devices import current_device
@@ -86,7 +85,7 @@ class Kernel:
                 "Y013",
                 f"`{self.__name__}` is launched as `kernel[grid, block]`, or with bytes of shared memory as third",
             )
-        grid, block = (_extents(self.__name__, n) for n in shape[:2])
+        grid, block = (extents(self.__name__, n) for n in shape[:2])
         shared = shape[2] if len(shape) == 3 else 0
         if not isinstance(shared, (int, np.integer)) or not 0 <= shared < 1 << 32:
             raise Error("Y013", f"{shared!r} bytes of shared memory for `{self.__name__}`")
@@ -117,7 +116,7 @@ class Kernel:
             device: where it runs.
             places: for arrays that share memory: the parameter's number, a number for the memory, whether it begins inside.
         """
-        grid, block = _extents(self.__name__, grid), _extents(self.__name__, block)
+        grid, block = extents(self.__name__, grid), extents(self.__name__, block)
         axes = max((i + 1 for i, n in enumerate(grid) if n != 1), default=1)
         mask = sum(1 << i for i, null in enumerate(nulls) if null and i < 64)
         key = (device or current_device(), block, axes, shared, mask, tuple(places))
@@ -266,17 +265,6 @@ def _headers(text: str, folders: Sequence[pathlib.Path]) -> dict[str, str]:
                     found[name] = path.read_text(encoding="utf-8", errors="replace")
                     waiting.append(found[name])
     return found
-
-
-def _extents(name: str, sizes: Any) -> tuple[int, int, int]:
-    try:
-        given = [int(sizes)] if isinstance(sizes, (int, np.integer)) else [operator.index(n) for n in sizes]
-    except (TypeError, ValueError) as why:
-        raise Error("Y013", f"{sizes!r} is no grid or block of `{name}`") from why
-    if not 1 <= len(given) <= 3 or any(not 0 <= n < 1 << 32 for n in given):
-        raise Error("Y013", f"a grid or block has one to three extents, not negative, of 32 bits; got {tuple(given)}")
-    x, y, z = (*given, 1, 1)[:3]
-    return (x, y, z)
 
 
 def _is_bytes(x: Any) -> bool:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import operator
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from girih import _girih
-from girih._arguments import HostArgument, HostMemory, clusters, pointer
+from girih._arguments import HostArgument, HostMemory, clusters, extents, pointer
 from girih._array import Array
 from girih._devices import current_device
 from girih._dtypes import dtype_of
@@ -114,16 +113,7 @@ class Launch:
         """The grid as three integers."""
         if callable(grid):
             grid = grid(self.values | self.hints)
-        if isinstance(grid, (int, np.integer)):
-            grid = (grid,)
-        try:
-            sizes = [operator.index(n) for n in grid]
-        except (TypeError, ValueError) as why:
-            raise Error("Y013", f"the grid of `{self.kernel.__name__}` is no tuple of integers: {grid!r}") from why
-        if not 1 <= len(sizes) <= 3 or any(not 0 <= n < 1 << 32 for n in sizes):
-            raise Error("Y013", f"a grid has one to three extents, not negative, of 32 bits; got {tuple(sizes)}")
-        x, y, z = (*sizes, 1, 1)[:3]
-        return (x, y, z)
+        return extents(self.kernel.__name__, grid)
 
     def _spec(self, p: KernelParam, value: Any, name: str | None = None) -> Spec:
         name = name or p.name
