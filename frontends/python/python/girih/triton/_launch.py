@@ -6,8 +6,6 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from girih import _girih
 from girih._arguments import HostArgument, HostMemory, clusters, extents, pointer
 from girih._array import Array
